@@ -1,0 +1,83 @@
+/* Bytes: borrowed (slice), growable (buf), shared and immutable (blob); and little-endian coding.
+ *
+ * A slice owns nothing: it is valid as long as what it was cut from. A buf is owned by whoever holds the
+ * struct. A blob is reference counted, the count is atomic because storage threads hold blobs too. */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct slice {
+    const char *data;
+    size_t len;
+};
+
+#define SLICE_LITERAL(s) ((struct slice){(s), sizeof(s) - 1})
+struct slice slice_of(const void *data, size_t len);
+struct slice slice_cstr(const char *s);
+bool slice_equal(struct slice a, struct slice b);
+/* Case-insensitive against a lower-case or upper-case C string, as option words are compared. */
+bool slice_is_word(struct slice a, const char *word);
+/* As memcmp, the shorter first when one is a prefix. */
+int slice_compare(struct slice a, struct slice b);
+
+struct buf {
+    char *data;
+    size_t len, cap;
+};
+
+#define BUF_EMPTY {NULL, 0, 0}
+void buf_deinit(struct buf *b);                /* frees and zeroes */
+char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes at the end; len unchanged */
+void buf_append(struct buf *b, const void *data, size_t len);
+void buf_append_slice(struct buf *b, struct slice s);
+void buf_append_cstr(struct buf *b, const char *s);
+void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_truncate(struct buf *b, size_t len);
+void buf_drop_front(struct buf *b, size_t n); /* memmove; callers batch */
+struct slice buf_slice(const struct buf *b);
+
+struct blob {
+    uint32_t refs; /* atomic */
+    size_t len;
+    char data[];
+};
+
+struct blob *blob_new(const void *data, size_t len); /* data may be NULL: uninitialised */
+struct blob *blob_ref(struct blob *b);
+void blob_unref(struct blob *b); /* NULL is fine */
+
+/* Little-endian, whatever the machine. */
+void put_u8(struct buf *b, uint8_t v);
+void put_u16(struct buf *b, uint16_t v);
+void put_u32(struct buf *b, uint32_t v);
+void put_u64(struct buf *b, uint64_t v);
+void put_varint(struct buf *b, uint64_t v);     /* LEB128, at most 10 bytes */
+void put_bytes(struct buf *b, struct slice s);  /* varint length, then the bytes */
+void store_u32(void *at, uint32_t v);
+void store_u64(void *at, uint64_t v);
+uint32_t load_u32(const void *at);
+uint64_t load_u64(const void *at);
+void store_u64be(void *at, uint64_t v);
+uint64_t load_u64be(const void *at);
+
+/* Bounds-checked reading. After the first read past the end `failed` is set, stays set, and every further
+ * read gives zeroes: decode a whole record, then look at `failed` once. */
+struct reader {
+    const char *at, *end;
+    bool failed;
+};
+
+struct reader reader_of(struct slice s);
+size_t reader_left(const struct reader *r);
+uint8_t get_u8(struct reader *r);
+uint16_t get_u16(struct reader *r);
+uint32_t get_u32(struct reader *r);
+uint64_t get_u64(struct reader *r);
+uint64_t get_varint(struct reader *r);
+struct slice get_bytes(struct reader *r);          /* varint length, then the bytes; borrowed */
+struct slice get_raw(struct reader *r, size_t len); /* borrowed */
+
+#endif

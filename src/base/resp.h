@@ -1,0 +1,61 @@
+/* The Redis protocol: a parser that is fed bytes, and a builder of replies.
+ *
+ * Parser: resp_parse looks at the unread input, and either finds one whole request, or needs more, or names
+ * the protocol error. Arguments are slices into the input: nothing is copied, nothing is allocated from a
+ * declared length. It keeps its place between calls, so a request that arrives in many pieces is scanned
+ * once; after growing or moving the input the caller passes the new base and the parser goes on. */
+#ifndef BASE_RESP_H
+#define BASE_RESP_H
+
+#include "base/bytes.h"
+
+enum resp_status {
+    RESP_MORE,    /* no whole request yet */
+    RESP_REQUEST, /* argc arguments (argc may be 0: an empty line or `*0`; skip it); `consumed` bytes are done */
+    RESP_ERROR,   /* `error` holds the text after "Protocol error: "; close after sending it */
+};
+
+struct resp_limits {
+    uint64_t max_args;   /* Redis: 1024*1024, before authentication 10 */
+    uint64_t max_bulk;   /* proto-max-bulk-len, before authentication 16384 */
+    uint64_t max_inline; /* 65536 */
+};
+
+struct resp_parser {
+    struct slice *argv; /* reused between requests; grown as arguments arrive, never ahead of them */
+    size_t argc, cap;
+    size_t consumed;    /* bytes of the finished request */
+    size_t wanted;      /* a hint: how many bytes the pending bulk still lacks (0: unknown) */
+    char error[128];
+    /* private: the place in an unfinished request */
+    size_t at;
+    int64_t args_left, bulk_len;
+    size_t *offsets;
+    struct buf unquoted; /* an inline request with quotes is unescaped into here */
+};
+
+void resp_parser_init(struct resp_parser *p);
+void resp_parser_deinit(struct resp_parser *p);
+enum resp_status resp_parse(struct resp_parser *p, struct slice input, const struct resp_limits *limits);
+
+/* Builder. `resp` is 2 or 3 where the two differ. */
+void resp_simple(struct buf *out, const char *text);                      /* +text */
+void resp_error(struct buf *out, const char *text);                      /* -text, newlines made spaces */
+void resp_errorf(struct buf *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void resp_integer(struct buf *out, int64_t v);
+void resp_bulk(struct buf *out, struct slice s);
+void resp_bulk_cstr(struct buf *out, const char *s);
+void resp_null(struct buf *out, int resp);       /* $-1 or _ */
+void resp_null_array(struct buf *out, int resp); /* *-1 or _ */
+void resp_array(struct buf *out, size_t n);
+void resp_map(struct buf *out, int resp, size_t pairs); /* *2n or %n */
+void resp_set(struct buf *out, int resp, size_t n);     /* *n or ~n */
+void resp_double(struct buf *out, int resp, double v);
+void resp_bool(struct buf *out, int resp, bool v); /* :1/:0 or #t/#f */
+void resp_verbatim(struct buf *out, int resp, const char *kind, struct slice s);
+
+/* The length of the one whole reply at the start of `s`, 0 when it is incomplete. Used to split a transaction's
+ * or a forwarded peer's replies; `s` comes from ourselves, so malformed input is an assert. */
+size_t resp_reply_len(struct slice s);
+
+#endif
