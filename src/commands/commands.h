@@ -1,0 +1,81 @@
+/* One function a command, and the table that is the one source of truth about them: dispatch, COMMAND, the
+ * compatibility table and the tests all read it. A command is (context, args) -> reply.
+ *
+ * Rows whose `run` is NULL are the server's own (PING, CLIENT, CLUSTER, ...): server/ has their handlers, by name. */
+#ifndef COMMANDS_COMMANDS_H
+#define COMMANDS_COMMANDS_H
+
+#include "base/bytes.h"
+#include "base/prng.h"
+#include "store/store.h"
+
+/* Flags, in the words of COMMAND INFO. */
+enum {
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2,
+    CMD_ADMIN = 1 << 3,
+    CMD_PUBSUB = 1 << 4,
+    CMD_NOSCRIPT = 1 << 5,
+    CMD_BLOCKING = 1 << 6,
+    CMD_LOADING = 1 << 7,
+    CMD_STALE = 1 << 8,
+    CMD_SKIP_MONITOR = 1 << 9,
+    CMD_SKIP_SLOWLOG = 1 << 10,
+    CMD_FAST = 1 << 11,
+    CMD_NO_AUTH = 1 << 12,
+    CMD_MAY_REPLICATE = 1 << 13,
+    CMD_MOVABLEKEYS = 1 << 14,
+    CMD_NO_MULTI = 1 << 15,
+    CMD_ALLOW_BUSY = 1 << 16,
+    CMD_NO_ASYNC_LOADING = 1 << 17,
+    CMD_PROTECTED = 1 << 18,
+    /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE, RANDOMKEY). */
+    CMD_WHOLE_DB = 1 << 24,
+};
+
+struct command_context {
+    struct store_view view; /* store, database, time, index, writing */
+    struct prng *chance;    /* seeded from the entry when writing; the server's when reading */
+    int resp;               /* 2 or 3 */
+    struct slice user;
+    const struct slice *argv;
+    size_t argc;
+    struct buf *out; /* exactly one reply is appended */
+    uint64_t max_bulk; /* proto-max-bulk-len */
+};
+
+typedef void command_fn(struct command_context *c);
+
+struct command {
+    const char *name; /* lower case */
+    command_fn *run;  /* NULL: server's */
+    int arity;        /* as in Redis: negative is "at least" */
+    uint32_t flags;
+    int first_key, last_key, key_step;
+    uint32_t categories; /* ACL categories, bits of command_category_names */
+    const char *group, *since, *summary;
+    const char *tips;   /* space separated, "" for none */
+    const char *key_specs; /* compact notation parsed by COMMAND INFO: see table.c; NULL: from first/last/step and flags */
+    const struct command *subcommands; /* ends with a name of NULL; NULL: none */
+    /* Keys that first/last/step cannot tell (MOVABLEKEYS). The indexes go to `out`, at most `max`; their number, -1: syntax error. */
+    int (*find_keys)(const struct slice *argv, size_t argc, int *out, int max);
+};
+
+/* NULL: unknown. Case-insensitive, one hash and one compare. */
+const struct command *command_lookup(struct slice name);
+/* The subcommand row for argv[1], NULL when the command has none or it is unknown. */
+const struct command *command_lookup_sub(const struct command *c, struct slice name);
+const struct command *command_table(size_t *count);
+bool command_arity_ok(const struct command *c, size_t argc);
+/* Positions of the keys in argv; their number (0: none), -1: invalid arguments. */
+int command_keys(const struct command *c, const struct slice *argv, size_t argc, int *out, int max);
+const char *command_flag_names(const struct command *c, size_t i);     /* i-th, NULL at the end */
+const char *command_category_name(const struct command *c, size_t i); /* i-th, NULL at the end */
+/* Replies of COMMAND INFO, LIST, COUNT, DOCS, GETKEYS: everything about commands that is not about a connection. */
+void command_command(struct command_context *c);
+
+/* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to run. */
+const struct command *command_check(const struct slice *argv, size_t argc, struct buf *error);
+
+#endif

@@ -1,0 +1,97 @@
+/* The keyspace: databases of keys with typed values, expiry, versions for WATCH. Pure and deterministic: every call
+ * takes the time, nothing here knows a clock, and two stores that saw the same calls are equal down to the order
+ * of their keys (RANDOMKEY and snapshots rely on it).
+ *
+ * A key whose expiry time is <= the now it is looked up with is "due". For a writer (apply) a due key is deleted on
+ * lookup. For a reader it is reported: the reader must not answer, but have a clock entry applied first (DESIGN 4). */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+
+struct store;
+struct store_key; /* one key with its value; owned by the store, valid until the next write to the store */
+
+#define STORE_NEVER 0 /* expiry time of a key without one; times are ms since 1970 by the cluster clock */
+
+enum store_type { STORE_STRING = 0 /* lists, hashes, sets, ... come as files of their own */ };
+
+struct store *store_new(uint32_t databases, struct hash_seed seed);
+void store_free(struct store *s);
+
+/* The view one command has. `writing` false: nothing may change, and due keys are noted in due_ms. */
+struct store_view {
+    struct store *store;
+    uint32_t db;
+    uint64_t now_ms;
+    uint64_t index;  /* of the entry being applied: becomes the version of every key it changes */
+    bool writing;
+    uint64_t due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
+};
+
+/* NULL: absent (or due). Counts hits and misses for readers. */
+struct store_key *store_find(struct store_view *v, struct slice key);
+
+enum store_type store_key_type(const struct store_key *k);
+struct slice store_key_name(const struct store_key *k);
+uint64_t store_key_expiry_ms(const struct store_key *k); /* STORE_NEVER or the time */
+/* "raw", "embstr", "int" by Redis 7's rules (OBJECT ENCODING). */
+const char *store_key_encoding(const struct store_key *k);
+size_t store_key_bytes(const struct store_key *k); /* memory it takes */
+
+/* Strings. An integer value may be held as such: text() writes it to `scratch` (at least 21 bytes) when needed. */
+struct slice store_string(const struct store_key *k, char *scratch);
+bool store_string_i64(const struct store_key *k, int64_t *out); /* false: its text is not an integer */
+/* Sets the value, of any type before; drops the expiry unless keep_expiry. */
+struct store_key *store_put_string(struct store_view *v, struct slice key, struct slice value, bool keep_expiry);
+/* Grows or overwrites in place where possible (APPEND, SETRANGE), zero-filling a gap; the key must exist and be a string. */
+struct store_key *store_string_write(struct store_view *v, struct store_key *k, size_t offset, struct slice data);
+
+bool store_delete(struct store_view *v, struct slice key); /* true: it was there and not due */
+void store_set_expiry(struct store_view *v, struct store_key **k, uint64_t at_ms); /* STORE_NEVER removes it; may move *k */
+/* Moves the value, its expiry kept, over whatever stands at `to`. */
+void store_rename(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
+void store_copy(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
+void store_flush(struct store_view *v, bool all);
+
+size_t store_count(const struct store *s, uint32_t db);
+size_t store_count_expiring(const struct store *s, uint32_t db);
+uint32_t store_databases(const struct store *s);
+/* Keys in their kept order: 0 <= i < store_count. */
+struct store_key *store_at(const struct store *s, uint32_t db, size_t i);
+/* One step of SCAN: calls back each key of a stretch, returns the next cursor, 0 at the end. A key that stays throughout a
+ * whole scan is reported at least once. Due keys are reported to `each` too: the caller judges them by store_visible. */
+uint64_t store_scan(const struct store *s, uint32_t db, uint64_t cursor, size_t count,
+                    void (*each)(void *arg, struct store_key *k), void *arg);
+/* For walks: false when the key is due; notes it in the view (readers). Never deletes. */
+bool store_visible(struct store_view *v, const struct store_key *k);
+
+/* Expiry: the earliest expiry time of all keys, 0: none has one. */
+uint64_t store_next_expiry_ms(const struct store *s);
+/* Deletes at most `limit` due keys in order of (time, database, key); the number deleted. */
+size_t store_expire(struct store_view *v, size_t limit);
+
+/* Versions (WATCH): the index of a key's last change, the same on every node. */
+uint64_t store_version(struct store *s, uint32_t db, struct slice key, uint64_t now_ms);
+/* A checkpoint raises every version to at least `index`. */
+void store_raise_versions(struct store *s, uint64_t index);
+uint64_t store_version_floor(const struct store *s);
+
+/* What was removed is freed in bounded steps: `budget` pieces at most; false: nothing left. */
+bool store_sweep(struct store *s, size_t budget);
+
+/* A digest of the whole state, kept up as keys change: equal states have equal digests. */
+uint64_t store_digest(const struct store *s);
+size_t store_memory(const struct store *s); /* bytes of keys and values */
+
+struct store_stats {
+    uint64_t hits, misses, expired, evicted;
+};
+struct store_stats *store_stats(struct store *s);
+
+/* Snapshot: bytes of the value in RDB encoding (type byte apart) and back; store/ knows its types, rsm/ the file. */
+int store_rdb_type(const struct store_key *k);
+void store_rdb_save(const struct store_key *k, struct buf *out);
+
+#endif
