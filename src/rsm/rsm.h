@@ -1,0 +1,156 @@
+/* The replicated state machine: entries in, replies out (dissertation, chapter 6). It owns the keyspace, the client
+ * sessions and the replicated settings; the same entries give the same state and the same replies on every node.
+ * No clock, no socket: time and chance come in the entry. Apply is total: no payload can make a node crash, one
+ * that this build does not know stops the node by RSM_UNKNOWN_KIND, loudly, never by skipping it (FAULTS 35). */
+#ifndef RSM_RSM_H
+#define RSM_RSM_H
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "commands/commands.h"
+#include "store/store.h"
+
+struct rsm;
+
+enum rsm_kind {
+    RSM_FOUND = 1,   /* the first DATA entry: cluster id, hash seed, settings */
+    RSM_COMMAND,     /* one write command */
+    RSM_EXEC,        /* a transaction: watched versions and its commands, one reply */
+    RSM_SESSION,     /* CLIENT SETNAME <id>@seq= / @retry= */
+    RSM_CLOCK,       /* time alone: due keys go */
+    RSM_CHECKPOINT,  /* `node` writes a snapshot here; versions are raised on all */
+    RSM_SETTING,     /* CONFIG SET of replicated settings, all or none (argv: name value ...) */
+    RSM_EVICT,       /* conditional deletes (db, key, version) chosen by the leader */
+    RSM_VERSION,     /* raises the apply version */
+};
+
+enum rsm_numbering {
+    RSM_TAGGED,  /* client_id and request_id are for people; nothing is suppressed */
+    RSM_SESSION_NUMBER, /* `session` names the opening entry; request_id is the client's number */
+    RSM_PROXY_NUMBER, /* client_id is node id + boot nonce of a proxying node; may_open on a first send only; numbers below
+                         `lowest` are answered and forgotten */
+};
+
+/* What a client (or the node itself) asks; what rsm_encode puts into an entry. Slices are borrowed. */
+struct rsm_request {
+    enum rsm_kind kind;
+    enum rsm_numbering numbering;
+    struct slice client_id, user;
+    uint64_t request_id, session, lowest;
+    bool may_open;
+    uint32_t db;
+    int resp;
+    const struct slice *argv; /* COMMAND, SETTING. SESSION: argv[0] = id; request_id = n; may_open: @seq, else @retry */
+    size_t argc;
+    /* EXEC: `commands` commands, the i-th has counts[i] arguments, all of them in argv one after the other, and its own database
+     * dbs[i] (SELECT inside MULTI is resolved by the server when queued; see command_reply_ok). */
+    const uint32_t *counts, *dbs;
+    size_t commands;
+    const struct rsm_watch {
+        uint32_t db;
+        struct slice key;
+        uint64_t version;
+    } *watches;
+    size_t watch_count;
+    uint64_t node;            /* CHECKPOINT: who writes it. VERSION: the version */
+    struct hash_seed seed;    /* FOUND */
+    uint64_t cluster_id;      /* FOUND */
+    const char *const *settings; /* FOUND: name, value, ..., NULL */
+};
+
+/* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the leader's. */
+void rsm_encode(struct buf *out, const struct rsm_request *req, uint64_t stamp_ms, uint64_t chance);
+
+/* A decoded payload, for kvorum-inspect and traces; slices point into it. false: malformed. */
+struct rsm_decoded {
+    struct rsm_request req; /* argv, counts, dbs, watches are allocated: rsm_decoded_deinit */
+    uint64_t stamp_ms, chance;
+};
+bool rsm_decode(struct slice payload, struct rsm_decoded *out);
+void rsm_decoded_deinit(struct rsm_decoded *d);
+/* A forwarded request travels in the same encoding, with stamp and chance 0; the leader puts in its own. */
+
+struct rsm *rsm_new(void);
+void rsm_free(struct rsm *r);
+
+enum rsm_outcome {
+    RSM_RAN,
+    RSM_DUPLICATE, /* answered from the remembered reply */
+    RSM_REFUSED,   /* NOSESSION, STALE, other request under the number, table full, WATCH failed is RAN */
+    RSM_UNKNOWN_KIND, /* this build does not know the entry: the node must stop */
+};
+
+struct rsm_result {
+    enum rsm_outcome outcome;
+    bool settings_changed;
+    bool checkpoint;          /* a CHECKPOINT was applied; checkpoint_node is to write the snapshot now */
+    uint64_t checkpoint_node;
+};
+
+/* Applies entry `index`; appends exactly one RESP reply to `reply` (an entry without a client gets +OK). */
+void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
+               struct rsm_result *result);
+/* A NOOP or CONFIG entry: only the applied index moves. */
+void rsm_skip(struct rsm *r, uint64_t index, uint64_t term);
+uint64_t rsm_applied(const struct rsm *r);
+uint64_t rsm_applied_term(const struct rsm *r);
+uint64_t rsm_stamp_ms(const struct rsm *r); /* of the last stamped entry applied: the store's time */
+uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
+
+/* A read at cluster time now_ms. false: a key it touches is due at *due_ms; nothing was appended; have a clock entry of
+ * at least that stamp applied and ask again. */
+bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user, const struct slice *argv,
+               size_t argc, struct prng *chance, struct buf *reply, uint64_t *due_ms);
+/* The version WATCH remembers. Same rule for due keys. */
+bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version, uint64_t *due_ms);
+struct store *rsm_store(struct rsm *r);
+/* What the next entry with this stamp would have to do: are keys due? (the leader then logs a CLOCK entry) */
+bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
+
+/* Replicated settings by their CONFIG names. */
+const char *rsm_setting(const struct rsm *r, const char *name);        /* current value as text, NULL: not a replicated setting */
+const char *rsm_setting_name(size_t i);                                /* i-th replicated setting, NULL at the end */
+/* Validates before proposing: NULL when fine, else the text of the error. */
+const char *rsm_setting_check(const char *name, struct slice value);
+const char *rsm_setting_default(const char *name);
+struct rsm_limits {
+    uint64_t max_bulk, maxmemory;
+    uint32_t databases;
+    enum { RSM_READ_QUORUM, RSM_READ_LOG, RSM_READ_LOCAL } read_mode;
+};
+struct rsm_limits rsm_limits(const struct rsm *r);
+uint64_t rsm_apply_version(const struct rsm *r);
+#define RSM_APPLY_VERSION 1 /* the newest this build can apply */
+
+/* Sessions, for INFO and tests. */
+size_t rsm_session_count(const struct rsm *r);
+/* Looks up what became of a numbered request: true and the remembered reply when it ran and is remembered. */
+bool rsm_session_reply(struct rsm *r, uint64_t session, uint64_t number, struct slice *reply);
+
+/* A digest of everything replicated: keyspace, sessions, settings, apply version. Equal indexes must have equal digests. */
+uint64_t rsm_digest(const struct rsm *r);
+
+/* Snapshots: an RDB file, version 10, that redis-server can load; AUX fields hold what is ours. */
+struct rsm_snapshot_meta {
+    uint64_t index, term;       /* filled by rsm_snapshot_write from what is applied */
+    uint64_t cluster_id;
+    uint64_t members_index;
+    struct slice members;       /* raft_members_encode, opaque here */
+    uint32_t chain;             /* checksum that the journal's first later block chains to, opaque here */
+};
+/* Writes the whole file through `emit`; false as soon as emit says false. Reads the state only: may run in a forked
+ * child. `keys_done` (may be NULL) is told progress. */
+bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,
+                        bool (*emit)(void *arg, const void *data, size_t len), void *arg);
+/* Loading, fed in pieces so that the caller's loop goes on between them. A failed load leaves nothing behind: the
+ * loader builds a new rsm, which the caller puts in the old one's place after `finish`. A file of stock Redis loads too
+ * (meta.index is then 0). */
+struct rsm_loader;
+struct rsm_loader *rsm_loader_new(void);
+bool rsm_loader_feed(struct rsm_loader *l, struct slice piece); /* false: damaged or not understood; rsm_loader_error says why */
+const char *rsm_loader_error(const struct rsm_loader *l);
+/* NULL: the file was not complete or its checksum is wrong. Frees the loader. meta's slices point into *keep. */
+struct rsm *rsm_loader_finish(struct rsm_loader *l, struct rsm_snapshot_meta *meta, struct buf *keep);
+void rsm_loader_free(struct rsm_loader *l);
+
+#endif
