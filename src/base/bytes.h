@@ -5,9 +5,11 @@
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct slice {
     const char *data;
@@ -15,9 +17,15 @@ struct slice {
 };
 
 #define SLICE_LITERAL(s) ((struct slice){(s), sizeof(s) - 1})
-struct slice slice_of(const void *data, size_t len);
+static inline struct slice slice_of(const void *data, size_t len)
+{
+    return (struct slice){data, len};
+}
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 struct slice slice_cstr(const char *s);
-bool slice_equal(struct slice a, struct slice b);
 /* Case-insensitive against a lower-case or upper-case C string, as option words are compared. */
 bool slice_is_word(struct slice a, const char *word);
 /* As memcmp, the shorter first when one is a prefix. */
@@ -28,13 +36,28 @@ struct buf {
     size_t len, cap;
 };
 
-#define BUF_EMPTY {NULL, 0, 0}
-void buf_deinit(struct buf *b);                /* frees and zeroes */
-char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes at the end; len unchanged */
-void buf_append(struct buf *b, const void *data, size_t len);
+#define BUF_EMPTY                                                                                            \
+    {                                                                                                        \
+        NULL, 0, 0                                                                                           \
+    }
+void buf_deinit(struct buf *b);             /* frees and zeroes */
+char *buf_grow(struct buf *b, size_t more); /* buf_reserve's slow half */
+/* Room for `more` bytes at the end; len unchanged. */
+static inline char *buf_reserve(struct buf *b, size_t more)
+{
+    return b->data && more <= b->cap - b->len ? b->data + b->len : buf_grow(b, more);
+}
+static inline void buf_append(struct buf *b, const void *data, size_t len)
+{
+    if (len == 0)
+        return;
+    memcpy(buf_reserve(b, len), data, len);
+    b->len += len;
+}
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_cstr(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 void buf_truncate(struct buf *b, size_t len);
 void buf_drop_front(struct buf *b, size_t n); /* memmove; callers batch */
 struct slice buf_slice(const struct buf *b);
@@ -54,17 +77,51 @@ void put_u8(struct buf *b, uint8_t v);
 void put_u16(struct buf *b, uint16_t v);
 void put_u32(struct buf *b, uint32_t v);
 void put_u64(struct buf *b, uint64_t v);
-void put_varint(struct buf *b, uint64_t v);     /* LEB128, at most 10 bytes */
-void put_bytes(struct buf *b, struct slice s);  /* varint length, then the bytes */
-void store_u32(void *at, uint32_t v);
-void store_u64(void *at, uint64_t v);
-uint32_t load_u32(const void *at);
-uint64_t load_u64(const void *at);
-void store_u64be(void *at, uint64_t v);
-uint64_t load_u64be(const void *at);
+void put_varint(struct buf *b, uint64_t v);    /* LEB128, at most 10 bytes */
+void put_bytes(struct buf *b, struct slice s); /* varint length, then the bytes */
+static inline uint32_t to_le32(uint32_t v)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap32(v);
+}
+static inline uint64_t to_le64(uint64_t v)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? v : __builtin_bswap64(v);
+}
+static inline void store_u32(void *at, uint32_t v)
+{
+    v = to_le32(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline void store_u64(void *at, uint64_t v)
+{
+    v = to_le64(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint32_t load_u32(const void *at)
+{
+    uint32_t v;
+    memcpy(&v, at, sizeof v);
+    return to_le32(v);
+}
+static inline uint64_t load_u64(const void *at)
+{
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+    return to_le64(v);
+}
+/* Big-endian, for keys that must sort as the numbers do. */
+static inline void store_u64be(void *at, uint64_t v)
+{
+    store_u64(at, __builtin_bswap64(v));
+}
+static inline uint64_t load_u64be(const void *at)
+{
+    return __builtin_bswap64(load_u64(at));
+}
 
 /* Bounds-checked reading. After the first read past the end `failed` is set, stays set, and every further
- * read gives zeroes: decode a whole record, then look at `failed` once. */
+ * read gives zeroes: decode a whole record, then look at `failed` once. A varint longer than its number
+ * needs fails too, so that one number has one encoding. */
 struct reader {
     const char *at, *end;
     bool failed;
@@ -77,7 +134,7 @@ uint16_t get_u16(struct reader *r);
 uint32_t get_u32(struct reader *r);
 uint64_t get_u64(struct reader *r);
 uint64_t get_varint(struct reader *r);
-struct slice get_bytes(struct reader *r);          /* varint length, then the bytes; borrowed */
+struct slice get_bytes(struct reader *r);           /* varint length, then the bytes; borrowed */
 struct slice get_raw(struct reader *r, size_t len); /* borrowed */
 
 #endif

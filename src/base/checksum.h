@@ -5,8 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CRC32C (Castagnoli), as in journal entries and frames. Start with 0; chainable. Uses SSE4.2 where the CPU has it. */
+/* CRC32C (Castagnoli), as in journal entries and frames. Start with 0; chainable.
+ * Uses SSE4.2 where the CPU has it. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
+/* The same without SSE4.2; public for the test that both agree. */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
 /* CRC64 (Jones), as at the end of an RDB file and a DUMP payload. Start with 0; chainable. */
 uint64_t crc64(uint64_t crc, const void *data, size_t len);
 /* CRC16 (XMODEM), as in Redis Cluster's key slots. */

@@ -1,4 +1,5 @@
-/* Redis's glob patterns (KEYS, SCAN MATCH, CONFIG GET), iterative so that no pattern costs exponential time. */
+/* Redis's glob patterns (KEYS, SCAN MATCH, CONFIG GET), iterative so that no pattern costs exponential time.
+ */
 #ifndef BASE_GLOB_H
 #define BASE_GLOB_H
 
