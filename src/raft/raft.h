@@ -58,9 +58,9 @@ enum raft_message_type {
 struct raft_message {
     enum raft_message_type type;
     uint64_t from, to, term;
-    uint64_t index;    /* APPEND: prev index. (PRE)VOTE: candidate's last index. APPEND_REPLY: match, or when rejected
-                          the prev index that did not match */
-    uint64_t log_term; /* term of `index` (APPEND, VOTE, PREVOTE) */
+    uint64_t index;    /* APPEND: prev index. (PRE)VOTE and its reply: the sender's last index. APPEND_REPLY: match,
+                          or when rejected the prev index that did not match. HEARTBEAT_REPLY: match */
+    uint64_t log_term; /* term of `index` (APPEND, VOTE, PREVOTE and the replies to the last two) */
     uint64_t commit;   /* APPEND, HEARTBEAT: leader's commit (HEARTBEAT: capped at the peer's match) */
     uint64_t round;    /* APPEND, HEARTBEAT: send round; replies echo it. 0 in others */
     uint64_t first, last; /* APPEND: entries first..last follow prev (last < first: none) */
@@ -70,7 +70,9 @@ struct raft_message {
     bool transfer;     /* VOTE after TIMEOUT_NOW: sticky followers answer it (4.2.3) */
     bool leader_lost;  /* (PRE)VOTE: the sender saw the leader's process end; a peer that saw it too grants at once */
     bool short_log;    /* replies and votes: the sender's own log is short (DESIGN 7), its match may go down */
-    uint64_t hint_index, hint_term; /* APPEND_REPLY rejected: where to try next (fast back-up, 5.3 of the paper) */
+    uint64_t hint_index, hint_term; /* APPEND_REPLY rejected: where to try next (fast back-up, 5.3 of the paper).
+                          hint_index alone: APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
+                          HEARTBEAT_REPLY: received, perhaps not yet durable, up to here (tells a lost APPEND) */
 };
 
 enum raft_event_type {
@@ -79,8 +81,9 @@ enum raft_event_type {
     RAFT_EVENT_PROPOSE,     /* entries[count]; the core gives them last+1.. and the current term. Only while
                                raft_accepts() */
     RAFT_EVENT_READ,        /* a read was received; the step's duties carry read_seq */
-    RAFT_EVENT_PERSISTED,   /* the journal is durable up to `index`, whose entry has term `term` (B8: the term tells an
-                               old completion from a new one) */
+    RAFT_EVENT_PERSISTED,   /* the journal is durable up to `index`, whose entry has term `term`, as of the append duty with
+                               this `ticket`, or the last of several (B8: an entry may be cut and come back while its first
+                               write is still under way; index and term cannot tell the two writes apart) */
     RAFT_EVENT_VOTE_SAVED,  /* (term, id voted for) of the last save_vote duty, echoed in `term` and `peer`, is durable */
     RAFT_EVENT_LINK_UP,     /* the link to `peer` stands */
     RAFT_EVENT_LINK_LOST,   /* the link to `peer` broke; `gone`: a fresh connect was refused or another boot nonce answered,
@@ -91,7 +94,7 @@ enum raft_event_type {
     RAFT_EVENT_JOURNAL_HUNG, /* our own journal write hangs for two election timeouts: a leader gives up its office */
     RAFT_EVENT_TRANSFER,    /* hand leadership to `peer`, 0: the most up-to-date voter (3.10) */
     RAFT_EVENT_COMPACTED,   /* a snapshot at (index, term) is durable here: entries up to `compact_to` <= index may be forgotten */
-    RAFT_EVENT_SNAPSHOT_RECEIVED, /* a whole verified snapshot (index, term, members) from leader `peer` in `message term` lies
+    RAFT_EVENT_SNAPSHOT_RECEIVED, /* a whole verified snapshot (index, term, members) from leader `peer` in its term `leader_term` lies
                                ready: duty install says whether to take it */
     RAFT_EVENT_SNAPSHOT_INSTALLED, /* it is durable and loaded */
     RAFT_EVENT_SNAPSHOT_SENT, /* leader: transfer to `peer` of the snapshot at `index` ended; `gone`: it failed */
@@ -103,7 +106,7 @@ struct raft_event {
     const struct raft_message *message;
     const struct raft_entry *entries;
     size_t count;
-    uint64_t index, term, compact_to, peer;
+    uint64_t index, term, compact_to, peer, ticket, leader_term;
     bool gone;
     const struct raft_members *members;
 };
@@ -126,6 +129,7 @@ struct raft_duties {
     uint64_t append_first, append_last; /* then: make these durable, PERSISTED afterwards (none: last < first). For a
                             follower they are part of the message's entries, for a leader what was proposed, or the no-op of a new term
                             (kind NOOP, which the node frames itself) */
+    uint64_t append_ticket; /* to be echoed in PERSISTED */
     bool append_noop;    /* append_first..append_last is the one no-op of a new term */
 
     const struct raft_message *messages;
@@ -152,7 +156,7 @@ void raft_load(struct raft *r, uint64_t index, const struct raft_entry *entry);
  * term 1, and starts as any node that recovered that entry. A blank node has no members and only answers. */
 
 void raft_step(struct raft *r, const struct raft_event *event, struct raft_duties *duties);
-/* When the next TICK is due. */
+/* When the next TICK is due; UINT64_MAX: never, unless something happens. */
 uint64_t raft_deadline_us(const struct raft *r);
 
 enum raft_role raft_role(const struct raft *r);
