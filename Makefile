@@ -27,7 +27,7 @@ UNIT_SRC = $(wildcard tests/unit/*/test_*.c)
 UNIT_BIN = $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all build deps unit clean
+.PHONY: all build deps unit clean cluster cluster-status cluster-stop bench
 all: deps build
 deps:
 	@deps/install
@@ -47,6 +47,19 @@ $(UNIT_BIN): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJ) $
 	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
 unit: $(UNIT_BIN)
 	@set -e; for t in $^; do $$t; done
+# Three nodes on 127.0.0.1:7001-7003, data under run/.
+cluster: all
+	@conf/cluster start
+cluster-status:
+	@conf/cluster status
+cluster-stop:
+	@conf/cluster stop
+# QUICK=1: a few seconds a row, to see that it runs; not figures to quote.
+bench: all $(BUILD)/tests/bench/failover
+	@tests/bench/bench $(if $(QUICK),--quick)
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) $^ -lhiredis -o $@
 clean:
 	rm -rf $(BUILD)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
