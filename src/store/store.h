@@ -1,9 +1,10 @@
-/* The keyspace: databases of keys with typed values, expiry, versions for WATCH. Pure and deterministic: every call
- * takes the time, nothing here knows a clock, and two stores that saw the same calls are equal down to the order
- * of their keys (RANDOMKEY and snapshots rely on it).
+/* The keyspace: databases of keys with typed values, expiry, versions for WATCH. Pure and deterministic:
+ * every call takes the time, nothing here knows a clock, and two stores that saw the same calls are equal
+ * down to the order of their keys (RANDOMKEY and snapshots rely on it).
  *
- * A key whose expiry time is <= the now it is looked up with is "due". For a writer (apply) a due key is deleted on
- * lookup. For a reader it is reported: the reader must not answer, but have a clock entry applied first (DESIGN 4). */
+ * A key whose expiry time is <= the now it is looked up with is "due". For a writer (apply) a due key is
+ * deleted on lookup. For a reader it is reported: the reader must not answer, but have a clock entry applied
+ * first (DESIGN 4). */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -25,9 +26,10 @@ struct store_view {
     struct store *store;
     uint32_t db;
     uint64_t now_ms;
-    uint64_t index;  /* of the entry being applied: becomes the version of every key it changes */
+    uint64_t index; /* of the entry being applied: becomes the version of every key it changes */
     bool writing;
-    uint64_t due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
+    uint64_t
+        due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
 };
 
 /* NULL: absent (or due). Counts hits and misses for readers. */
@@ -40,16 +42,28 @@ uint64_t store_key_expiry_ms(const struct store_key *k); /* STORE_NEVER or the t
 const char *store_key_encoding(const struct store_key *k);
 size_t store_key_bytes(const struct store_key *k); /* memory it takes */
 
-/* Strings. An integer value may be held as such: text() writes it to `scratch` (at least 21 bytes) when needed. */
+/* Strings. An integer value may be held as such: text() writes it to `scratch` (at least 21 bytes) when
+ * needed. */
 struct slice store_string(const struct store_key *k, char *scratch);
+size_t store_string_len(const struct store_key *k);
 bool store_string_i64(const struct store_key *k, int64_t *out); /* false: its text is not an integer */
-/* Sets the value, of any type before; drops the expiry unless keep_expiry. */
-struct store_key *store_put_string(struct store_view *v, struct slice key, struct slice value, bool keep_expiry);
-/* Grows or overwrites in place where possible (APPEND, SETRANGE), zero-filling a gap; the key must exist and be a string. */
-struct store_key *store_string_write(struct store_view *v, struct store_key *k, size_t offset, struct slice data);
+/* Sets the value (which must not lie in the store), of any type before; drops the expiry unless keep_expiry.
+ */
+struct store_key *store_put_string(struct store_view *v, struct slice key, struct slice value,
+                                   bool keep_expiry);
+/* The same with the encoding chosen: text even where it reads as an integer (INCRBYFLOAT), or an integer
+ * (INCR). */
+struct store_key *store_put_text(struct store_view *v, struct slice key, struct slice value,
+                                 bool keep_expiry);
+struct store_key *store_put_i64(struct store_view *v, struct slice key, int64_t number, bool keep_expiry);
+/* Grows or overwrites in place where possible (APPEND, SETRANGE), zero-filling a gap; the key must exist and
+ * be a string. */
+struct store_key *store_string_write(struct store_view *v, struct store_key *k, size_t offset,
+                                     struct slice data);
 
 bool store_delete(struct store_view *v, struct slice key); /* true: it was there and not due */
-void store_set_expiry(struct store_view *v, struct store_key **k, uint64_t at_ms); /* STORE_NEVER removes it; may move *k */
+void store_set_expiry(struct store_view *v, struct store_key **k,
+                      uint64_t at_ms); /* STORE_NEVER removes it; may move *k */
 /* Moves the value, its expiry kept, over whatever stands at `to`. */
 void store_rename(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
 void store_copy(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
@@ -60,8 +74,9 @@ size_t store_count_expiring(const struct store *s, uint32_t db);
 uint32_t store_databases(const struct store *s);
 /* Keys in their kept order: 0 <= i < store_count. */
 struct store_key *store_at(const struct store *s, uint32_t db, size_t i);
-/* One step of SCAN: calls back each key of a stretch, returns the next cursor, 0 at the end. A key that stays throughout a
- * whole scan is reported at least once. Due keys are reported to `each` too: the caller judges them by store_visible. */
+/* One step of SCAN: calls back each key of a stretch, returns the next cursor, 0 at the end. A key that stays
+ * throughout a whole scan is reported at least once. Due keys are reported to `each` too: the caller judges
+ * them by store_visible. */
 uint64_t store_scan(const struct store *s, uint32_t db, uint64_t cursor, size_t count,
                     void (*each)(void *arg, struct store_key *k), void *arg);
 /* For walks: false when the key is due; notes it in the view (readers). Never deletes. */
@@ -72,7 +87,9 @@ uint64_t store_next_expiry_ms(const struct store *s);
 /* Deletes at most `limit` due keys in order of (time, database, key); the number deleted. */
 size_t store_expire(struct store_view *v, size_t limit);
 
-/* Versions (WATCH): the index of a key's last change, the same on every node. */
+/* Versions (WATCH): made from the index of a key's last change, the same on every node. Compare for equality
+ * only: a version that differs from the one at WATCH says that the key was changed or its time came since
+ * (versions.c). */
 uint64_t store_version(struct store *s, uint32_t db, struct slice key, uint64_t now_ms);
 /* A checkpoint raises every version to at least `index`. */
 void store_raise_versions(struct store *s, uint64_t index);
@@ -90,8 +107,13 @@ struct store_stats {
 };
 struct store_stats *store_stats(struct store *s);
 
-/* Snapshot: bytes of the value in RDB encoding (type byte apart) and back; store/ knows its types, rsm/ the file. */
+/* Snapshot: bytes of the value in RDB encoding (type byte apart) and back; store/ knows its types, rsm/ the
+ * file. */
 int store_rdb_type(const struct store_key *k);
 void store_rdb_save(const struct store_key *k, struct buf *out);
+/* Puts a key at the end of the view's database, over one of its name; its version is the view's index. NULL:
+ * the bytes are malformed or the type is not known, and nothing was put. */
+struct store_key *store_rdb_load(struct store_view *v, struct slice key, int type, struct reader *r,
+                                 uint64_t expiry_ms);
 
 #endif

@@ -1,0 +1,141 @@
+/* A database: its array, index and heap, changed together so that the invariants of store_int.h hold. */
+#include "store/store_int.h"
+
+struct spot db_spot(struct store *s, uint32_t db, struct slice key)
+{
+    assert(db < s->db_count);
+    struct spot at = {.db = &s->dbs[db], .hash = key_hash(&s->seed, key)};
+    at.place = index_find(at.db, at.hash, key);
+    at.k = at.place == PLACE_NONE ? NULL : db_key(at.db, at.place);
+    return at;
+}
+
+static void expire_spot(struct store_view *v, uint32_t db, struct spot *at)
+{
+    versions_expired(v->store, db, at->hash, at->k);
+    db_remove(v->store, at);
+    v->store->stats.expired++;
+}
+
+static void note_due(struct store_view *v, uint64_t at_ms)
+{
+    if (!v->due_ms || at_ms < v->due_ms)
+        v->due_ms = at_ms;
+}
+
+struct spot db_find(struct store_view *v, uint32_t db, struct slice key)
+{
+    struct spot at = db_spot(v->store, db, key);
+    if (!at.k || !key_due(at.k, v->now_ms))
+        return at;
+    if (v->writing) {
+        expire_spot(v, db, &at);
+    } else {
+        note_due(v, key_at_ms(at.k));
+        at.k = NULL;
+        at.place = PLACE_NONE;
+    }
+    return at;
+}
+
+void db_insert(struct spot *at, struct store_key *k)
+{
+    struct store_db *db = at->db;
+    assert(db->count < KEYS_MAX);
+    segments_grow(&db->keys, (size_t)db->count + 1, sizeof(struct store_key *));
+    at->place = db->count++;
+    at->k = k;
+    *db_slot(db, at->place) = k;
+    index_insert(db, at->hash, at->place);
+}
+
+void db_moved(struct spot *at, struct store_key *k)
+{
+    if (at->k == k)
+        return;
+    at->k = k;
+    *db_slot(at->db, at->place) = k;
+    if (key_at_ms(k) != STORE_NEVER)
+        expiry_moved(at->db, k);
+}
+
+struct store_key *db_unlink(struct spot *at)
+{
+    struct store_db *db = at->db;
+    struct store_key *k = at->k;
+    db_digest_subtract(at);
+    if (key_at_ms(k) != STORE_NEVER)
+        expiry_remove(db, k);
+    uint32_t last = --db->count;
+    index_remove(db, at->hash, at->place);
+    if (at->place != last) {
+        struct store_key *moved = db_key(db, last);
+        index_move(db, key_hash(db->seed, key_slice(moved)), last, at->place);
+        *db_slot(db, at->place) = moved;
+    }
+    segments_shrink(&db->keys, db->count, sizeof(struct store_key *));
+    at->k = NULL;
+    at->place = PLACE_NONE;
+    return k;
+}
+
+void db_remove(struct store *s, struct spot *at)
+{
+    struct store_key *k = db_unlink(at);
+    key_free(s, at->db, k);
+}
+
+void db_digest_add(struct spot *at)
+{
+    at->db->digest += digest_head(at->hash, at->k) + digest_value(at->hash, at->k, 0, SIZE_MAX);
+}
+
+void db_digest_subtract(struct spot *at)
+{
+    at->db->digest -= digest_head(at->hash, at->k) + digest_value(at->hash, at->k, 0, SIZE_MAX);
+}
+
+bool store_visible(struct store_view *v, const struct store_key *k)
+{
+    if (!key_due(k, v->now_ms))
+        return true;
+    if (!v->writing)
+        note_due(v, key_at_ms(k));
+    return false;
+}
+
+/* The database whose first key is due soonest; the lower number when two are equal. */
+static uint32_t soonest_db(const struct store *s, struct expiry_item *first)
+{
+    uint32_t best = 0;
+    *first = (struct expiry_item){0, NULL};
+    for (uint32_t i = 0; i < s->db_count; i++) {
+        struct expiry_item item = expiry_first(&s->dbs[i]);
+        if (item.key && (!first->key || item.at_ms < first->at_ms)) {
+            *first = item;
+            best = i;
+        }
+    }
+    return best;
+}
+
+uint64_t store_next_expiry_ms(const struct store *s)
+{
+    struct expiry_item first;
+    soonest_db(s, &first);
+    return first.key ? first.at_ms : STORE_NEVER;
+}
+
+size_t store_expire(struct store_view *v, size_t limit)
+{
+    size_t done = 0;
+    for (; done < limit; done++) {
+        struct expiry_item first;
+        uint32_t db = soonest_db(v->store, &first);
+        if (!first.key || first.at_ms > v->now_ms)
+            break;
+        struct spot at = db_spot(v->store, db, key_slice(first.key));
+        expire_spot(v, db, &at);
+    }
+    return done;
+}
