@@ -1,7 +1,8 @@
-/* The replicated state machine: entries in, replies out (dissertation, chapter 6). It owns the keyspace, the client
- * sessions and the replicated settings; the same entries give the same state and the same replies on every node.
- * No clock, no socket: time and chance come in the entry. Apply is total: no payload can make a node crash, one
- * that this build does not know stops the node by RSM_UNKNOWN_KIND, loudly, never by skipping it (FAULTS 35). */
+/* The replicated state machine: entries in, replies out (dissertation, chapter 6). It owns the keyspace, the
+ * client sessions and the replicated settings; the same entries give the same state and the same replies on
+ * every node. No clock, no socket: time and chance come in the entry. Apply is total: no payload can make a
+ * node crash, one that this build does not know stops the node by RSM_UNKNOWN_KIND, loudly, never by skipping
+ * it (FAULTS 35). */
 #ifndef RSM_RSM_H
 #define RSM_RSM_H
 
@@ -13,23 +14,26 @@
 struct rsm;
 
 enum rsm_kind {
-    RSM_FOUND = 1,   /* the first DATA entry: cluster id, hash seed, settings */
-    RSM_COMMAND,     /* one write command */
-    RSM_EXEC,        /* a transaction: watched versions and its commands, one reply */
-    RSM_SESSION,     /* CLIENT SETNAME <id>@seq= / @retry= */
-    RSM_CLOCK,       /* time alone: due keys go */
-    RSM_CHECKPOINT,  /* `node` writes a snapshot here; versions are raised on all */
-    RSM_SETTING,     /* CONFIG SET of replicated settings, all or none (argv: name value ...) */
-    RSM_EVICT,       /* conditional deletes (db, key, version) chosen by the leader */
-    RSM_VERSION,     /* raises the apply version */
+    RSM_FOUND = 1,  /* the first DATA entry: cluster id, hash seed, settings */
+    RSM_COMMAND,    /* one write command */
+    RSM_EXEC,       /* a transaction: watched versions and its commands, one reply */
+    RSM_SESSION,    /* CLIENT SETNAME <id>@seq= / @retry= */
+    RSM_CLOCK,      /* time alone: due keys go */
+    RSM_CHECKPOINT, /* `node` writes a snapshot here; versions are raised on all */
+    RSM_SETTING,    /* CONFIG SET of replicated settings, all or none (argv: name value ...) */
+    RSM_EVICT,      /* conditional deletes (db, key, version) chosen by the leader */
+    RSM_VERSION,    /* raises the apply version */
 };
 
 enum rsm_numbering {
-    RSM_TAGGED,  /* client_id and request_id are for people; nothing is suppressed */
+    RSM_TAGGED,         /* client_id and request_id are for people; nothing is suppressed */
     RSM_SESSION_NUMBER, /* `session` names the opening entry; request_id is the client's number */
-    RSM_PROXY_NUMBER, /* client_id is node id + boot nonce of a proxying node; may_open on a first send only; numbers below
-                         `lowest` are answered and forgotten */
+    RSM_PROXY_NUMBER, /* client_id is node id + boot nonce of a proxying node; may_open on a first send only;
+                         numbers below `lowest` are answered and forgotten. Refused with -MAYBE when nobody
+                         can tell whether it ran */
 };
+/* Numbers count for COMMAND, EXEC and SETTING. A request with RSM_SESSION_NUMBER carries the user that opened
+ * the session. */
 
 /* What a client (or the node itself) asks; what rsm_encode puts into an entry. Slices are borrowed. */
 struct rsm_request {
@@ -40,25 +44,35 @@ struct rsm_request {
     bool may_open;
     uint32_t db;
     int resp;
-    const struct slice *argv; /* COMMAND, SETTING. SESSION: argv[0] = id; request_id = n; may_open: @seq, else @retry */
+    /* COMMAND, SETTING (name value ...). SESSION: argv[0] = id; request_id = n; may_open: @seq, else @retry;
+     * the reply is an integer, the index that names the session (for the server, which tells its client +OK),
+     * or an error. */
+    const struct slice *argv;
     size_t argc;
-    /* EXEC: `commands` commands, the i-th has counts[i] arguments, all of them in argv one after the other, and its own database
-     * dbs[i] (SELECT inside MULTI is resolved by the server when queued; see command_reply_ok). */
+    /* EXEC: `commands` commands, the i-th has counts[i] arguments, all of them in argv one after the other,
+     * and its own database dbs[i]: the server resolves a SELECT inside MULTI when it is queued and leaves it
+     * in its place, where it answers +OK. TIME answers the stamp. What else may be queued and is not about
+     * the keyspace (PING, CLIENT ID, CONFIG GET, ...) the server answers itself and queues as RSM_LITERAL
+     * with one argument: the RESP bytes of its one reply. */
     const uint32_t *counts, *dbs;
     size_t commands;
     const struct rsm_watch {
         uint32_t db;
         struct slice key;
         uint64_t version;
-    } *watches;
+    } * watches;
     size_t watch_count;
-    uint64_t node;            /* CHECKPOINT: who writes it. VERSION: the version */
-    struct hash_seed seed;    /* FOUND */
-    uint64_t cluster_id;      /* FOUND */
+    uint64_t node;               /* CHECKPOINT: who writes it. VERSION: the version */
+    struct hash_seed seed;       /* FOUND */
+    uint64_t cluster_id;         /* FOUND */
     const char *const *settings; /* FOUND: name, value, ..., NULL */
 };
 
-/* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the leader's. */
+/* argv[0] of a queued command that stands for its reply. */
+#define RSM_LITERAL SLICE_LITERAL("\0reply")
+
+/* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the
+ * leader's. */
 void rsm_encode(struct buf *out, const struct rsm_request *req, uint64_t stamp_ms, uint64_t chance);
 
 /* A decoded payload, for kvorum-inspect and traces; slices point into it. false: malformed. */
@@ -68,48 +82,58 @@ struct rsm_decoded {
 };
 bool rsm_decode(struct slice payload, struct rsm_decoded *out);
 void rsm_decoded_deinit(struct rsm_decoded *d);
-/* A forwarded request travels in the same encoding, with stamp and chance 0; the leader puts in its own. */
+/* A forwarded request travels in the same encoding, with stamp and chance 0; the leader puts in its own.
+ * false: too short to be a payload. */
+bool rsm_restamp(char *payload, size_t len, uint64_t stamp_ms, uint64_t chance);
 
 struct rsm *rsm_new(void);
 void rsm_free(struct rsm *r);
 
 enum rsm_outcome {
     RSM_RAN,
-    RSM_DUPLICATE, /* answered from the remembered reply */
-    RSM_REFUSED,   /* NOSESSION, STALE, other request under the number, table full, WATCH failed is RAN */
+    RSM_DUPLICATE,    /* answered from the remembered reply */
+    RSM_REFUSED,      /* NOSESSION, STALE, other request under the number, table full, WATCH failed is RAN */
     RSM_UNKNOWN_KIND, /* this build does not know the entry: the node must stop */
 };
 
 struct rsm_result {
     enum rsm_outcome outcome;
     bool settings_changed;
-    bool checkpoint;          /* a CHECKPOINT was applied; checkpoint_node is to write the snapshot now */
+    bool checkpoint; /* a CHECKPOINT was applied; checkpoint_node is to write the snapshot now */
     uint64_t checkpoint_node;
 };
 
-/* Applies entry `index`; appends exactly one RESP reply to `reply` (an entry without a client gets +OK). */
+/* Applies entry `index`, the one after rsm_applied; appends exactly one RESP reply to `reply` (an entry
+ * without a client gets +OK). RSM_UNKNOWN_KIND: malformed, of a kind or version of a newer build, or about
+ * settings this build does not have; nothing changed and nothing was appended. Hence the leader checks
+ * setting names before it proposes. */
 void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
                struct rsm_result *result);
-/* A NOOP or CONFIG entry: only the applied index moves. */
+/* A NOOP or CONFIG entry: only the applied index moves. Every index goes through one of the two, once, in
+ * order. */
 void rsm_skip(struct rsm *r, uint64_t index, uint64_t term);
 uint64_t rsm_applied(const struct rsm *r);
 uint64_t rsm_applied_term(const struct rsm *r);
-uint64_t rsm_stamp_ms(const struct rsm *r); /* of the last stamped entry applied: the store's time */
+uint64_t rsm_stamp_ms(const struct rsm *r);   /* of the last stamped entry applied: the store's time */
 uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
 
-/* A read at cluster time now_ms. false: a key it touches is due at *due_ms; nothing was appended; have a clock entry of
- * at least that stamp applied and ask again. */
-bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user, const struct slice *argv,
-               size_t argc, struct prng *chance, struct buf *reply, uint64_t *due_ms);
+/* A read at cluster time now_ms. false: a key it touches is due at *due_ms; nothing was appended; have a
+ * clock entry of at least that stamp applied and ask again. */
+bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+               const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
+               uint64_t *due_ms);
 /* The version WATCH remembers. Same rule for due keys. */
-bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version, uint64_t *due_ms);
+bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
+                 uint64_t *due_ms);
 struct store *rsm_store(struct rsm *r);
 /* What the next entry with this stamp would have to do: are keys due? (the leader then logs a CLOCK entry) */
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
 
-/* Replicated settings by their CONFIG names. */
-const char *rsm_setting(const struct rsm *r, const char *name);        /* current value as text, NULL: not a replicated setting */
-const char *rsm_setting_name(size_t i);                                /* i-th replicated setting, NULL at the end */
+/* Replicated settings by their CONFIG names: session-window, session-timeout (seconds), session-max,
+ * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode. */
+const char *rsm_setting(const struct rsm *r,
+                        const char *name); /* current value as text, NULL: not a replicated setting */
+const char *rsm_setting_name(size_t i);    /* i-th replicated setting, NULL at the end */
 /* Validates before proposing: NULL when fine, else the text of the error. */
 const char *rsm_setting_check(const char *name, struct slice value);
 const char *rsm_setting_default(const char *name);
@@ -122,34 +146,40 @@ struct rsm_limits rsm_limits(const struct rsm *r);
 uint64_t rsm_apply_version(const struct rsm *r);
 #define RSM_APPLY_VERSION 1 /* the newest this build can apply */
 
-/* Sessions, for INFO and tests. */
+/* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */
 size_t rsm_session_count(const struct rsm *r);
-/* Looks up what became of a numbered request: true and the remembered reply when it ran and is remembered. */
+/* Looks up what became of a numbered request of a client's session: true and the remembered reply when it ran
+ * and is remembered. Says nothing about whether the same was asked. The reply is valid until the next apply.
+ */
 bool rsm_session_reply(struct rsm *r, uint64_t session, uint64_t number, struct slice *reply);
 
-/* A digest of everything replicated: keyspace, sessions, settings, apply version. Equal indexes must have equal digests. */
+/* A digest of everything replicated: keyspace, sessions, settings, apply version. Equal indexes must have
+ * equal digests. */
 uint64_t rsm_digest(const struct rsm *r);
 
 /* Snapshots: an RDB file, version 10, that redis-server can load; AUX fields hold what is ours. */
 struct rsm_snapshot_meta {
-    uint64_t index, term;       /* filled by rsm_snapshot_write from what is applied */
+    uint64_t index, term; /* filled by rsm_snapshot_write from what is applied */
     uint64_t cluster_id;
     uint64_t members_index;
-    struct slice members;       /* raft_members_encode, opaque here */
-    uint32_t chain;             /* checksum that the journal's first later block chains to, opaque here */
+    struct slice members; /* raft_members_encode, opaque here */
+    uint32_t chain;       /* checksum that the journal's first later block chains to, opaque here */
 };
-/* Writes the whole file through `emit`; false as soon as emit says false. Reads the state only: may run in a forked
- * child. `keys_done` (may be NULL) is told progress. */
+/* Writes the whole file through `emit`; false as soon as emit says false. Reads the state only: may run in a
+ * forked child. To be installed elsewhere it has to be the state right after a CHECKPOINT: the versions of
+ * single keys are not in it. */
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,
                         bool (*emit)(void *arg, const void *data, size_t len), void *arg);
-/* Loading, fed in pieces so that the caller's loop goes on between them. A failed load leaves nothing behind: the
- * loader builds a new rsm, which the caller puts in the old one's place after `finish`. A file of stock Redis loads too
- * (meta.index is then 0). */
+/* Loading, fed in pieces so that the caller's loop goes on between them. A failed load leaves nothing behind:
+ * the loader builds a new rsm, which the caller puts in the old one's place after `finish`. A file of stock
+ * Redis loads too (meta.index is then 0). */
 struct rsm_loader;
 struct rsm_loader *rsm_loader_new(void);
-bool rsm_loader_feed(struct rsm_loader *l, struct slice piece); /* false: damaged or not understood; rsm_loader_error says why */
+bool rsm_loader_feed(struct rsm_loader *l,
+                     struct slice piece); /* false: damaged or not understood; rsm_loader_error says why */
 const char *rsm_loader_error(const struct rsm_loader *l);
-/* NULL: the file was not complete or its checksum is wrong. Frees the loader. meta's slices point into *keep. */
+/* NULL: the file was not complete (a wrong checksum is found by feed). Frees the loader. meta's slices point
+ * into *keep. */
 struct rsm *rsm_loader_finish(struct rsm_loader *l, struct rsm_snapshot_meta *meta, struct buf *keep);
 void rsm_loader_free(struct rsm_loader *l);
 

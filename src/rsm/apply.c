@@ -1,0 +1,202 @@
+/* One entry: parse, let time pass, judge its number, run it. Nothing here fails halfway: an entry that this
+ * build does not understand is turned away before anything has moved. */
+#include "rsm/rsm_int.h"
+
+#include "base/resp.h"
+
+#include <assert.h>
+
+/* Knows the build what the entry asks for? What a client can get wrong is answered by an error later; this is
+ * about what only a newer build, or damage, can have written. */
+static bool understood(const struct rsm_request *q)
+{
+    switch (q->kind) {
+    case RSM_VERSION:
+        return q->node <= RSM_APPLY_VERSION;
+    case RSM_SETTING:
+        for (size_t i = 0; i < q->argc; i += 2) {
+            if (rsm_setting_find(q->argv[i]) == SETTING_COUNT)
+                return false;
+        }
+        return true;
+    case RSM_FOUND:
+        for (size_t i = 0; q->settings && q->settings[i]; i += 2) {
+            if (rsm_setting_check(q->settings[i], slice_cstr(q->settings[i + 1])))
+                return false;
+        }
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Time moves to the entry's stamp, and what became due goes, in bounded steps. */
+static void pass_time(struct rsm *r, uint64_t index, uint64_t stamp_ms)
+{
+    if (stamp_ms > r->stamp_ms)
+        r->stamp_ms = stamp_ms;
+    if (rsm_keys_due(r, r->stamp_ms)) {
+        struct store_view view = rsm_write_view(r, index, 0);
+        store_expire(&view, EXPIRE_KEYS_PER_ENTRY);
+    }
+    rsm_sessions_expire(&r->sessions, r->stamp_ms, rsm_session_timeout_ms(r), EXPIRE_SESSIONS_PER_ENTRY);
+}
+
+/* Keys that a stock dump brought in get the cluster's seed; their order stays. */
+static void reseed_store(struct rsm *r, uint64_t index)
+{
+    struct store *old = r->store;
+    struct buf value = BUF_EMPTY;
+    uint32_t databases = (uint32_t)r->settings.value[SETTING_DATABASES];
+    r->store = store_new(databases > store_databases(old) ? databases : store_databases(old), r->seed);
+    for (uint32_t db = 0; db < store_databases(old); db++) {
+        struct store_view view = rsm_write_view(r, index, db);
+        view.now_ms = 0; /* nothing is due while it moves house */
+        for (size_t i = 0; i < store_count(old, db); i++) {
+            const struct store_key *k = store_at(old, db, i);
+            buf_truncate(&value, 0);
+            store_rdb_save(k, &value);
+            struct reader in = reader_of(buf_slice(&value));
+            const struct store_key *moved =
+                store_rdb_load(&view, store_key_name(k), store_rdb_type(k), &in, store_key_expiry_ms(k));
+            assert(moved);
+        }
+    }
+    buf_deinit(&value);
+    store_free(old);
+}
+
+static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply)
+{
+    if (r->cluster_id) {
+        resp_error(reply, "ERR this cluster is founded already");
+        return;
+    }
+    r->cluster_id = q->cluster_id;
+    r->seed = q->seed;
+    for (size_t i = 0; q->settings && q->settings[i]; i += 2) {
+        bool ok = rsm_setting_put(&r->settings, rsm_setting_find(slice_cstr(q->settings[i])),
+                                  slice_cstr(q->settings[i + 1]));
+        assert(ok);
+    }
+    rsm_sessions_deinit(&r->sessions);
+    rsm_sessions_init(&r->sessions, r->seed);
+    reseed_store(r, index);
+    resp_simple(reply, "OK");
+}
+
+/* All or none. */
+static void change_settings(struct rsm *r, const struct rsm_request *q, struct buf *reply,
+                            struct rsm_result *result)
+{
+    struct rsm_settings changed = r->settings;
+    for (size_t i = 0; i < q->argc; i += 2) {
+        size_t which = rsm_setting_find(q->argv[i]);
+        const char *error = rsm_setting_fixed(which) ? "can't set immutable config" : NULL;
+        if (!error && !rsm_setting_put(&changed, which, q->argv[i + 1]))
+            error = rsm_setting_check(rsm_setting_name(which), q->argv[i + 1]);
+        if (error) {
+            resp_errorf(reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                        rsm_setting_name(which), error);
+            return;
+        }
+    }
+    r->settings = changed;
+    result->settings_changed = true;
+    resp_simple(reply, "OK");
+}
+
+/* The leader chose these while it could not know what the entries before this one do: a key that changed, or
+ * lost its expiry under a policy that takes volatile keys alone, stays. */
+static void evict(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply)
+{
+    bool volatile_only, evicts = rsm_policy_evicts(&r->settings, &volatile_only);
+    for (size_t i = 0; evicts && i < q->watch_count; i++) {
+        const struct rsm_watch *w = &q->watches[i];
+        if (w->db >= store_databases(r->store))
+            continue;
+        struct store_view view = rsm_write_view(r, index, w->db);
+        const struct store_key *k = store_find(&view, w->key);
+        if (!k || (volatile_only && store_key_expiry_ms(k) == STORE_NEVER) ||
+            store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
+            continue;
+        store_delete(&view, w->key);
+        store_stats(r->store)->evicted++;
+    }
+    resp_simple(reply, "OK");
+}
+
+void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+             struct rsm_result *result)
+{
+    const struct rsm_request *q = &d->req;
+    switch (q->kind) {
+    case RSM_COMMAND:
+        rsm_run_command(r, index, d, reply);
+        return;
+    case RSM_EXEC:
+        rsm_run_exec(r, index, d, reply);
+        return;
+    case RSM_SESSION:
+        rsm_apply_session(r, index, q, reply, result);
+        return;
+    case RSM_FOUND:
+        found(r, index, q, reply);
+        return;
+    case RSM_SETTING:
+        change_settings(r, q, reply, result);
+        return;
+    case RSM_EVICT:
+        evict(r, index, q, reply);
+        return;
+    case RSM_CHECKPOINT:
+        store_raise_versions(r->store, index);
+        result->checkpoint = true;
+        result->checkpoint_node = q->node;
+        break;
+    case RSM_VERSION:
+        if (q->node > r->apply_version)
+            r->apply_version = q->node;
+        break;
+    case RSM_CLOCK:
+        break;
+    }
+    resp_simple(reply, "OK");
+}
+
+/* What clients ask for. To open or resume a session twice does no harm; the other kinds are the leader's own.
+ */
+static bool may_be_numbered(const struct rsm_request *q)
+{
+    return q->numbering != RSM_TAGGED &&
+           (q->kind == RSM_COMMAND || q->kind == RSM_EXEC || q->kind == RSM_SETTING);
+}
+
+void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
+               struct rsm_result *result)
+{
+    struct rsm_decoded d;
+    struct slice asked;
+    assert(index ==
+           r->applied + 1); /* an entry applied twice, or left out, is the worst that can happen here */
+    *result = (struct rsm_result){.outcome = RSM_RAN};
+    if (!rsm_entry_parse(payload, &r->arrays, &d, &asked) || !understood(&d.req)) {
+        result->outcome = RSM_UNKNOWN_KIND;
+        return;
+    }
+    pass_time(r, index, d.stamp_ms);
+    if (may_be_numbered(&d.req))
+        rsm_apply_numbered(r, index, &d, asked, reply, result);
+    else
+        rsm_run(r, index, &d, reply, result);
+    store_sweep(r->store, SWEEP_PER_ENTRY);
+    r->applied = index;
+    r->applied_term = term;
+}
+
+void rsm_skip(struct rsm *r, uint64_t index, uint64_t term)
+{
+    assert(index == r->applied + 1);
+    r->applied = index;
+    r->applied_term = term;
+}

@@ -1,0 +1,160 @@
+/* Commands: one alone, or those of a transaction. */
+#include "rsm/rsm_int.h"
+
+#include "base/number.h"
+#include "base/prng.h"
+#include "base/resp.h"
+
+#include <assert.h>
+
+/* What a command runs in, the same for each command of a transaction but for the database. */
+static struct command_context context(struct rsm *r, const struct rsm_request *q, struct prng *chance,
+                                      struct buf *out)
+{
+    return (struct command_context){.chance = chance,
+                                    .resp = q->resp,
+                                    .user = q->user,
+                                    .out = out,
+                                    .max_bulk = r->settings.value[SETTING_MAX_BULK]};
+}
+
+static void run(struct command_context *c)
+{
+    if (c->view.db >= store_databases(c->view.store)) {
+        resp_error(c->out, "ERR DB index is out of range");
+        return;
+    }
+    const struct command *row = command_check(c->argv, c->argc, c->out);
+    if (row && row->run)
+        row->run(c);
+    else if (row)
+        resp_errorf(c->out, "ERR '%s' is not a command of the replicated state", row->name);
+}
+
+void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply)
+{
+    struct prng chance;
+    prng_seed(&chance, d->chance);
+    struct command_context c = context(r, &d->req, &chance, reply);
+    c.view = rsm_write_view(r, index, d->req.db);
+    c.argv = d->req.argv;
+    c.argc = d->req.argc;
+    run(&c);
+}
+
+/* A key that became due since WATCH has changed: looking it up deletes it, and its version says so. */
+static bool watches_hold(struct rsm *r, uint64_t index, const struct rsm_request *q)
+{
+    bool hold = true;
+    for (size_t i = 0; i < q->watch_count; i++) {
+        const struct rsm_watch *w = &q->watches[i];
+        if (w->db >= store_databases(r->store))
+            return false;
+        struct store_view view = rsm_write_view(r, index, w->db);
+        store_find(&view, w->key);
+        if (store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
+            hold = false;
+    }
+    return hold;
+}
+
+/* The time of a transaction is its entry's. */
+static void time_reply(struct rsm *r, struct buf *out)
+{
+    char text[24];
+    resp_array(out, 2);
+    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(r->stamp_ms / 1000))));
+    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(r->stamp_ms % 1000 * 1000))));
+}
+
+/* Commands that may be queued but are no business of the keyspace; see RSM_EXEC in rsm.h. */
+static bool run_aside(struct rsm *r, struct command_context *c)
+{
+    if (c->argc == 2 && slice_equal(c->argv[0], RSM_LITERAL)) {
+        buf_append_slice(c->out, c->argv[1]);
+        return true;
+    }
+    if (c->argc == 2 && slice_is_word(c->argv[0], "select")) {
+        resp_simple(c->out, "OK");
+        return true;
+    }
+    if (c->argc == 1 && slice_is_word(c->argv[0], "time")) {
+        time_reply(r, c->out);
+        return true;
+    }
+    return false;
+}
+
+void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply)
+{
+    const struct rsm_request *q = &d->req;
+    struct prng chance;
+    if (!watches_hold(r, index, q)) {
+        resp_null_array(reply, q->resp);
+        return;
+    }
+    prng_seed(&chance, d->chance);
+    struct command_context c = context(r, q, &chance, reply);
+    c.argv = q->argv;
+    resp_array(reply, q->commands);
+    for (size_t i = 0; i < q->commands; i++) {
+        c.argc = q->counts[i];
+        c.view = rsm_write_view(r, index, q->dbs[i]);
+        if (!run_aside(r, &c))
+            run(&c);
+        c.argv += q->counts[i];
+    }
+}
+
+/* ---- reads ---- */
+
+static uint64_t reading_time(const struct rsm *r, uint64_t now_ms)
+{
+    return now_ms > r->stamp_ms ? now_ms : r->stamp_ms;
+}
+
+bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+               const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
+               uint64_t *due_ms)
+{
+    uint64_t now = reading_time(r, now_ms);
+    size_t before = reply->len;
+    const struct command *row = command_check(argv, argc, reply);
+    if (!row)
+        return true;
+    assert(row->run && !(row->flags & CMD_WRITE));
+    if (row->flags & CMD_WHOLE_DB && rsm_keys_due(r, now)) {
+        *due_ms = store_next_expiry_ms(r->store);
+        return false;
+    }
+    struct rsm_request q = {.resp = resp, .user = user};
+    struct command_context c = context(r, &q, chance, reply);
+    c.view = (struct store_view){.store = r->store, .db = db, .now_ms = now, .writing = false};
+    c.argv = argv;
+    c.argc = argc;
+    if (db >= store_databases(r->store)) {
+        resp_error(reply, "ERR DB index is out of range");
+        return true;
+    }
+    row->run(&c);
+    if (c.view.due_ms == 0)
+        return true;
+    buf_truncate(reply, before);
+    *due_ms = c.view.due_ms;
+    return false;
+}
+
+bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
+                 uint64_t *due_ms)
+{
+    uint64_t now = reading_time(r, now_ms);
+    struct store_view view = {.store = r->store, .db = db, .now_ms = now, .writing = false};
+    assert(db < store_databases(r->store));
+    store_find(&view, key);
+    if (view.due_ms) {
+        *due_ms = view.due_ms;
+        return false;
+    }
+    *version = store_version(r->store, db, key, now);
+    return true;
+}

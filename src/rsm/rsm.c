@@ -1,0 +1,87 @@
+/* The door: making one, and the small questions about it. */
+#include "rsm/rsm.h"
+
+#include "base/alloc.h"
+#include "rsm/rsm_int.h"
+
+struct rsm *rsm_new(void)
+{
+    struct rsm *r = mem_calloc(1, sizeof *r);
+    rsm_settings_init(&r->settings);
+    rsm_sessions_init(&r->sessions, r->seed);
+    r->store = store_new((uint32_t)r->settings.value[SETTING_DATABASES], r->seed);
+    r->apply_version = 1;
+    return r;
+}
+
+void rsm_free(struct rsm *r)
+{
+    if (!r)
+        return;
+    store_free(r->store);
+    rsm_sessions_deinit(&r->sessions);
+    rsm_arrays_deinit(&r->arrays);
+    mem_free(r);
+}
+
+uint64_t rsm_applied(const struct rsm *r)
+{
+    return r->applied;
+}
+
+uint64_t rsm_applied_term(const struct rsm *r)
+{
+    return r->applied_term;
+}
+
+uint64_t rsm_stamp_ms(const struct rsm *r)
+{
+    return r->stamp_ms;
+}
+
+uint64_t rsm_cluster_id(const struct rsm *r)
+{
+    return r->cluster_id;
+}
+
+uint64_t rsm_apply_version(const struct rsm *r)
+{
+    return r->apply_version;
+}
+
+struct store *rsm_store(struct rsm *r)
+{
+    return r->store;
+}
+
+bool rsm_keys_due(const struct rsm *r, uint64_t now_ms)
+{
+    uint64_t next = store_next_expiry_ms(r->store);
+    return next != STORE_NEVER && next <= now_ms;
+}
+
+size_t rsm_session_count(const struct rsm *r)
+{
+    return r->sessions.clients;
+}
+
+bool rsm_session_reply(struct rsm *r, uint64_t session, uint64_t number, struct slice *reply)
+{
+    struct rsm_session *s = rsm_session_by_name(&r->sessions, session);
+    struct rsm_slot *slot = s ? rsm_window_find(s, number) : NULL;
+    if (!slot)
+        return false;
+    *reply = rsm_slot_reply(slot);
+    return true;
+}
+
+/* The keyspace and the sessions keep theirs up as they change, so this is cheap enough to ask often. */
+uint64_t rsm_digest(const struct rsm *r)
+{
+    uint64_t h = rsm_mix(r->cluster_id, store_digest(r->store));
+    h = rsm_mix(h, r->sessions.digest);
+    h = rsm_mix(h, rsm_settings_digest(&r->settings));
+    h = rsm_mix(h, r->apply_version);
+    h = rsm_mix(h, store_version_floor(r->store));
+    return rsm_mix(h, r->stamp_ms);
+}

@@ -1,0 +1,198 @@
+/* Private to rsm/.
+ *
+ * Invariants
+ *  - State changes in rsm_apply, rsm_skip and the loader, nowhere else. What changes depends on the entry and
+ * on the state alone.
+ *  - A payload is parsed and judged in full before anything moves; one that is refused as unknown leaves no
+ * trace.
+ *  - stamp_ms never falls. Before an entry runs, due keys and due sessions go, a bounded number of each.
+ *  - Sessions stand in the order of their last use, which is also the order in which they expire. A due
+ * session that the bound has left standing is treated as gone by whoever looks it up.
+ *  - A session's `low` only rises, and no number below it is ever run: whatever was forgotten is below it.
+ *
+ * The payload of a DATA entry. Integers of fixed width are little-endian, `v` is a varint (LEB128, shortest
+ * form only), `b` a varint length and its bytes:
+ *
+ *     0   u8   kind (enum rsm_kind)
+ *     1   u8   bits 0-1 numbering, bit 2 may_open, the others 0
+ *     2   u64  stamp_ms
+ *    10   u64  chance
+ *    18   v    request_id
+ *         b    client_id
+ *         b    user
+ *         v    session    only RSM_SESSION_NUMBER
+ *         v    lowest     only RSM_PROXY_NUMBER
+ *         u8   resp: 2 or 3           } from here on: what is asked, the part that the hash
+ *         v    db                     } of a numbered request covers
+ *    FOUND       u64 cluster_id, u64 seed.k0, u64 seed.k1, v n, n x (b name, b value), both with their final
+ * NUL COMMAND     v argc >= 1, argc x b EXEC        v n, n x (v db, b key, v version), v commands, commands x
+ * (v db, v argc >= 1, argc x b) SESSION     b id CLOCK       nothing CHECKPOINT  v node SETTING     v argc
+ * (even, >= 2), argc x b EVICT       v n, n x (v db, b key, v version) VERSION     v version
+ */
+#ifndef RSM_RSM_INT_H
+#define RSM_RSM_INT_H
+
+#include "base/dict.h"
+#include "base/list.h"
+#include "rsm/rsm.h"
+
+#define ENTRY_STAMP_AT    2
+#define ENTRY_CHANCE_AT   10
+#define ENTRY_HEADER_SIZE 18
+
+/* Bounds of what one entry does beside its own work. */
+#define EXPIRE_KEYS_PER_ENTRY     100
+#define EXPIRE_SESSIONS_PER_ENTRY 16
+#define SWEEP_PER_ENTRY           256
+
+/* Arrays that parsing fills. rsm_apply reuses one set, so a command allocates nothing on its way in. */
+struct rsm_arrays {
+    struct slice *argv;
+    uint32_t *counts, *dbs;
+    struct rsm_watch *watches;
+    const char **settings;
+    size_t argv_cap, command_cap, watch_cap, setting_cap;
+};
+void rsm_arrays_deinit(struct rsm_arrays *a);
+/* out's arrays are those of `a` and live as long as its next use. `asked`: the part of the payload that a
+ * numbered request's hash covers. false: malformed. */
+bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_decoded *out,
+                     struct slice *asked);
+
+/* settings.c */
+enum {
+    SETTING_SESSION_WINDOW,
+    SETTING_SESSION_TIMEOUT,
+    SETTING_SESSION_MAX,
+    SETTING_MAX_BULK,
+    SETTING_DATABASES,
+    SETTING_MAXMEMORY,
+    SETTING_MAXMEMORY_POLICY,
+    SETTING_READ_MODE,
+    SETTING_COUNT
+};
+struct rsm_settings {
+    uint64_t value[SETTING_COUNT]; /* a choice: its place in the list of choices */
+    char text[SETTING_COUNT][24];
+};
+void rsm_settings_init(struct rsm_settings *s);
+/* The setting's place in the table, SETTING_COUNT: unknown. */
+size_t rsm_setting_find(struct slice name);
+/* false: rsm_setting_check would not take it; nothing changed. */
+bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value);
+bool rsm_setting_fixed(size_t which); /* only founding sets it */
+bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only);
+uint64_t rsm_settings_digest(const struct rsm_settings *s);
+
+/* session.c: the table. */
+struct rsm_session {
+    struct list in_use_order; /* first, see list_entry */
+    uint64_t name;            /* index of the opening entry */
+    uint64_t low, top;        /* lowest number that may still run or be answered; highest one seen */
+    uint64_t used_ms;
+    struct rsm_slot *slots; /* numbers that ran, rising: slots[first] .. slots[first + count - 1] */
+    size_t first, count, cap;
+    uint64_t identity;    /* hash of name, user and id */
+    uint64_t slot_digest; /* sum over the slots */
+    uint64_t digest;      /* what this session adds to the table's */
+    bool proxy;
+    uint32_t user_len, id_len;
+    char text[]; /* user, then id */
+};
+struct rsm_sessions {
+    struct hash_seed seed;
+    struct dict *by_key, *by_name;
+    struct list in_use_order; /* least recently used first */
+    size_t clients;           /* without the proxies */
+    uint64_t digest;
+    struct buf key; /* scratch */
+};
+void rsm_sessions_init(struct rsm_sessions *t, struct hash_seed seed);
+void rsm_sessions_deinit(struct rsm_sessions *t);
+/* NULL: none. Whether it is due is for the caller to ask. */
+struct rsm_session *rsm_session_by_key(struct rsm_sessions *t, bool proxy, struct slice user,
+                                       struct slice id);
+struct rsm_session *rsm_session_by_name(const struct rsm_sessions *t, uint64_t name);
+struct rsm_session *rsm_session_open(struct rsm_sessions *t, uint64_t name, bool proxy, struct slice user,
+                                     struct slice id, uint64_t first_number, uint64_t now_ms);
+void rsm_session_close(struct rsm_sessions *t, struct rsm_session *s);
+void rsm_session_touch(struct rsm_sessions *t, struct rsm_session *s, uint64_t now_ms);
+void rsm_sessions_expire(struct rsm_sessions *t, uint64_t now_ms, uint64_t timeout_ms, size_t limit);
+struct slice rsm_session_user(const struct rsm_session *s);
+struct slice rsm_session_id(const struct rsm_session *s);
+
+/* session_window.c: what one session remembers. */
+#define REPLY_MAX    4096       /* a longer reply is remembered as done */
+#define PROXY_WINDOW 65536      /* a proxy that leaves more unanswered loses the oldest */
+#define REPLY_SMALL  16         /* kept without an allocation */
+#define REPLY_DONE   UINT32_MAX /* rsm_slot.len of a reply that was too long */
+struct rsm_slot {
+    uint64_t number, hash, digest;
+    union {
+        char small[REPLY_SMALL];
+        char *big;
+    } reply;
+    uint32_t len;
+};
+struct rsm_slot *rsm_window_find(struct rsm_session *s, uint64_t number); /* NULL: did not run */
+/* Remembers that `number` ran; the number is not yet in the window and not below `low`. */
+void rsm_window_add(struct rsm_sessions *t, struct rsm_session *s, uint64_t number, uint64_t hash,
+                    struct slice reply, bool done);
+/* Forgets every number below `low`, if that is higher than before. */
+void rsm_window_trim(struct rsm_sessions *t, struct rsm_session *s, uint64_t low);
+struct slice rsm_slot_reply(const struct rsm_slot *slot);
+void rsm_window_free(struct rsm_session *s);
+void rsm_session_sum(struct rsm_sessions *t, struct rsm_session *s); /* brings both digests up to date */
+
+/* session_apply.c: the rules. */
+void rsm_apply_session(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply,
+                       struct rsm_result *result);
+void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
+                        struct buf *reply, struct rsm_result *result);
+
+/* session_save.c: one session as bytes in a snapshot. load false: malformed or there already. */
+void rsm_session_save(const struct rsm_session *s, struct buf *out);
+bool rsm_session_load(struct rsm_sessions *t, struct slice bytes);
+
+/* exec.c */
+void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
+void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
+
+/* apply.c: runs a parsed entry, whatever its number. */
+void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+             struct rsm_result *result);
+
+struct rsm {
+    struct store *store;
+    struct rsm_sessions sessions;
+    struct rsm_settings settings;
+    uint64_t applied, applied_term;
+    uint64_t stamp_ms;
+    uint64_t cluster_id;
+    uint64_t apply_version;
+    struct hash_seed seed;
+    struct rsm_arrays arrays;
+};
+
+static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)
+{
+    return (struct store_view){
+        .store = r->store, .db = db, .now_ms = r->stamp_ms, .index = index, .writing = true};
+}
+static inline uint64_t rsm_session_timeout_ms(const struct rsm *r)
+{
+    return r->settings.value[SETTING_SESSION_TIMEOUT] * 1000;
+}
+/* A finaliser of 64 bits: every bit of the input moves every bit of the output (the constants are
+ * MurmurHash3's). */
+static inline uint64_t rsm_mix(uint64_t h, uint64_t v)
+{
+    h ^= v + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdu;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ (h >> 33);
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* The rules of exactly once (DESIGN 5; dissertation, section 6.3): who may open a session, which numbers run,
+ * which are answered from memory, which are refused. */
+#include "rsm/rsm_int.h"
+
+#include "base/resp.h"
+
+#include <assert.h>
+
+static const char no_session[] = "NOSESSION This session is unknown or has expired";
+/* The proxying node hands this to its client as it is: nobody can say any more whether the request ran. */
+static const char unknown_outcome[] = "MAYBE The outcome of this request is not known";
+
+/* A session that is due is gone, whether or not the bounded expiry has come to it. */
+static struct rsm_session *alive(struct rsm *r, struct rsm_session *s)
+{
+    if (!s || r->stamp_ms - s->used_ms < rsm_session_timeout_ms(r))
+        return s;
+    rsm_session_close(&r->sessions, s);
+    return NULL;
+}
+
+static void refuse(struct buf *reply, struct rsm_result *result, const char *error)
+{
+    result->outcome = RSM_REFUSED;
+    resp_error(reply, error);
+}
+
+void rsm_apply_session(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply,
+                       struct rsm_result *result)
+{
+    struct rsm_session *s = alive(r, rsm_session_by_key(&r->sessions, false, q->user, q->argv[0]));
+    if (s) {
+        rsm_session_touch(&r->sessions, s, r->stamp_ms);
+    } else if (!q->may_open) {
+        refuse(reply, result, no_session);
+        return;
+    } else if (r->sessions.clients >= r->settings.value[SETTING_SESSION_MAX]) {
+        refuse(reply, result, "ERR max number of sessions reached");
+        return;
+    } else {
+        s = rsm_session_open(&r->sessions, index, false, q->user, q->argv[0], q->request_id, r->stamp_ms);
+    }
+    resp_integer(reply, (int64_t)s->name);
+}
+
+/* NULL: refused. */
+static struct rsm_session *client_session(struct rsm *r, const struct rsm_request *q, struct buf *reply,
+                                          struct rsm_result *result)
+{
+    struct rsm_session *s = alive(r, rsm_session_by_name(&r->sessions, q->session));
+    if (s && !s->proxy && slice_equal(rsm_session_user(s), q->user)) {
+        rsm_session_touch(&r->sessions, s, r->stamp_ms);
+        return s;
+    }
+    refuse(reply, result, no_session);
+    return NULL;
+}
+
+/* Numbers below the first one of a session may have run in an earlier one that was forgotten, hence a session
+ * starts with the number that opens it, and only a first send, which surely has not run, opens one. */
+static struct rsm_session *proxy_session(struct rsm *r, uint64_t index, const struct rsm_request *q,
+                                         struct buf *reply, struct rsm_result *result)
+{
+    struct slice nobody = slice_of(NULL, 0);
+    struct rsm_session *s = alive(r, rsm_session_by_key(&r->sessions, true, nobody, q->client_id));
+    if (s) {
+        rsm_session_touch(&r->sessions, s, r->stamp_ms);
+    } else if (q->may_open) {
+        s = rsm_session_open(&r->sessions, index, true, nobody, q->client_id, q->request_id, r->stamp_ms);
+    } else {
+        refuse(reply, result, unknown_outcome);
+        return NULL;
+    }
+    rsm_window_trim(&r->sessions, s, q->lowest);
+    return s;
+}
+
+/* For an EXEC only its name and RESP version: a transaction that is retried reads anew and may ask for
+ * something else. */
+static uint64_t request_hash(const struct rsm *r, const struct rsm_request *q, struct slice asked)
+{
+    if (q->kind == RSM_EXEC)
+        return rsm_mix(RSM_EXEC, (uint64_t)q->resp);
+    return rsm_mix((uint64_t)q->kind, siphash(&r->seed, asked.data, asked.len));
+}
+
+/* Lets go of what is not among the last numbers when `top` is the highest. */
+static void slide(struct rsm *r, struct rsm_session *s, uint64_t top)
+{
+    uint64_t window = s->proxy ? PROXY_WINDOW : r->settings.value[SETTING_SESSION_WINDOW];
+    if (top >= window)
+        rsm_window_trim(&r->sessions, s, top - window + 1);
+}
+
+void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
+                        struct buf *reply, struct rsm_result *result)
+{
+    const struct rsm_request *q = &d->req;
+    uint64_t number = q->request_id, hash = request_hash(r, q, asked);
+    struct rsm_session *s = q->numbering == RSM_PROXY_NUMBER ? proxy_session(r, index, q, reply, result)
+                                                             : client_session(r, q, reply, result);
+    if (!s)
+        return;
+    slide(r, s, s->top); /* the window may have been made smaller since */
+    if (number < s->low) {
+        refuse(reply, result,
+               s->proxy ? unknown_outcome : "STALE This request is older than the session remembers");
+        return;
+    }
+    const struct rsm_slot *slot = rsm_window_find(s, number);
+    if (slot && slot->hash != hash) {
+        refuse(reply, result, "ERR another request was sent under this number");
+        return;
+    }
+    if (slot) {
+        result->outcome = RSM_DUPLICATE;
+        buf_append_slice(reply, rsm_slot_reply(slot));
+        return;
+    }
+    size_t before = reply->len;
+    rsm_run(r, index, d, reply, result);
+    assert(result->outcome == RSM_RAN);
+    struct slice text = slice_of(reply->data + before, reply->len - before);
+    slide(r, s, number > s->top ? number : s->top);
+    rsm_window_add(&r->sessions, s, number, hash, text, text.len > REPLY_MAX);
+}

@@ -1,0 +1,164 @@
+/* The settings that apply reads, or that every node must read alike. Founding takes them from the file,
+ * afterwards an entry changes them. Values are kept as numbers and as the text that CONFIG GET shows. */
+#include "rsm/rsm_int.h"
+
+#include "base/number.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum setting_kind { NUMBER, MEMORY, CHOICE };
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    const char *initial; /* as CONFIG GET shows it */
+    uint64_t min, max;
+    const char *const *choices;
+    const char *error; /* what is wrong with a value out of bounds */
+    bool fixed;
+};
+
+static const char *const policies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
+                                       "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
+                                       "allkeys-random", "noeviction",   NULL};
+enum { FIRST_ALLKEYS_POLICY = 4, NO_EVICTION = 7 };
+static const char *const read_modes[] = {"quorum", "log", "local", NULL};
+
+static const struct setting table[SETTING_COUNT] = {
+    [SETTING_SESSION_WINDOW] = {"session-window", NUMBER, "128", 1, 65536, NULL,
+                                "argument must be between 1 and 65536 inclusive", false},
+    /* in seconds, like Redis's timeout */
+    [SETTING_SESSION_TIMEOUT] = {"session-timeout", NUMBER, "86400", 1, 3153600000, NULL,
+                                 "argument must be between 1 and 3153600000 inclusive", false},
+    [SETTING_SESSION_MAX] = {"session-max", NUMBER, "10000", 0, 10000000, NULL,
+                             "argument must be between 0 and 10000000 inclusive", false},
+    /* An entry holds a whole request and is at most 1 GiB, hence the upper bound. */
+    [SETTING_MAX_BULK] = {"proto-max-bulk-len", MEMORY, "536870912", 1 << 20, (1 << 30) - (1 << 20), NULL,
+                          "argument must be between 1048576 and 1072693248 inclusive", false},
+    [SETTING_DATABASES] = {"databases", NUMBER, "16", 1, 65536, NULL,
+                           "argument must be between 1 and 65536 inclusive", true},
+    [SETTING_MAXMEMORY] = {"maxmemory", MEMORY, "0", 0, UINT64_MAX, NULL, "argument must be a memory value",
+                           false},
+    [SETTING_MAXMEMORY_POLICY] =
+        {"maxmemory-policy", CHOICE, "noeviction", 0, 0, policies,
+         "argument(s) must be one of the following: volatile-lru, volatile-lfu, "
+         "volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction",
+         false},
+    [SETTING_READ_MODE] = {"read-mode", CHOICE, "quorum", 0, 0, read_modes,
+                           "argument(s) must be one of the following: quorum, log, local", false},
+};
+
+size_t rsm_setting_find(struct slice name)
+{
+    size_t i = 0;
+    while (i < SETTING_COUNT && !slice_is_word(name, table[i].name))
+        i++;
+    return i;
+}
+
+static const char *parse_choice(const struct setting *s, struct slice text, uint64_t *out)
+{
+    for (uint64_t i = 0; s->choices[i]; i++) {
+        if (slice_is_word(text, s->choices[i])) {
+            *out = i;
+            return NULL;
+        }
+    }
+    return s->error;
+}
+
+/* NULL: *out is the value. Else what is wrong, in Redis's words. */
+static const char *parse(const struct setting *s, struct slice text, uint64_t *out)
+{
+    if (s->kind == CHOICE)
+        return parse_choice(s, text, out);
+    if (s->kind == MEMORY) {
+        if (!parse_memory(text, out))
+            return "argument must be a memory value";
+    } else {
+        int64_t v;
+        if (!parse_i64(text, &v))
+            return "argument couldn't be parsed into an integer";
+        if (v < 0)
+            return s->error;
+        *out = (uint64_t)v;
+    }
+    return *out < s->min || *out > s->max ? s->error : NULL;
+}
+
+bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value)
+{
+    uint64_t v;
+    if (parse(&table[which], value, &v))
+        return false;
+    s->value[which] = v;
+    if (table[which].kind == CHOICE)
+        snprintf(s->text[which], sizeof s->text[which], "%s", table[which].choices[v]);
+    else
+        snprintf(s->text[which], sizeof s->text[which], "%" PRIu64, v);
+    return true;
+}
+
+bool rsm_setting_fixed(size_t which)
+{
+    return table[which].fixed;
+}
+
+void rsm_settings_init(struct rsm_settings *s)
+{
+    *s = (struct rsm_settings){0};
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        bool ok = rsm_setting_put(s, i, slice_cstr(table[i].initial));
+        assert(ok);
+    }
+}
+
+bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only)
+{
+    uint64_t policy = s->value[SETTING_MAXMEMORY_POLICY];
+    *volatile_only = policy < FIRST_ALLKEYS_POLICY;
+    return policy != NO_EVICTION;
+}
+
+uint64_t rsm_settings_digest(const struct rsm_settings *s)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        h = rsm_mix(h, s->value[i]);
+    return h;
+}
+
+const char *rsm_setting_name(size_t i)
+{
+    return i < SETTING_COUNT ? table[i].name : NULL;
+}
+
+const char *rsm_setting_default(const char *name)
+{
+    size_t i = rsm_setting_find(slice_cstr(name));
+    return i < SETTING_COUNT ? table[i].initial : NULL;
+}
+
+const char *rsm_setting_check(const char *name, struct slice value)
+{
+    uint64_t v;
+    size_t i = rsm_setting_find(slice_cstr(name));
+    return i < SETTING_COUNT ? parse(&table[i], value, &v) : "Unknown option or number of arguments";
+}
+
+const char *rsm_setting(const struct rsm *r, const char *name)
+{
+    size_t i = rsm_setting_find(slice_cstr(name));
+    return i < SETTING_COUNT ? r->settings.text[i] : NULL;
+}
+
+struct rsm_limits rsm_limits(const struct rsm *r)
+{
+    const uint64_t *v = r->settings.value;
+    return (struct rsm_limits){.max_bulk = v[SETTING_MAX_BULK],
+                               .maxmemory = v[SETTING_MAXMEMORY],
+                               .databases = (uint32_t)v[SETTING_DATABASES],
+                               .read_mode = v[SETTING_READ_MODE]};
+}
