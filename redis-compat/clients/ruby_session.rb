@@ -1,0 +1,60 @@
+# A session of ruby-redis in cluster mode, and writes that go on while somebody ends the leader. test_ruby_redis starts it:
+#
+#     ruby_session.rb session PORT...          prints ok and not ok lines
+#     ruby_session.rb write SECONDS PATIENT PORT...   writes w:0, w:1, ...; prints "COUNT ERRORS LAST-ERROR"
+#
+# PATIENT yes: the client keeps trying an address that refuses it for a while (reconnect_attempts), as one does when nodes are
+# restarted by a supervisor. A write that raises is repeated: setting the same value twice does no harm.
+require "redis"
+
+Redis.silence_deprecations = true if Redis.respond_to?(:silence_deprecations=)
+$stdout.sync = true
+
+def connect(ports, **more)
+  Redis.new(cluster: ports.map { |port| "redis://127.0.0.1:#{port}" }, timeout: 5, **more)
+end
+
+def check(name, passed, why = nil)
+  puts passed ? "ok ruby: #{name}" : "not ok ruby: #{name}: #{why.inspect}"
+end
+
+def equal(name, got, expected)
+  check(name, got == expected, got)
+end
+
+def session(ports)
+  redis = connect(ports)
+  equal("set get", [redis.set("city", "Ulm"), redis.get("city")], %w[OK Ulm])
+  equal("set nx", redis.set("city", "x", nx: true), false)
+  equal("keys of many slots", (0...200).map { |i| redis.set("slot:#{i}", i); redis.get("slot:#{i}") }, (0...200).map(&:to_s))
+  equal("mset, mget across slots", [redis.mset("a", 1, "b", 2), redis.mget("a", "b")], ["OK", %w[1 2]])
+  redis.del("n")
+  equal("incr, pipelined", redis.pipelined { |pipe| pipe.incr("n"); pipe.incr("n") }, [1, 2])
+  equal("multi", redis.multi { |t| t.set("n", 5); t.incr("n") }, ["OK", 6])
+  equal("expire, ttl", [redis.expire("n", 100), redis.ttl("n").between?(99, 100)], [true, true])
+  equal("scan_each", redis.scan_each(match: "slot:*").to_a.uniq.size, 200)
+  equal("a follower's reads", connect(ports, replica: true).get("city"), "Ulm")
+end
+
+def write(seconds, patient, ports)
+  redis = connect(ports, **(patient ? { reconnect_attempts: 50, reconnect_delay: 0.1, reconnect_delay_max: 0.1 } : {}))
+  count = errors = 0
+  last = "-"
+  stop = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+  while Process.clock_gettime(Process::CLOCK_MONOTONIC) < stop
+    begin
+      redis.set("w:#{count}", count)
+      count += 1
+    rescue Redis::BaseError => e
+      errors += 1
+      last = "#{e.class}: #{e.message}"
+    end
+  end
+  puts "#{count} #{errors} #{last}"
+end
+
+case ARGV[0]
+when "session" then session(ARGV.drop(1))
+when "write" then write(Float(ARGV[1]), ARGV[2] == "yes", ARGV.drop(3))
+else abort "usage: see the head of this file"
+end
