@@ -57,7 +57,7 @@ cluster-stop:
 # QUICK=1: a few seconds a row, to see that it runs; not figures to quote.
 bench: all $(BUILD)/tests/bench/failover
 	@tests/bench/bench $(if $(QUICK),--quick)
-$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o
+$(BUILD)/tests/bench/failover $(BUILD)/tests/example_retry: $(BUILD)/%: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $^ -lhiredis -o $@
 clean:
