@@ -110,7 +110,7 @@ static char *write_body(char *at, const struct rsm_request *q)
     case RSM_EVICT:
         return write_watches(at, q);
     }
-    assert(!"unknown kind");
+    assert(false);
     return at;
 }
 
