@@ -296,8 +296,11 @@ void link_conn_refused(struct conn *c, bool authentic, bool removed, const char 
     answered.removed = removed && authentic;
     if (d->channel == TRANSPORT_CONTROL) {
         char line[REFUSAL_TEXT_MAX + 64];
-        snprintf(line, sizeof line, "node %016llx does not talk to us: %.*s",
-                 (unsigned long long)answered.node_id, REFUSAL_TEXT_MAX, why);
+        if (answered.node_id != 0)
+            snprintf(line, sizeof line, "node %016llx does not talk to us: %s",
+                     (unsigned long long)answered.node_id, why);
+        else
+            snprintf(line, sizeof line, "does not talk to us: %s", why);
         link_complain(l, line);
     }
     if (d->channel == TRANSPORT_CONTROL && authentic) {
