@@ -16,7 +16,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(ROOT, "build", "kvorum-server"))
-REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the one in PATH: see there
+REDIS = "/usr/bin/redis-server"
 PORTS = int(os.environ.get("KVORUM_PORTS", "21700"))
 HOST = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")

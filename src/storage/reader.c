@@ -1,0 +1,175 @@
+/* The reader's thread: entries for lagging peers and for apply, pieces of snapshots out and in, and the
+ * chores that must not stand in the way of an append: syncing the mark, giving space back. */
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/storage_int.h"
+
+static void run_read(struct storage *s, const struct op *op)
+{
+    struct storage_event event = {.type = STORAGE_READ, .cookie = op->cookie, .index = op->index};
+    char error[KV_ERROR_MAX];
+    pthread_mutex_lock(&s->kv_lock);
+    pthread_mutex_lock(&s->lock);
+    struct journal_view view = s->view;
+    pthread_mutex_unlock(&s->lock);
+    /* A damaged entry must not spread. The next start finds it, and deals with it as a short log. */
+    if (!journal_read(&view, op->index, op->last, op->len, &event.block, error))
+        log_fatal("Reading the journal failed: %s", error);
+    pthread_mutex_unlock(&s->kv_lock);
+    storage_post(s, &event);
+}
+
+static void run_drop_below(struct storage *s, const struct op *op)
+{
+    struct journal_key limit = journal_key(op->index - 1);
+    pthread_mutex_lock(&s->kv_lock);
+    pthread_mutex_lock(&s->lock);
+    struct journal_view view = s->view;
+    pthread_mutex_unlock(&s->lock);
+    if (view.origin >= op->index) /* else a reset has come between */
+        view.kv->drop_below(view.kv, journal_key_slice(&limit));
+    pthread_mutex_unlock(&s->kv_lock);
+}
+
+static void run_snapshot_read(struct storage *s, const struct op *op)
+{
+    struct storage_event event = {.type = STORAGE_SNAPSHOT_PIECE, .cookie = op->cookie};
+    pthread_mutex_lock(&s->lock);
+    struct snapshot_id newest = s->newest;
+    pthread_mutex_unlock(&s->lock);
+    struct snapshot_reader *r =
+        snapshot_readers_get(&s->readers, s->dir_fd, op->index, &newest, clock_mono_us());
+    if (r) {
+        event.index = r->id.index;
+        event.term = r->id.term;
+        event.total = r->id.bytes;
+        event.offset = op->offset;
+        uint64_t left = op->offset < r->id.bytes ? r->id.bytes - op->offset : 0;
+        size_t len = left < op->len ? (size_t)left : op->len;
+        event.block.blob = blob_new(NULL, len);
+        event.block.len = len;
+        ssize_t n = pread(r->fd, event.block.blob->data, len, (off_t)op->offset);
+        if (n != (ssize_t)len)
+            log_fatal("Reading a snapshot failed: %s", n < 0 ? strerror(errno) : "it is shorter than it was");
+    }
+    storage_post(s, &event);
+}
+
+static void run_receive(struct storage *s, const struct op *op)
+{
+    struct storage_event event = {.type = STORAGE_SNAPSHOT_RECEIVED,
+                                  .cookie = op->cookie,
+                                  .index = op->index,
+                                  .term = op->term,
+                                  .last = op->flag};
+    pthread_mutex_lock(&s->kv_lock);
+    pthread_mutex_lock(&s->lock);
+    struct snapshot_id id = {.generation = s->generation, .index = op->index, .term = op->term};
+    if (op->offset == 0) /* the one before is given up */
+        s->received = (struct snapshot_id){0};
+    pthread_mutex_unlock(&s->lock);
+    struct slice piece = slice_of(op->block.blob->data, op->block.len);
+    event.ok = snapshot_receive(&s->receiver, s->dir_fd, &id, op->offset, piece);
+    event.offset = s->receiver.sum.bytes;
+    if (event.ok && op->flag) {
+        id.bytes = s->receiver.sum.bytes;
+        event.total = id.bytes;
+        event.ok = snapshot_receive_end(&s->receiver, s->dir_fd);
+        pthread_mutex_lock(&s->lock);
+        if (event.ok)
+            s->received = id;
+        pthread_mutex_unlock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->kv_lock);
+    storage_post(s, &event);
+}
+
+static void run(struct storage *s, struct op *op)
+{
+    switch (op->type) {
+    case OP_READ:
+        run_read(s, op);
+        break;
+    case OP_SNAPSHOT_READ:
+        run_snapshot_read(s, op);
+        break;
+    case OP_RECEIVE:
+        run_receive(s, op);
+        break;
+    default:
+        run_drop_below(s, op);
+    }
+    storage_op_free(op);
+}
+
+/* The first request that need not wait for the writer; under the lock. */
+static struct op *next_op(struct storage *s)
+{
+    list_for_each(it, &s->read_queue)
+    {
+        struct op *op = list_entry(it, struct op, link);
+        if (op->type != OP_READ || s->done >= op->after) {
+            list_remove(it);
+            return op;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t sync_mark(struct storage *s, uint64_t synced_us, uint64_t now_us)
+{
+    if (now_us - synced_us < 1000000 || !atomic_exchange(&s->mark_dirty, false))
+        return synced_us;
+    vote_file_sync(&s->vote);
+    return now_us;
+}
+
+/* Waits for a request; while there are chores, at most a second. Under the lock. */
+static struct op *wait_for_op(struct storage *s, bool chores)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    for (;;) {
+        struct op *op = next_op(s);
+        if (op || s->read_stop)
+            return op;
+        s->read_waiting = true;
+        if (chores) {
+            if (pthread_cond_timedwait(&s->read_wake, &s->lock, &until) == ETIMEDOUT)
+                return NULL;
+        } else {
+            pthread_cond_wait(&s->read_wake, &s->lock);
+            if (atomic_load(&s->mark_dirty))
+                return NULL;
+        }
+    }
+}
+
+void *storage_reader_run(void *arg)
+{
+    struct storage *s = arg;
+    uint64_t synced_us = clock_mono_us();
+    bool open_files = false;
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        struct op *op = wait_for_op(s, open_files || atomic_load(&s->mark_dirty));
+        bool stop = s->read_stop;
+        s->read_waiting = false;
+        pthread_mutex_unlock(&s->lock);
+        if (op)
+            run(s, op);
+        if (stop && !op)
+            break;
+        uint64_t now_us = clock_mono_us();
+        synced_us = sync_mark(s, synced_us, now_us);
+        open_files = snapshot_readers_expire(&s->readers, now_us);
+    }
+    snapshot_readers_close(&s->readers);
+    snapshot_receive_abort(&s->receiver, s->dir_fd);
+    return NULL;
+}

@@ -1,0 +1,339 @@
+/* The writer's thread: takes all that is queued, makes it one batch, syncs once, says so once (group commit).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/storage_int.h"
+
+enum { BATCH_MAX_BYTES = 32 << 20, EVERYSEC_US = 1000000 };
+
+_Noreturn static void die(const struct storage *s)
+{
+    log_fatal("Writing the journal failed: %s", s->journal.kv->error);
+}
+
+static void count_sync(struct storage *s, uint64_t us, const char *what)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stats.fsync_count++;
+    s->stats.fsync_us_total += us;
+    if (us > s->stats.fsync_us_max)
+        s->stats.fsync_us_max = us;
+    pthread_mutex_unlock(&s->lock);
+    if (us > s->slow_us)
+        log_line(LOG_WARNING, "Slow disk: writing and syncing the %s took %" PRIu64 " ms", what, us / 1000);
+}
+
+static void publish_view(struct storage *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->view = journal_view(&s->journal);
+    if (s->cut_pending)
+        s->view.last = s->cut_from - 1;
+    s->stats.journal_bytes = journal_bytes(&s->journal);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static struct vote_mark mark_at_end(const struct storage *s)
+{
+    struct vote_mark mark = s->vote.mark;
+    mark.term = s->journal.last_term;
+    mark.index = s->journal.last;
+    return mark;
+}
+
+/* Before a change that ends the log earlier. */
+static void lower_mark(struct storage *s)
+{
+    struct vote_mark mark = mark_at_end(s);
+    if (journal_ends_before(mark.term, mark.index, s->vote.mark.term, s->vote.mark.index))
+        vote_file_set_mark(&s->vote, &mark, true);
+}
+
+static void raise_mark(struct storage *s)
+{
+    struct vote_mark mark = mark_at_end(s);
+    vote_file_set_mark(&s->vote, &mark, false);
+    if (!atomic_exchange(&s->mark_dirty, true))
+        storage_wake_reader(s);
+}
+
+/* What was put together becomes durable. */
+static void commit(struct storage *s)
+{
+    struct journal *j = &s->journal;
+    if (!j->dirty)
+        return;
+    uint64_t began_us = clock_mono_us(), bytes = j->batch_bytes;
+    bool sync = s->fsync == STORAGE_FSYNC_ALWAYS;
+    lower_mark(s);
+    if (!journal_commit(j, sync))
+        die(s);
+    uint64_t us = clock_mono_us() - began_us;
+    s->unsynced = s->unsynced || !sync;
+    raise_mark(s);
+    if (sync)
+        count_sync(s, us, "journal");
+    publish_view(s);
+    pthread_mutex_lock(&s->lock);
+    s->stats.bytes_written += bytes;
+    pthread_mutex_unlock(&s->lock);
+    struct storage_event event = {
+        .type = STORAGE_PERSISTED, .index = j->last, .term = j->last_term, .us = us};
+    storage_post(s, &event);
+}
+
+/* A cut and the append that made it necessary are one batch; a cut alone is one by itself. */
+static void apply_cut(struct storage *s)
+{
+    if (!s->cut_pending)
+        return;
+    s->cut_pending = false;
+    if (!journal_cut(&s->journal, s->cut_from))
+        die(s);
+}
+
+static void settle(struct storage *s)
+{
+    commit(s);
+    apply_cut(s);
+    commit(s);
+}
+
+static void run_append(struct storage *s, const struct op *op)
+{
+    apply_cut(s);
+    journal_append(&s->journal, &op->block);
+    if (s->journal.batch_bytes > BATCH_MAX_BYTES)
+        commit(s);
+}
+
+static void run_cut(struct storage *s, const struct op *op)
+{
+    commit(s);
+    if (!s->cut_pending || op->index < s->cut_from)
+        s->cut_from = op->index;
+    s->cut_pending = s->cut_from <= s->journal.last;
+    publish_view(s);
+}
+
+static void save_vote(struct storage *s, const struct vote_record *record, uint64_t cookie)
+{
+    uint64_t began_us = clock_mono_us();
+    vote_file_save(&s->vote, record);
+    s->journal.cluster_id = record->vote.cluster_id;
+    count_sync(s, clock_mono_us() - began_us, "vote");
+    struct storage_event event = {.type = STORAGE_VOTE_SAVED, .cookie = cookie};
+    storage_post(s, &event);
+}
+
+static void run_vote(struct storage *s, const struct op *op)
+{
+    settle(s);
+    struct vote_record record = s->vote.record;
+    record.vote = op->vote;
+    save_vote(s, &record, op->cookie);
+}
+
+static void run_compact(struct storage *s, const struct op *op)
+{
+    settle(s);
+    pthread_mutex_lock(&s->lock);
+    uint64_t upto = op->index < s->newest.index ? op->index : s->newest.index;
+    pthread_mutex_unlock(&s->lock);
+    uint64_t before = s->journal.origin, limit;
+    if (!journal_compact(&s->journal, upto, &limit))
+        die(s);
+    publish_view(s);
+    if (limit == before)
+        return;
+    struct op *drop = storage_op(OP_DROP_BELOW);
+    drop->index = limit;
+    storage_queue_read(s, drop);
+}
+
+/* Everything before becomes a thing of the last generation with the write of the vote file. */
+static void run_reset(struct storage *s, const struct op *op)
+{
+    settle(s);
+    char path[PATH_MAX], error[KV_ERROR_MAX];
+    bool damaged;
+    struct vote_record record = {.vote = op->vote, .generation = s->vote.record.generation + 1};
+    storage_remove_generations(s, record.generation, UINT64_MAX);
+    storage_journal_path(s, record.generation, path);
+    struct kv *kv = kv_rocksdb_open(path, false, &damaged, error);
+    if (!kv)
+        log_fatal("Making a new journal failed: %s", error);
+    storage_sync_dir(s);
+    struct vote_mark mark = s->vote.mark;
+    mark.term = mark.index = 0;
+    vote_file_set_mark(&s->vote, &mark, true);
+    save_vote(s, &record, op->cookie);
+    pthread_mutex_lock(&s->kv_lock);
+    s->journal.kv->close(s->journal.kv);
+    journal_deinit(&s->journal);
+    journal_recover(&s->journal, kv, record.vote.cluster_id, 0, 0, error);
+    pthread_mutex_lock(&s->lock);
+    s->generation = record.generation;
+    s->newest = s->received = (struct snapshot_id){.generation = record.generation};
+    s->stats.snapshot_bytes = 0;
+    s->view = journal_view(&s->journal);
+    s->stats.journal_bytes = 0;
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->kv_lock);
+    storage_remove_generations(s, 0, record.generation);
+}
+
+/* The file first: from then on recovery takes the snapshot, and drops by itself what conflicts with it. */
+static void run_install(struct storage *s, const struct op *op)
+{
+    settle(s);
+    pthread_mutex_lock(&s->kv_lock);
+    pthread_mutex_lock(&s->lock);
+    struct snapshot_id id = s->received;
+    bool ok = id.index == op->index && id.term == op->term && id.index > 0 && id.generation == s->generation;
+    if (ok)
+        s->received = (struct snapshot_id){0};
+    pthread_mutex_unlock(&s->lock);
+    ok = ok && storage_snapshot_publish(s, SNAPSHOT_RECEIVE_NAME, &id);
+    pthread_mutex_unlock(&s->kv_lock);
+    struct journal *j = &s->journal;
+    if (ok && op->flag && j->last >= id.index) {
+        run_compact(s, op);
+    } else if (ok) {
+        if (!journal_drop_all(j, id.index, id.term))
+            die(s);
+        lower_mark(s);
+        if (!journal_commit(j, true))
+            die(s);
+        raise_mark(s);
+        publish_view(s);
+    }
+    struct storage_event event = {
+        .type = STORAGE_SNAPSHOT_INSTALLED, .index = op->index, .term = op->term, .ok = ok};
+    storage_post(s, &event);
+}
+
+static void sync_now(struct storage *s)
+{
+    uint64_t began_us = clock_mono_us();
+    if (!s->journal.kv->sync(s->journal.kv))
+        die(s);
+    s->unsynced = false;
+    s->synced_us = clock_mono_us();
+    count_sync(s, s->synced_us - began_us, "journal");
+}
+
+static void run_fsync_mode(struct storage *s, const struct op *op)
+{
+    settle(s);
+    /* Weaker: known to the next start before anything is written that way. Stronger: known once all is
+     * synced. */
+    struct vote_mark mark = s->vote.mark;
+    mark.fsync = op->fsync;
+    if (s->unsynced)
+        sync_now(s);
+    vote_file_set_mark(&s->vote, &mark, true);
+    s->fsync = op->fsync;
+}
+
+static void run(struct storage *s, const struct op *op)
+{
+    switch (op->type) {
+    case OP_APPEND:
+        run_append(s, op);
+        break;
+    case OP_CUT:
+        run_cut(s, op);
+        break;
+    case OP_VOTE:
+        run_vote(s, op);
+        break;
+    case OP_COMPACT:
+        run_compact(s, op);
+        break;
+    case OP_RESET:
+        run_reset(s, op);
+        break;
+    case OP_INSTALL:
+        run_install(s, op);
+        break;
+    case OP_FSYNC_MODE:
+        run_fsync_mode(s, op);
+        break;
+    default:
+        assert(!"a reader's request");
+    }
+}
+
+/* Waits for work, under the lock. With appendfsync everysec and something unsynced, at most a second. */
+static void wait_for_work(struct storage *s)
+{
+    while (list_empty(&s->write_queue) && !s->write_stop) {
+        s->write_waiting = true;
+        if (!s->unsynced || s->fsync != STORAGE_FSYNC_EVERYSEC) {
+            pthread_cond_wait(&s->write_wake, &s->lock);
+            continue;
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        if (pthread_cond_timedwait(&s->write_wake, &s->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    s->write_waiting = false;
+}
+
+static void run_batch(struct storage *s, struct list *batch)
+{
+    uint64_t bytes = 0, count = 0;
+    list_for_each_safe(it, tmp, batch)
+    {
+        struct op *op = list_entry(it, struct op, link);
+        run(s, op);
+        bytes += op->block.len;
+        count++;
+        list_remove(it);
+        storage_op_free(op);
+    }
+    commit(s);
+    if (s->unsynced && s->fsync == STORAGE_FSYNC_EVERYSEC && clock_mono_us() - s->synced_us >= EVERYSEC_US)
+        sync_now(s);
+    pthread_mutex_lock(&s->lock);
+    s->queued_bytes -= bytes;
+    s->done += count;
+    s->running_since_us = 0;
+    bool wake = s->read_waiting && !list_empty(&s->read_queue);
+    pthread_mutex_unlock(&s->lock);
+    if (wake)
+        pthread_cond_signal(&s->read_wake);
+}
+
+void *storage_writer_run(void *arg)
+{
+    struct storage *s = arg;
+    struct list batch;
+    s->synced_us = clock_mono_us();
+    for (;;) {
+        list_init(&batch);
+        pthread_mutex_lock(&s->lock);
+        wait_for_work(s);
+        bool end = s->write_stop && list_empty(&s->write_queue);
+        if (!list_empty(&s->write_queue)) {
+            batch = s->write_queue;
+            batch.next->prev = batch.prev->next = &batch;
+            list_init(&s->write_queue);
+        }
+        s->running_since_us = clock_mono_us();
+        pthread_mutex_unlock(&s->lock);
+        run_batch(s, &batch);
+        if (end)
+            break;
+    }
+    settle(s);
+    return NULL;
+}
