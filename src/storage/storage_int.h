@@ -123,7 +123,8 @@ struct storage {
     enum storage_fsync fsync;
     bool cut_pending; /* waits for the append that it goes with */
     uint64_t cut_from;
-    bool unsynced; /* written, not synced (everysec, no) */
+    uint64_t batch_queued; /* of queued_bytes, what lies in the batch */
+    bool unsynced;         /* written, not synced (everysec, no) */
     uint64_t synced_us;
 
     /* the reader's */

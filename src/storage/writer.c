@@ -16,25 +16,34 @@ _Noreturn static void die(const struct storage *s)
     log_fatal("Writing the journal failed: %s", s->journal.kv->error);
 }
 
-static void count_sync(struct storage *s, uint64_t us, const char *what)
+/* Under the lock. */
+static void count_sync(struct storage *s, uint64_t us)
 {
-    pthread_mutex_lock(&s->lock);
     s->stats.fsync_count++;
     s->stats.fsync_us_total += us;
     if (us > s->stats.fsync_us_max)
         s->stats.fsync_us_max = us;
-    pthread_mutex_unlock(&s->lock);
+}
+
+static void tell_slow(const struct storage *s, uint64_t us, const char *what)
+{
     if (us > s->slow_us)
         log_line(LOG_WARNING, "Slow disk: writing and syncing the %s took %" PRIu64 " ms", what, us / 1000);
+}
+
+/* Under the lock. */
+static void set_view(struct storage *s)
+{
+    s->view = journal_view(&s->journal);
+    if (s->cut_pending)
+        s->view.last = s->cut_from - 1;
+    s->stats.journal_bytes = journal_bytes(&s->journal);
 }
 
 static void publish_view(struct storage *s)
 {
     pthread_mutex_lock(&s->lock);
-    s->view = journal_view(&s->journal);
-    if (s->cut_pending)
-        s->view.last = s->cut_from - 1;
-    s->stats.journal_bytes = journal_bytes(&s->journal);
+    set_view(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -76,12 +85,16 @@ static void commit(struct storage *s)
     uint64_t us = clock_mono_us() - began_us;
     s->unsynced = s->unsynced || !sync;
     raise_mark(s);
-    if (sync)
-        count_sync(s, us, "journal");
-    publish_view(s);
     pthread_mutex_lock(&s->lock);
+    if (sync)
+        count_sync(s, us);
+    set_view(s);
     s->stats.bytes_written += bytes;
+    s->queued_bytes -= s->batch_queued;
+    s->batch_queued = 0;
     pthread_mutex_unlock(&s->lock);
+    if (sync)
+        tell_slow(s, us, "journal");
     struct storage_event event = {
         .type = STORAGE_PERSISTED, .index = j->last, .term = j->last_term, .us = us};
     storage_post(s, &event);
@@ -108,6 +121,7 @@ static void run_append(struct storage *s, const struct op *op)
 {
     apply_cut(s);
     journal_append(&s->journal, &op->block);
+    s->batch_queued += op->block.len;
     if (s->journal.batch_bytes > BATCH_MAX_BYTES)
         commit(s);
 }
@@ -126,7 +140,11 @@ static void save_vote(struct storage *s, const struct vote_record *record, uint6
     uint64_t began_us = clock_mono_us();
     vote_file_save(&s->vote, record);
     s->journal.cluster_id = record->vote.cluster_id;
-    count_sync(s, clock_mono_us() - began_us, "vote");
+    uint64_t us = clock_mono_us() - began_us;
+    pthread_mutex_lock(&s->lock);
+    count_sync(s, us);
+    pthread_mutex_unlock(&s->lock);
+    tell_slow(s, us, "vote");
     struct storage_event event = {.type = STORAGE_VOTE_SAVED, .cookie = cookie};
     storage_post(s, &event);
 }
@@ -225,7 +243,10 @@ static void sync_now(struct storage *s)
         die(s);
     s->unsynced = false;
     s->synced_us = clock_mono_us();
-    count_sync(s, s->synced_us - began_us, "journal");
+    pthread_mutex_lock(&s->lock);
+    count_sync(s, s->synced_us - began_us);
+    pthread_mutex_unlock(&s->lock);
+    tell_slow(s, s->synced_us - began_us, "journal");
 }
 
 static void run_fsync_mode(struct storage *s, const struct op *op)
@@ -290,12 +311,11 @@ static void wait_for_work(struct storage *s)
 
 static void run_batch(struct storage *s, struct list *batch)
 {
-    uint64_t bytes = 0, count = 0;
+    uint64_t count = 0;
     list_for_each_safe(it, tmp, batch)
     {
         struct op *op = list_entry(it, struct op, link);
         run(s, op);
-        bytes += op->block.len;
         count++;
         list_remove(it);
         storage_op_free(op);
@@ -304,7 +324,6 @@ static void run_batch(struct storage *s, struct list *batch)
     if (s->unsynced && s->fsync == STORAGE_FSYNC_EVERYSEC && clock_mono_us() - s->synced_us >= EVERYSEC_US)
         sync_now(s);
     pthread_mutex_lock(&s->lock);
-    s->queued_bytes -= bytes;
     s->done += count;
     s->running_since_us = 0;
     bool wake = s->read_waiting && !list_empty(&s->read_queue);
