@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The retry recipe of README.md, as tests/example_retry.c has it, while leaders are killed: each INCR runs exactly once."""
+# time limit: 180 s
 
 import os
 import subprocess

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """conf/cluster, which `make cluster`, `make cluster-status` and `make cluster-stop` run: on a copy of conf/three-nodes with
 other ports and directories."""
+# time limit: 180 s
 
 import glob
 import os

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What README.md tells an operator to do, done: replacing a node that lost its disk, backup and restore, and founding
 anew from one survivor."""
+# time limit: 180 s
 
 import os
 import shutil
