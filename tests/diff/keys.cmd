@@ -1,0 +1,129 @@
+DBSIZE
+RANDOMKEY
+MSET a 1 b 2 c 3 d 4
+DBSIZE
+DEL a nothing b
+DEL
+UNLINK c c
+EXISTS d d nothing
+EXISTS
+TYPE d
+TYPE nothing
+TOUCH d nothing d
+RANDOMKEY
+# KEYS and SCAN
+FLUSHALL
+MSET one 1 two 2 three 3 four 4 five 5 key:1 x key:2 y key:10 z "a*b" s "[x]" b
+? KEYS *
+? KEYS t*
+? KEYS ?ne
+? KEYS *e
+? KEYS key:?
+? KEYS key:[0-9]
+? KEYS key:[^1]
+? KEYS key:[1-9]*
+KEYS a\\*b
+KEYS \\[x\\]
+KEYS [
+KEYS nothing
+KEYS
+? SCAN 0 COUNT 1000
+? SCAN 0 COUNT 1000 MATCH key:*
+? SCAN 0 COUNT 1000 TYPE string
+? SCAN 0 COUNT 1000 TYPE list
+SCAN 0 COUNT 0
+SCAN 0 COUNT x
+SCAN 0 COUNT
+SCAN x
+SCAN 0 BOGUS 1
+SCAN 0 MATCH
+SCAN
+# RENAME RENAMENX COPY MOVE
+RENAME one uno
+EXISTS one
+GET uno
+RENAME nothing x
+RENAME uno uno
+RENAME nothing nothing
+RENAME uno two
+GET two
+RENAMENX two three
+RENAMENX two zwei
+RENAMENX nothing x
+RENAMENX zwei zwei
+EXPIRE zwei 100
+RENAME zwei dos
+TTL dos
+SET target x EX 50
+RENAME four target
+TTL target
+COPY dos copy
+TTL copy
+COPY dos copy
+COPY dos copy REPLACE
+COPY dos dos
+COPY nothing copy
+COPY dos inother DB 3
+COPY dos inother DB 3
+COPY dos inother DB 3 REPLACE
+COPY dos dos DB 3
+COPY dos x DB 99
+COPY dos x DB x
+COPY dos x BOGUS
+COPY dos x DB
+COPY dos
+SELECT 3
+GET inother
+TTL inother
+GET dos
+DBSIZE
+SELECT 0
+MOVE dos 4
+MOVE dos 4
+EXISTS dos
+MOVE five 0
+MOVE five 99
+MOVE five x
+MOVE five -1
+MOVE nothing 4
+SET dos again
+MOVE dos 4
+SELECT 4
+GET dos
+TTL dos
+SELECT 0
+MOVE copy 5
+SELECT 5
+TTL copy
+SELECT 0
+# FLUSH
+SELECT 4
+FLUSHDB
+DBSIZE
+SELECT 3
+DBSIZE
+FLUSHDB ASYNC
+FLUSHDB SYNC
+FLUSHDB BOGUS
+FLUSHDB ASYNC SYNC
+FLUSHALL ASYNC
+FLUSHALL SYNC
+FLUSHALL BOGUS
+FLUSHALL
+DBSIZE
+SELECT 0
+DBSIZE
+# OBJECT
+SET o value
+OBJECT ENCODING o
+OBJECT ENCODING nothing
+OBJECT REFCOUNT o
+OBJECT REFCOUNT nothing
+OBJECT FREQ o
+OBJECT FREQ nothing
+~ OBJECT IDLETIME o
+OBJECT IDLETIME nothing
+OBJECT BOGUS o
+OBJECT
+OBJECT ENCODING
+OBJECT HELP
