@@ -2,6 +2,8 @@
 CC ?= gcc
 BUILD ?= build
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+# assert(!"why not") is how a branch that cannot be reached says so.
+WARN += $(if $(findstring clang,$(CC)),-Wno-string-conversion)
 HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 # Contraction off: a fused multiply-add on one node and not on another would be a divergence.
 CFLAGS ?= -O2 -g
@@ -21,17 +23,27 @@ LIB = $(BUILD)/libkvorum.a
 MAIN_SRC = $(wildcard src/main/*.c)
 MAIN_OBJ = $(MAIN_SRC:%.c=$(BUILD)/obj/%.o)
 PROGRAMS = $(patsubst src/main/%/,$(BUILD)/%,$(wildcard src/main/*/))
+PROGRAM_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/*/*.c))
 
-# Each tests/unit/ROOM/test_*.c is a program of its own (cmocka); tests/support is shared by all tests.
-UNIT_SRC = $(wildcard tests/unit/*/test_*.c)
-UNIT_BIN = $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+# Each test_*.c under tests/AREA (cluster, sim, ...) and tests/unit/ROOM is a program of its own (cmocka); the other
+# .c files of its directory are linked into each of them, tests/support into all.
+TEST_SRC = $(wildcard tests/*/test_*.c tests/unit/*/test_*.c)
+TEST_BIN = $(TEST_SRC:%.c=$(BUILD)/%)
+TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c))
 SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
+helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c),$(wildcard $(1)/*.c)))
 
-.PHONY: all build deps unit clean cluster cluster-status cluster-stop bench
-all: deps build
+# What is not told how many jobs to run takes one a core.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+.PHONY: all build deps tests objects unit lint test flags clean cluster cluster-status cluster-stop bench
+all: deps
+	@$(SUBMAKE) build
 deps:
 	@deps/install
 build: $(PROGRAMS)
+tests: $(TEST_BIN) $(BUILD)/tests/example_retry
+objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -42,11 +54,22 @@ $(LIB): $(ROOM_OBJ)
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/main/$$*/*.c)) $(MAIN_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
-$(UNIT_BIN): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJ) $(LIB)
+$(TEST_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
-unit: $(UNIT_BIN)
-	@set -e; for t in $^; do $$t; done
+
+# Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
+test:
+	@deps/install test
+	@$(SUBMAKE) build tests objects
+	@BUILD=$(BUILD) CC=$(CC) tests/run $(ONLY)
+unit: $(filter $(BUILD)/tests/unit/%,$(TEST_BIN))
+	@BUILD=$(BUILD) tests/run tests/unit/
+lint: objects
+	@BUILD=$(BUILD) CC=$(CC) tests/lint/run
+flags:
+	@echo $(ALL_CFLAGS)
+
 # Three nodes on 127.0.0.1:7001-7003, data under run/.
 cluster: all
 	@conf/cluster start

@@ -1,9 +1,11 @@
-/* The node: binds Raft, the state machine, the disk and the peers. Persist, send, apply, answer: nothing else.
+/* The node: binds Raft, the state machine, the disk and the peers. Persist, send, apply, answer: nothing
+ * else.
  *
- * Pure: time, chance, disk and network come through node_config and node_ports, so the simulator runs this very object.
- * main/ calls node_on_... as things happen and node_turn once per pass of its loop; the server calls the functions below
- * that and is answered through node_clients, never from within its own call. Requests are known by ticket, a number
- * the server makes: a client that is gone is simply a ticket nobody knows (B32). */
+ * Pure: time, chance, disk and network come through node_config and node_ports, so the simulator runs this
+ * very object. main/ calls node_on_... as things happen and node_turn once per pass of its loop; the server
+ * calls the functions below that and is answered through node_clients, never from within its own call.
+ * Requests are known by ticket, a number the server makes: a client that is gone is simply a ticket nobody
+ * knows (B32). */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
@@ -40,12 +42,14 @@ struct node_ports {
     /* Disk: in the order asked, completions through node_on_disk. */
     void (*save_identity)(void *arg, const struct node_identity *id, uint64_t cookie);
     void (*cut)(void *arg, uint64_t from);
-    void (*append)(void *arg, const struct raft_block *block);
+    void (*append)(void *arg, const struct raft_block *block,
+                   uint64_t cookie); /* PERSISTED: the cookie of the last one */
     void (*compact)(void *arg, uint64_t upto);
     void (*reset)(void *arg, const struct node_identity *id, uint64_t cookie);
     void (*read)(void *arg, uint64_t cookie, uint64_t first, uint64_t last, size_t max_bytes);
     void (*snapshot_write)(void *arg, uint64_t index, uint64_t term,
-                           bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len), void *sink),
+                           bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len),
+                                         void *sink),
                            void *node);
     void (*snapshot_read)(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len);
     void (*snapshot_receive)(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
@@ -54,8 +58,8 @@ struct node_ports {
     void (*disk_state)(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_bytes, uint64_t *free_bytes,
                        uint64_t *write_running_us);
     /* Peers. send: head is copied, blocks are referenced; false: could not be queued (as good as lost). */
-    bool (*send)(void *arg, uint64_t peer, enum node_channel channel, struct slice head, const struct raft_block *blocks,
-                 size_t block_count);
+    bool (*send)(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
+                 const struct raft_block *blocks, size_t block_count);
     uint32_t (*dial)(void *arg, const char *host, uint16_t port, uint64_t expected_id);
     void (*hang_up)(void *arg, uint32_t handle);
     void (*set_self)(void *arg, const struct node_hello *self);
@@ -86,13 +90,16 @@ struct node_config {
     struct node_hello self; /* node_id 0: blank, one is made from chance */
     uint64_t heartbeat_us, election_us;
     uint64_t client_wait_us;
-    uint64_t checkpoint_bytes; /* a checkpoint when the journal exceeds the larger of this and the last snapshot */
-    uint64_t chance;           /* seeds everything random */
-    /* Founding: the list, this node's own row among them by name; count 0: a node alone founds at once (or joins). */
+    uint64_t
+        checkpoint_bytes; /* a checkpoint when the journal exceeds the larger of this and the last snapshot */
+    uint64_t chance;      /* seeds everything random */
+    /* Founding: the list, this node's own row among them by name; count 0: a node alone founds at once (or
+     * joins). */
     struct raft_members initial_cluster;
     const char *join_host; /* NULL: not joining */
     uint16_t join_port;    /* peer port */
-    const char *const *settings; /* replicated settings from the file: name, value, ..., NULL; used at founding only */
+    const char *const
+        *settings; /* replicated settings from the file: name, value, ..., NULL; used at founding only */
     uint64_t disk_reserve_bytes; /* below this much free disk writes are refused */
 };
 
@@ -124,45 +131,55 @@ struct node_clients {
     void (*answer)(void *arg, uint64_t ticket, const struct node_answer *answer);
     /* DONE: read now, at cluster time now_ms. NOT_LEADER or REFUSED otherwise. */
     void (*read_ready)(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
-    /* Role, leader, term or members changed. Called at the end of a turn. was_leader: this node has just lost the office. */
+    /* Role, leader, term or members changed. Called at the end of a turn. was_leader: this node has just lost
+     * the office. */
     void (*changed)(void *arg, bool was_leader);
 };
 
-/* A write (COMMAND, EXEC, SESSION, SETTING). The request is encoded before the call returns. PENDING, NOT_LEADER, or REFUSED with
- * the error appended to `error` (journal full, disk low, outvoted digest, loading). */
-enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint64_t ticket, struct buf *error);
-/* A read that was received now, on a connection whose last write was answered at, or stands at, index `after` (0: none; a write still
- * pending: node_pending_index). DONE: may run at once at *now_ms. `follower`: READONLY was sent, served here by a forwarded
- * round. With PENDING read_ready is called with the ticket; one ticket may stand for any number of reads received before the
- * call. */
+/* A write (COMMAND, EXEC, SESSION, SETTING). The request is encoded before the call returns. PENDING,
+ * NOT_LEADER, or REFUSED with the error appended to `error` (journal full, disk low, outvoted digest,
+ * loading). */
+enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint64_t ticket,
+                             struct buf *error);
+/* A read that was received now, on a connection whose last write was answered at, or stands at, index `after`
+ * (0: none; a write still pending: node_pending_index). DONE: may run at once at *now_ms. `follower`:
+ * READONLY was sent, served here by a forwarded round. With PENDING read_ready is called with the ticket; one
+ * ticket may stand for any number of reads received before the call. */
 enum node_outcome node_read(struct node *n, uint64_t after, bool follower, uint64_t ticket, uint64_t *now_ms);
 /* The index that the last write taken by node_write will have if this node stays leader. */
 uint64_t node_pending_index(const struct node *n);
-/* node_query said a key is due at due_ms: have a clock entry applied (asked of the leader when we are not), then read_ready. */
+/* node_query said a key is due at due_ms: have a clock entry applied (asked of the leader when we are not),
+ * then read_ready. */
 enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket);
 /* Runs a read command. false: due, see above. */
-bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user, const struct slice *argv,
-                size_t argc, struct buf *reply, uint64_t *due_ms);
-bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version, uint64_t *due_ms);
+bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+                const struct slice *argv, size_t argc, struct buf *reply, uint64_t *due_ms);
+bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
+                uint64_t *due_ms);
 
-/* Proxy port of a follower: hands the request to the leader, again and again across changes of leader, exactly once; parks while
- * there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command (or several: an EXEC is a write). Works on the leader
- * too (it then is its own proxy). Requests of one `stream` (connection) run in order: a write must not be forwarded while a read of
- * the same connection is unanswered; the server sees to that. */
-enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, uint64_t ticket, struct buf *error);
+/* Proxy port of a follower: hands the request to the leader, again and again across changes of leader,
+ * exactly once; parks while there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command
+ * (or several: an EXEC is a write). Works on the leader too (it then is its own proxy). Requests of one
+ * `stream` (connection) run in order: a write must not be forwarded while a read of the same connection is
+ * unanswered; the server sees to that. */
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, uint64_t ticket,
+                               struct buf *error);
 /* WATCH through a proxy port: the answer's reply is an integer reply with the version. */
 enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, uint64_t ticket);
 
 /* Administration: done by the leader, forwarded there; idempotent. Answer by ticket. */
-enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uint16_t peer_port, uint64_t ticket, struct buf *error);
+enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uint16_t peer_port,
+                            uint64_t ticket, struct buf *error);
 enum node_outcome node_forget(struct node *n, uint64_t id, uint64_t ticket, struct buf *error);
 /* CLUSTER FAILOVER: to this node; also SIGTERM on the leader: target 0 = the best. */
 enum node_outcome node_transfer(struct node *n, uint64_t target, uint64_t ticket, struct buf *error);
 /* CLUSTER RESET: OK on a removed node (it becomes blank), refused on a member of a cluster of several. */
 enum node_outcome node_reset(struct node *n, uint64_t ticket, struct buf *error);
-/* SAVE, BGSAVE: a checkpoint that names this node. Answer when the file is durable (SAVE) or logged (BGSAVE). */
+/* SAVE, BGSAVE: a checkpoint that names this node. Answer when the file is durable (SAVE) or logged (BGSAVE).
+ */
 enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, struct buf *error);
-/* WAIT: how many other nodes hold everything up to `index` durably, as far as known. Only the leader knows. */
+/* WAIT: how many other nodes hold everything up to `index` durably, as far as known. Only the leader knows.
+ */
 uint32_t node_replicas_at(const struct node *n, uint64_t index);
 
 struct node_peer_status {
@@ -171,7 +188,7 @@ struct node_peer_status {
     char name[RAFT_NAME_MAX], host[RAFT_HOST_MAX];
     uint16_t port, peer_port;
     uint16_t port_redirect, port_readonly, port_proxy; /* 0: not known or none */
-    uint64_t match, lag, round_trip_us, acked_ago_us; /* leader only */
+    uint64_t match, lag, round_trip_us, acked_ago_us;  /* leader only */
     int64_t clock_offset_ms;
     bool snapshotting;
     uint32_t snapshot_percent;
@@ -179,7 +196,7 @@ struct node_peer_status {
 
 struct node_status {
     uint64_t node_id, cluster_id, term, leader, voted_for;
-    const char *role; /* "leader" "follower" "candidate" "learner" "blank" "loading" "removed" */
+    const char *role;        /* "leader" "follower" "candidate" "learner" "blank" "loading" "removed" */
     bool is_leader, serving; /* serving: leader with its no-op applied, so reads and writes can be taken */
     bool loading, diverged, short_log, removed, writes_refused;
     const char *loading_what; /* "journal" "snapshot" */
@@ -187,17 +204,21 @@ struct node_status {
     uint64_t commit, applied, last_index, first_index, persisted, snapshot_index, snapshot_term;
     uint64_t last_save_ms; /* wall time of the newest snapshot written here, 0: none */
     bool snapshot_writing, last_save_ok;
-    uint64_t cluster_ms;   /* the cluster clock now */
-    uint64_t elections_started, elections_won, leader_changes, duplicates, forwarded, reads_rounds, snapshots_sent,
-        snapshots_installed, entries_applied, proposed;
+    uint64_t cluster_ms; /* the cluster clock now */
+    uint64_t elections_started, elections_won, leader_changes, duplicates, forwarded, reads_rounds,
+        snapshots_sent, snapshots_installed, entries_applied, proposed;
     uint64_t journal_bytes, cache_bytes;
     uint64_t term_start_us; /* monotonic: when the present leader was learnt */
     size_t peer_count;      /* members, this node among them */
     struct node_peer_status peers[RAFT_MEMBERS_MAX];
 };
 void node_status(const struct node *n, struct node_status *out);
+/* Too much proposed and not yet committed: stop reading client sockets until it is not. */
+bool node_is_full(const struct node *n);
+/* One debug line a stage for every request. */
+void node_set_tracing(struct node *n, bool on);
 /* Cheaper questions, for every request. */
-bool node_is_serving(const struct node *n);  /* leader and able to take writes */
+bool node_is_serving(const struct node *n); /* leader and able to take writes */
 bool node_is_loading(const struct node *n);
 uint64_t node_leader(const struct node *n); /* 0: not known */
 uint64_t node_cluster_ms(const struct node *n);
@@ -205,14 +226,16 @@ struct rsm *node_rsm(struct node *n); /* settings, store figures for INFO; never
 
 /* ---- for main and the simulator ------------------------------------------------------------------------ */
 
-struct node *node_new(const struct node_config *config, const struct node_found *found, const struct node_ports *ports,
-                      const struct node_clients *clients, uint64_t now_us, uint64_t wall_us);
+struct node *node_new(const struct node_config *config, const struct node_found *found,
+                      const struct node_ports *ports, const struct node_clients *clients, uint64_t now_us,
+                      uint64_t wall_us);
 void node_load(struct node *n, uint64_t index, uint64_t term, int kind, size_t size, struct slice payload);
 void node_start(struct node *n, uint64_t now_us);
 void node_free(struct node *n);
 
 void node_on_disk(struct node *n, const struct node_disk_event *event);
-void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, struct slice frame, struct blob *blob);
+void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, struct slice frame,
+                   struct blob *blob);
 void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hello);
 void node_on_link(struct node *n, uint64_t peer, bool up, bool gone);
 void node_on_beat(struct node *n, uint64_t peer, uint64_t term);
@@ -221,8 +244,8 @@ const char *node_admit(struct node *n, const struct node_hello *hello);
 
 /* Told once at the start of every pass, before the events of that pass. */
 void node_time(struct node *n, uint64_t now_us, uint64_t wall_us);
-/* The end of a pass: proposes what was written, carries out duties, applies, answers. Returns when it next wants a turn
- * (monotonic us); 0: at once, there is more to apply. */
+/* The end of a pass: proposes what was written, carries out duties, applies, answers. Returns when it next
+ * wants a turn (monotonic us); 0: at once, there is more to apply. */
 uint64_t node_turn(struct node *n);
 
 #endif

@@ -2,6 +2,7 @@
  * build does not understand is turned away before anything has moved. */
 #include "rsm/rsm_int.h"
 
+#include "base/number.h"
 #include "base/resp.h"
 
 #include <assert.h>
@@ -42,14 +43,28 @@ static void pass_time(struct rsm *r, uint64_t index, uint64_t stamp_ms)
     rsm_sessions_expire(&r->sessions, r->stamp_ms, rsm_session_timeout_ms(r), EXPIRE_SESSIONS_PER_ENTRY);
 }
 
+/* As many databases as the setting says, or as a dump has keys in; then the setting says that. */
+static uint32_t count_databases(struct rsm *r)
+{
+    uint32_t databases = (uint32_t)r->settings.value[SETTING_DATABASES];
+    for (uint32_t db = databases; db < store_databases(r->store); db++) {
+        if (store_count(r->store, db))
+            databases = db + 1;
+    }
+    char text[24];
+    bool ok = rsm_setting_put(&r->settings, SETTING_DATABASES, slice_of(text, format_i64(text, databases)));
+    assert(ok);
+    return databases;
+}
+
 /* Keys that a stock dump brought in get the cluster's seed; their order stays. */
 static void reseed_store(struct rsm *r, uint64_t index)
 {
     struct store *old = r->store;
     struct buf value = BUF_EMPTY;
-    uint32_t databases = (uint32_t)r->settings.value[SETTING_DATABASES];
-    r->store = store_new(databases > store_databases(old) ? databases : store_databases(old), r->seed);
-    for (uint32_t db = 0; db < store_databases(old); db++) {
+    uint32_t databases = count_databases(r);
+    r->store = store_new(databases, r->seed);
+    for (uint32_t db = 0; db < databases && db < store_databases(old); db++) {
         struct store_view view = rsm_write_view(r, index, db);
         view.now_ms = 0; /* nothing is due while it moves house */
         for (size_t i = 0; i < store_count(old, db); i++) {

@@ -110,7 +110,7 @@ static char *write_body(char *at, const struct rsm_request *q)
     case RSM_EVICT:
         return write_watches(at, q);
     }
-    assert(!"unknown kind");
+    assert(false);
     return at;
 }
 
@@ -132,6 +132,14 @@ void rsm_encode(struct buf *out, const struct rsm_request *q, uint64_t stamp_ms,
     at = write_varint(at, q->db);
     at = write_body(at, q);
     out->len = (size_t)(at - out->data);
+}
+
+bool rsm_peek_stamp(struct slice payload, uint64_t *stamp_ms)
+{
+    if (payload.len < ENTRY_HEADER_SIZE)
+        return false;
+    *stamp_ms = load_u64(payload.data + ENTRY_STAMP_AT);
+    return true;
 }
 
 bool rsm_restamp(char *payload, size_t len, uint64_t stamp_ms, uint64_t chance)

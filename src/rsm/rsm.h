@@ -85,6 +85,8 @@ void rsm_decoded_deinit(struct rsm_decoded *d);
 /* A forwarded request travels in the same encoding, with stamp and chance 0; the leader puts in its own.
  * false: too short to be a payload. */
 bool rsm_restamp(char *payload, size_t len, uint64_t stamp_ms, uint64_t chance);
+/* The stamp of a payload alone. false: too short to be one. */
+bool rsm_peek_stamp(struct slice payload, uint64_t *stamp_ms);
 
 struct rsm *rsm_new(void);
 void rsm_free(struct rsm *r);

@@ -154,6 +154,23 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
 void rsm_session_save(const struct rsm_session *s, struct buf *out);
 bool rsm_session_load(struct rsm_sessions *t, struct slice bytes);
 
+/* snapshot_save.c, snapshot_load.c. Opcodes of Redis's rdb.h. */
+#define SNAPSHOT_FORMAT 1
+#define RDB_STRING_MAX  ((uint64_t)1 << 40) /* a longer one is damage */
+enum {
+    RDB_OP_FUNCTION2 = 245,
+    RDB_OP_FUNCTION = 246,
+    RDB_OP_MODULE_AUX = 247,
+    RDB_OP_IDLE = 248,
+    RDB_OP_FREQ = 249,
+    RDB_OP_AUX = 250,
+    RDB_OP_RESIZEDB = 251,
+    RDB_OP_EXPIRETIME_MS = 252,
+    RDB_OP_EXPIRETIME = 253,
+    RDB_OP_SELECTDB = 254,
+    RDB_OP_EOF = 255
+};
+
 /* exec.c */
 void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
 void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);

@@ -122,12 +122,17 @@ bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only)
     return policy != NO_EVICTION;
 }
 
+/* Over what differs from the default, by name: builds that know more settings agree with older ones until
+ * such a setting is used. */
 uint64_t rsm_settings_digest(const struct rsm_settings *s)
 {
-    uint64_t h = 0;
-    for (size_t i = 0; i < SETTING_COUNT; i++)
-        h = rsm_mix(h, s->value[i]);
-    return h;
+    static const struct hash_seed seed = {0, 0};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(s->text[i], table[i].initial))
+            sum += rsm_mix(siphash(&seed, table[i].name, strlen(table[i].name)), s->value[i]);
+    }
+    return sum;
 }
 
 const char *rsm_setting_name(size_t i)
@@ -157,8 +162,11 @@ const char *rsm_setting(const struct rsm *r, const char *name)
 struct rsm_limits rsm_limits(const struct rsm *r)
 {
     const uint64_t *v = r->settings.value;
-    return (struct rsm_limits){.max_bulk = v[SETTING_MAX_BULK],
-                               .maxmemory = v[SETTING_MAXMEMORY],
-                               .databases = (uint32_t)v[SETTING_DATABASES],
-                               .read_mode = v[SETTING_READ_MODE]};
+    struct rsm_limits limits = {.max_bulk = v[SETTING_MAX_BULK],
+                                .maxmemory = v[SETTING_MAXMEMORY],
+                                .databases = (uint32_t)v[SETTING_DATABASES]};
+    limits.read_mode = v[SETTING_READ_MODE] == 0   ? RSM_READ_QUORUM
+                       : v[SETTING_READ_MODE] == 1 ? RSM_READ_LOG
+                                                   : RSM_READ_LOCAL;
+    return limits;
 }

@@ -16,7 +16,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(ROOT, "build", "kvorum-server"))
-REDIS = os.path.join(ROOT, "tests", "support", "redis-server")
+REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the one in PATH: see there
 PORTS = int(os.environ.get("KVORUM_PORTS", "21700"))
 HOST = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -212,7 +212,7 @@ class Cluster:
         """A further node, not started. --join and the like are for the caller to add."""
         server = kvorum(self.base + i, os.path.join(self.folder, "n%d" % i), "--node-name", "n%d" % i, *args)
         server.proxy_port = self.base + 10 + i
-        server.args += ["--cluster-port", str(self.base + 20 + i), "--extra-port", str(server.proxy_port), "proxy"]
+        server.args += ["--extra-port", str(server.proxy_port), "proxy"]
         return server
 
     def start(self):

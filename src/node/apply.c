@@ -1,0 +1,119 @@
+/* Committed entries go through the state machine, in order, and those who wait for them are answered. */
+#include "base/log.h"
+#include "node/node_int.h"
+
+#include <assert.h>
+
+/* What the entry at (index, term) settles. A waiter of an older term at this index or behind it can never be
+ * committed any more, since terms in a log only grow: it surely did not run. */
+static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct slice reply)
+{
+    while (n->waiters.count) {
+        struct waiter w = *waiters_at(&n->waiters, 0);
+        if (w.index == index && w.term == term) {
+            waiters_pop_front(&n->waiters);
+            waiter_answer(n, &w, NODE_DONE, reply);
+            return;
+        }
+        if (w.term >= term)
+            return;
+        waiters_pop_front(&n->waiters);
+        waiter_answer(n, &w, w.index >= index ? NODE_NOT_LEADER : NODE_UNKNOWN, slice_of(NULL, 0));
+    }
+}
+
+static void apply_data(struct node *n, const struct raft_frame *f)
+{
+    struct rsm_result result;
+    buf_truncate(&n->reply, 0);
+    rsm_apply(n->rsm, f->index, f->term, f->payload, &n->reply, &result);
+    if (result.outcome == RSM_UNKNOWN_KIND) {
+        n->ports.fatal(n->ports.arg,
+                       "the journal holds an entry that this build does not know: it must not be skipped");
+        return;
+    }
+    if (result.outcome == RSM_DUPLICATE)
+        n->count.duplicates++;
+    if (result.checkpoint)
+        snapshot_checkpoint_applied(n, &result);
+    if (rsm_stamp_ms(n->rsm) > n->last_stamp_ms)
+        n->last_stamp_ms = rsm_stamp_ms(n->rsm);
+}
+
+static void apply_entry(struct node *n, const struct raft_frame *f)
+{
+    assert(f->index == rsm_applied(n->rsm) + 1);
+    if (n->tracing)
+        node_say(n, LOG_DEBUG, "applied index=%llu term=%llu kind=%d", (unsigned long long)f->index,
+                 (unsigned long long)f->term, (int)f->kind);
+    if (f->kind == RAFT_ENTRY_DATA) {
+        apply_data(n, f);
+    } else {
+        buf_truncate(&n->reply, 0);
+        buf_append_cstr(&n->reply, "+OK\r\n");
+        rsm_skip(n->rsm, f->index, f->term);
+        if (f->kind == RAFT_ENTRY_CONFIG && raft_members_decode(f->payload, &n->applied_members))
+            n->applied_members_index = f->index;
+        n->changed = true;
+    }
+    n->count.applied++;
+    settle_waiters(n, f->index, f->term, buf_slice(&n->reply));
+    digest_applied(n, f->index);
+    if (n->reply.cap > (4 << 20))
+        buf_deinit(&n->reply);
+}
+
+/* The block that holds the next entry, from memory or from what was read back; false: it has to be read
+ * first. */
+static bool next_block(struct node *n, uint64_t next, uint64_t commit, struct raft_block *out)
+{
+    if (n->apply_block.blob && next >= n->apply_block.first && next <= n->apply_block.last) {
+        *out =
+            block_slice(&n->apply_block, next, n->apply_block.last < commit ? n->apply_block.last : commit);
+        return true;
+    }
+    if (n->apply_block.blob) {
+        blob_unref(n->apply_block.blob);
+        n->apply_block.blob = NULL;
+    }
+    if (cache_from(&n->cache, next, commit, out))
+        return true;
+    if (!n->apply_reading) {
+        n->apply_reading = true;
+        n->ports.read(n->ports.arg, COOKIE_APPLY, next, commit, APPLY_READ_BYTES);
+    }
+    return false;
+}
+
+void apply_on_read(struct node *n, const struct node_disk_event *event)
+{
+    n->apply_reading = false;
+    if (event->block.last < event->block.first || n->apply_block.blob)
+        return;
+    n->apply_block = event->block;
+    blob_ref(n->apply_block.blob);
+}
+
+bool apply_turn(struct node *n)
+{
+    uint64_t commit = raft_commit(n->raft), next = rsm_applied(n->rsm) + 1;
+    size_t budget = APPLY_TURN_ENTRIES;
+    struct raft_block block;
+    if (next > commit || n->installing)
+        return false;
+    n->ports.applying(n->ports.arg, true);
+    while (next <= commit && budget > 0 && next_block(n, next, commit, &block)) {
+        blob_ref(block.blob);
+        for (size_t at = block.offset; next <= block.last && budget > 0; budget--, next++) {
+            struct raft_frame f;
+            bool whole =
+                raft_entry_read(slice_of(block.blob->data + at, block.offset + block.len - at), false, &f);
+            assert(whole && f.index == next);
+            apply_entry(n, &f);
+            at += f.len;
+        }
+        blob_unref(block.blob);
+    }
+    n->ports.applying(n->ports.arg, false);
+    return next <= commit && !n->apply_reading;
+}

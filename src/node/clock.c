@@ -1,0 +1,62 @@
+/* The cluster clock (DESIGN 4): the lower median of the voters' wall clocks, run on by the monotonic clock
+ * between two looks, never backwards. One bad clock of three is outvoted; of two voters the earlier counts,
+ * so that expiry may come late and never early. */
+#include "node/node_int.h"
+
+void clock_hear(struct cluster_clock *c, uint64_t id, uint64_t wall_us, uint64_t now_us)
+{
+    size_t i = 0, stalest = 0;
+    for (; i < c->count && c->heard[i].id != id; i++)
+        if (c->heard[i].heard_us < c->heard[stalest].heard_us)
+            stalest = i;
+    if (i == c->count && c->count < RAFT_MEMBERS_MAX)
+        c->count++;
+    else if (i == c->count) /* members come and go: the one not heard for longest makes room */
+        i = stalest;
+    c->heard[i].id = id;
+    c->heard[i].heard_us = now_us;
+    c->heard[i].offset_us = (int64_t)(wall_us - now_us);
+}
+
+void clock_raise(struct cluster_clock *c, uint64_t at_least_us, uint64_t now_us)
+{
+    if (c->value_us < at_least_us)
+        c->value_us = at_least_us;
+    if (c->ran_at_us == 0)
+        c->ran_at_us = now_us;
+}
+
+bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, int64_t *offset_us)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->heard[i].id != id)
+            continue;
+        *offset_us = (int64_t)now_us + c->heard[i].offset_us - (int64_t)c->value_us;
+        return true;
+    }
+    return false;
+}
+
+void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us)
+{
+    int64_t wall[RAFT_MEMBERS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct raft_member *m = raft_members_find(members, c->heard[i].id);
+        if (!m || !m->voter)
+            continue;
+        int64_t v = (int64_t)now_us + c->heard[i].offset_us;
+        size_t at = n++;
+        for (; at > 0 && wall[at - 1] > v; at--)
+            wall[at] = wall[at - 1];
+        wall[at] = v;
+    }
+    uint64_t elapsed = c->ran_at_us && now_us > c->ran_at_us ? now_us - c->ran_at_us : 0;
+    c->ran_at_us = now_us;
+    /* Ahead of every clock there is: run slower until they have caught up. */
+    if (n && (int64_t)c->value_us > wall[n - 1])
+        elapsed -= elapsed / 10;
+    c->value_us += elapsed;
+    if (n && wall[(n - 1) / 2] > (int64_t)c->value_us)
+        c->value_us = (uint64_t)wall[(n - 1) / 2];
+}

@@ -1,0 +1,355 @@
+/* Proxy ports: requests handed to the leader, and on the leader, requests handed in by other nodes (DESIGN 5
+ * and 6).
+ *
+ * A proxying node numbers the writes it forwards, in a session of its own (node id and boot nonce), so that
+ * sending one again after a change of leader cannot run it twice. What surely did not run is a first send
+ * again; what is unknown is a re-send, which never opens the session. A client's own session travels in the
+ * place of the node's. */
+#include "node/node_int.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
+
+struct request {
+    struct list link;
+    uint64_t cookie, ticket;
+    uint64_t number;            /* in the node's session; 0: carries a client's own, or reads */
+    uint64_t asked_us, lost_us; /* lost_us: since when there has been no leader to ask */
+    enum forward_op op;
+    bool sent, unknown; /* sent and not answered; sent once to a leader that may have run it */
+    struct buf payload;
+};
+
+struct proxied {
+    struct list requests; /* in order of arrival: re-sends keep it */
+    uint64_t cookie, number;
+    char session[33];
+    bool resend;
+};
+
+/* A forwarded read on the leader, from its arrival to its round. */
+struct forwarded_read {
+    enum forward_op op;
+    struct rsm_decoded what;
+    struct buf payload;
+};
+
+void forward_init(struct node *n)
+{
+    n->proxied = mem_calloc(1, sizeof(*n->proxied));
+    list_init(&n->proxied->requests);
+}
+
+static void request_free(struct request *q)
+{
+    list_remove(&q->link);
+    buf_deinit(&q->payload);
+    mem_free(q);
+}
+
+void forward_deinit(struct node *n)
+{
+    while (!list_empty(&n->proxied->requests))
+        request_free(list_entry(n->proxied->requests.next, struct request, link));
+    mem_free(n->proxied);
+}
+
+void forward_read_free(struct forwarded_read *f)
+{
+    if (!f)
+        return;
+    rsm_decoded_deinit(&f->what);
+    buf_deinit(&f->payload);
+    mem_free(f);
+}
+
+/* ---- the proxying side -------------------------------------------------------------------------------- */
+
+static struct slice session_name(struct node *n)
+{
+    struct proxied *p = n->proxied;
+    if (!p->session[0]) {
+        const char *hex = "0123456789abcdef";
+        for (int i = 0; i < 16; i++) {
+            p->session[i] = hex[(n->identity.node_id >> (60 - 4 * i)) & 15];
+            p->session[16 + i] = hex[(n->config.self.boot_nonce >> (60 - 4 * i)) & 15];
+        }
+    }
+    return slice_of(p->session, 32);
+}
+
+static uint64_t lowest_unanswered(struct node *n)
+{
+    list_for_each(it, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->number)
+            return q->number;
+    }
+    return n->proxied->number + 1;
+}
+
+/* u64 cookie, u8 op, u8 may open a session, u64 lowest unanswered number, then the request in the state
+ * machine's encoding. */
+static void deliver(struct node *n, struct request *q)
+{
+    uint64_t leader = raft_leader(n->raft);
+    struct buf frame = BUF_EMPTY;
+    frame_begin(n, &frame, FRAME_FORWARD);
+    put_u64(&frame, q->cookie);
+    put_u8(&frame, (uint8_t)q->op);
+    put_u8(&frame, !q->unknown);
+    put_u64(&frame, lowest_unanswered(n));
+    buf_append_slice(&frame, buf_slice(&q->payload));
+    q->sent = true;
+    if (leader == n->identity.node_id) {
+        struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
+        forward_on_frame(n, leader, &r);
+        buf_deinit(&frame);
+        return;
+    }
+    if (!frame_send(n, leader, q->payload.len > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL, &frame))
+        q->sent = false;
+}
+
+static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
+                              uint64_t ticket)
+{
+    struct proxied *p = n->proxied;
+    struct request *q = mem_calloc(1, sizeof(*q));
+    struct rsm_request own = *req;
+    q->cookie = ++p->cookie;
+    q->ticket = ticket;
+    q->op = op;
+    q->asked_us = n->now_us;
+    if (op == FORWARD_WRITE && req->numbering == RSM_TAGGED && req->kind != RSM_SESSION &&
+        req->kind != RSM_SETTING) {
+        own.numbering = RSM_PROXY_NUMBER;
+        own.client_id = session_name(n);
+        own.request_id = q->number = ++p->number;
+    }
+    rsm_encode(&q->payload, &own, 0, 0);
+    list_push_back(&p->requests, &q->link);
+    n->count.forwarded++;
+    if (n->running && raft_leader(n->raft) && !p->resend)
+        deliver(n, q);
+    return NODE_PENDING;
+}
+
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, uint64_t ticket,
+                               struct buf *error)
+{
+    if (!n->running) {
+        buf_append_cstr(error, "-LOADING kvorum is loading the dataset in memory\r\n");
+        return NODE_REFUSED;
+    }
+    return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, ticket);
+}
+
+enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, uint64_t ticket)
+{
+    struct rsm_request req = {.kind = RSM_COMMAND, .db = db, .resp = 2, .argv = &key, .argc = 1};
+    return take(n, &req, FORWARD_WATCH, ticket);
+}
+
+/* Whatever was sent to the leader that is gone has to be asked again. */
+void forward_leader_changed(struct node *n)
+{
+    list_for_each(it, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (!q->sent)
+            continue;
+        q->sent = false;
+        q->unknown |= q->op == FORWARD_WRITE;
+    }
+    n->proxied->resend = true;
+}
+
+void forward_link_up(struct node *n, uint64_t peer)
+{
+    if (peer == raft_leader(n->raft))
+        forward_leader_changed(n);
+}
+
+static void answer(struct node *n, struct request *q, enum node_outcome outcome, struct slice reply,
+                   uint64_t index)
+{
+    struct node_answer a = {.outcome = outcome, .reply = reply, .index = index};
+    uint64_t ticket = q->ticket;
+    request_free(q);
+    n->clients.answer(n->clients.arg, ticket, &a);
+}
+
+/* Parked too long without a leader: what was never sent surely did not run. */
+static void give_up(struct node *n, struct request *q)
+{
+    if (q->unknown)
+        answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
+    else
+        answer(n, q, NODE_REFUSED, SLICE_LITERAL("-CLUSTERDOWN The cluster is down\r\n"), 0);
+}
+
+void forward_turn(struct node *n)
+{
+    struct proxied *p = n->proxied;
+    bool leader = raft_leader(n->raft) != 0 && (raft_role(n->raft) != RAFT_LEADER || raft_accepts(n->raft));
+    if (list_empty(&p->requests)) {
+        p->resend = false;
+        return;
+    }
+    if (p->resend && leader) {
+        p->resend = false;
+        list_for_each_safe(it, tmp, &p->requests)
+        {
+            struct request *q = list_entry(it, struct request, link);
+            if (!q->sent && !p->resend)
+                deliver(n, q);
+        }
+    }
+    list_for_each_safe(it, tmp, &p->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->sent || leader) {
+            q->lost_us = 0;
+            if (!q->sent)
+                p->resend = true;
+            continue;
+        }
+        if (!q->lost_us)
+            q->lost_us = n->now_us;
+        if (n->now_us > q->lost_us + 2 * n->config.election_us + (q->unknown ? n->config.client_wait_us : 0))
+            give_up(n, q);
+    }
+}
+
+/* u64 cookie, u8 outcome, u64 index, the reply. */
+void forward_on_reply(struct node *n, struct reader *r)
+{
+    uint64_t cookie = get_u64(r);
+    uint8_t outcome = get_u8(r);
+    uint64_t index = get_u64(r);
+    if (r->failed)
+        return;
+    list_for_each(it, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->cookie != cookie)
+            continue;
+        struct slice reply = slice_of(r->at, reader_left(r));
+        if (outcome == NODE_DONE || outcome == NODE_REFUSED) {
+            answer(n, q, (enum node_outcome)outcome, reply, index);
+        } else {
+            q->sent = false;
+            q->unknown |= outcome == NODE_UNKNOWN;
+            n->proxied->resend = true;
+        }
+        return;
+    }
+}
+
+/* ---- the leader's side -------------------------------------------------------------------------------- */
+
+static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, enum node_outcome outcome,
+                        uint64_t index, struct slice reply)
+{
+    struct buf frame = BUF_EMPTY;
+    frame_begin(n, &frame, FRAME_FORWARD_REPLY);
+    put_u64(&frame, cookie);
+    put_u8(&frame, (uint8_t)outcome);
+    put_u64(&frame, index);
+    buf_append_slice(&frame, reply);
+    if (peer == n->identity.node_id) {
+        struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
+        forward_on_reply(n, &r);
+        buf_deinit(&frame);
+        return;
+    }
+    frame_send(n, peer, reply.len > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL, &frame);
+}
+
+void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply)
+{
+    send_answer(n, w->peer, w->ticket, outcome, w->index, reply);
+}
+
+static void take_write(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *req)
+{
+    struct buf error = BUF_EMPTY;
+    struct waiter w = {.ticket = cookie,
+                       .peer = peer,
+                       .session = req->numbering == RSM_SESSION_NUMBER ? req->session : 0,
+                       .number = req->request_id};
+    enum node_outcome outcome = propose_check(n, req, &error);
+    if (outcome == NODE_PENDING && !propose_request(n, req, &w))
+        outcome = NODE_NOT_LEADER;
+    if (outcome != NODE_PENDING)
+        send_answer(n, peer, cookie, outcome, 0, buf_slice(&error));
+    buf_deinit(&error);
+}
+
+void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
+{
+    uint64_t cookie = get_u64(r);
+    uint8_t op = get_u8(r), may_open = get_u8(r);
+    uint64_t lowest = get_u64(r);
+    if (r->failed)
+        return;
+    struct forwarded_read *f = mem_calloc(1, sizeof(*f));
+    buf_append(&f->payload, r->at, reader_left(r));
+    if (!rsm_decode(buf_slice(&f->payload), &f->what)) {
+        buf_deinit(&f->payload);
+        mem_free(f);
+        return;
+    }
+    struct rsm_request *req = &f->what.req;
+    f->op = (enum forward_op)op;
+    if (op == FORWARD_WRITE) {
+        if (req->numbering == RSM_PROXY_NUMBER) {
+            req->lowest = lowest;
+            req->may_open = may_open;
+        }
+        take_write(n, peer, cookie, req);
+        forward_read_free(f);
+        return;
+    }
+    /* A read sees everything that stands before it on its connection: all that this leader has taken so far
+     * is more than that. */
+    struct read_wait *w = reads_add(n, cookie, peer, node_pending_index(n));
+    w->forwarded = f;
+    w->lost = raft_role(n->raft) != RAFT_LEADER;
+}
+
+void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome outcome, uint64_t now_ms)
+{
+    struct forwarded_read *f = w->forwarded;
+    const struct rsm_request *req = &f->what.req;
+    struct buf reply = BUF_EMPTY;
+    uint64_t due_ms = 0, version = 0;
+    bool done = outcome == NODE_DONE;
+    if (done && f->op == FORWARD_WATCH) {
+        done = rsm_version(n->rsm, now_ms, req->db, req->argv[0], &version, &due_ms);
+        buf_printf(&reply, ":%llu\r\n", (unsigned long long)version);
+    } else if (done) {
+        done = rsm_query(n->rsm, now_ms, req->db, req->resp, req->user, req->argv, req->argc, &n->chance,
+                         &reply, &due_ms);
+    }
+    if (!done && due_ms) {
+        uint64_t index = propose_clock(n, due_ms);
+        if (index) { /* once more, behind the entry that lets the key go */
+            struct read_wait *again = reads_add(n, w->ticket, w->peer, index);
+            again->forwarded = f;
+            buf_deinit(&reply);
+            return;
+        }
+    }
+    send_answer(n, w->peer, w->ticket, done ? NODE_DONE : NODE_NOT_LEADER, 0,
+                done ? buf_slice(&reply) : slice_of(NULL, 0));
+    buf_deinit(&reply);
+    forward_read_free(f);
+}

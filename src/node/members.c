@@ -1,0 +1,314 @@
+/* Who belongs to the cluster, on the node's side: links to the members, joining and being welcomed, making
+ * learners voters. Founding is in found.c. */
+#include "node/node_int.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+static void show_self(struct node *n)
+{
+    n->config.self.node_id = n->identity.node_id;
+    n->config.self.cluster_id = n->identity.cluster_id;
+    n->config.self.term = n->identity.term;
+    n->config.self.has_entries = n->raft && raft_last_index(n->raft) > 0;
+    n->ports.set_self(n->ports.arg, &n->config.self);
+}
+
+void members_show_self(struct node *n)
+{
+    show_self(n);
+}
+
+/* ---- links to the members ----------------------------------------------------------------------------- */
+
+/* Before the first entry has come there are no members yet: those of the welcome count. */
+static const struct raft_members *talk_to(const struct node *n)
+{
+    const struct raft_members *m = n->raft ? raft_members(n->raft) : NULL;
+    return m && m->count ? m : &n->welcome_members;
+}
+
+static void add_peer(struct node *n, const struct raft_member *m)
+{
+    if (n->peer_count == RAFT_MEMBERS_MAX)
+        return;
+    struct peer *p = &n->peers[n->peer_count++];
+    memset(p, 0, sizeof(*p));
+    p->id = m->id;
+    memcpy(p->hello.name, m->name, sizeof(p->hello.name));
+    p->handle = n->ports.dial(n->ports.arg, m->host, m->peer_port, m->id);
+}
+
+static void drop_peer(struct node *n, size_t i)
+{
+    n->ports.hang_up(n->ports.arg, n->peers[i].handle);
+    mem_free(n->peers[i].queue);
+    n->peers[i] = n->peers[--n->peer_count];
+}
+
+static void note_removed(struct node *n, uint64_t id)
+{
+    for (size_t i = 0; i < n->removed_count; i++)
+        if (n->removed_ids[i] == id)
+            return;
+    if (n->removed_count == RAFT_MEMBERS_MAX) {
+        memmove(n->removed_ids, n->removed_ids + 1, sizeof(n->removed_ids) - sizeof(n->removed_ids[0]));
+        n->removed_count--;
+    }
+    n->removed_ids[n->removed_count++] = id;
+}
+
+void members_changed(struct node *n)
+{
+    const struct raft_members *m = talk_to(n);
+    for (size_t i = n->peer_count; i-- > 0;)
+        if (!raft_members_find(m, n->peers[i].id)) {
+            note_removed(n, n->peers[i].id);
+            drop_peer(n, i);
+        }
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->at[i].id != n->identity.node_id && !node_peer(n, m->at[i].id))
+            add_peer(n, &m->at[i]);
+    bool in = m->count == 0 || raft_members_find(m, n->identity.node_id);
+    if (!in != n->removed && n->raft && raft_members(n->raft)->count) {
+        n->removed = !in;
+        node_say(n, LOG_WARNING,
+                 in ? "This node is a member of the cluster" : "This node has been removed from the cluster");
+    }
+    n->changed = true;
+    show_self(n);
+}
+
+const char *node_admit(struct node *n, const struct node_hello *hello)
+{
+    for (size_t i = 0; i < n->removed_count; i++)
+        if (n->removed_ids[i] == hello->node_id && !raft_members_find(talk_to(n), hello->node_id))
+            return "this node has been removed from the cluster";
+    return NULL;
+}
+
+void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hello)
+{
+    struct peer *p = node_peer(n, hello->node_id);
+    if (p)
+        p->hello = *hello;
+    if (handle && handle == n->join_handle)
+        n->join_peer = hello->node_id;
+    found_on_hello(n, handle, hello);
+    n->changed = true;
+}
+
+/* ---- being welcomed ----------------------------------------------------------------------------------- */
+
+/* u64 cluster id; members: to a member that has no entry yet, so that it knows whom to answer. */
+void members_on_link_up(struct node *n, struct peer *p)
+{
+    if (p->hello.has_entries || raft_members(n->raft)->count == 0)
+        return;
+    struct buf frame = BUF_EMPTY;
+    frame_begin(n, &frame, FRAME_WELCOME);
+    put_u64(&frame, n->identity.cluster_id);
+    struct buf members = BUF_EMPTY;
+    raft_members_encode(&members, raft_members(n->raft));
+    put_bytes(&frame, buf_slice(&members));
+    buf_deinit(&members);
+    frame_send(n, p->id, NODE_CONTROL, &frame);
+}
+
+void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
+{
+    uint64_t cluster_id = get_u64(r);
+    struct slice bytes = get_bytes(r);
+    struct raft_members members;
+    (void)peer;
+    if (r->failed || !cluster_id || !raft_members_decode(bytes, &members) ||
+        !raft_members_find(&members, n->identity.node_id))
+        return;
+    if ((n->identity.cluster_id && n->identity.cluster_id != cluster_id) || n->found_saving || n->adopting)
+        return;
+    if (n->running && raft_members(n->raft)->count)
+        return;
+    found_give_up(n);
+    n->welcome_members = members;
+    if (n->identity.cluster_id == cluster_id) {
+        members_changed(n);
+        return;
+    }
+    n->adopting = true;
+    n->identity.cluster_id = cluster_id;
+    node_say(n, LOG_NOTICE, "Welcomed into cluster %016llx", (unsigned long long)cluster_id);
+    node_save_identity(n, COOKIE_ADOPT);
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------ */
+
+void members_join(struct node *n, const char *host, uint16_t peer_port)
+{
+    snprintf(n->join_host, sizeof(n->join_host), "%s", host);
+    n->join_port = peer_port;
+    n->join_peer = 0;
+    n->join_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);
+    node_say(n, LOG_NOTICE, "Asking %s, peer port %u, to be let in", host, (unsigned)peer_port);
+}
+
+static void ask_to_join(struct node *n)
+{
+    bool in = n->identity.cluster_id && talk_to(n)->count;
+    if (in && n->join_handle) {
+        n->ports.hang_up(n->ports.arg, n->join_handle);
+        n->join_handle = 0;
+    }
+    if (in || !n->join_peer || n->now_us < n->join_asked_us + JOIN_RETRY_US)
+        return;
+    n->join_asked_us = n->now_us;
+    struct raft_member self = {
+        .id = n->identity.node_id, .port = n->config.self.port, .peer_port = n->config.self.peer_port};
+    memcpy(self.name, n->config.self.name, sizeof(self.name));
+    memcpy(self.host, n->config.self.host, sizeof(self.host));
+    struct buf frame = BUF_EMPTY;
+    frame_begin(n, &frame, FRAME_JOIN);
+    wire_member(&frame, &self);
+    frame_send(n, n->join_peer, NODE_CONTROL, &frame);
+}
+
+static bool holds_place(const struct raft_member *m, const struct raft_member *of)
+{
+    return m->id != of->id && (strcmp(m->name, of->name) == 0 ||
+                               (strcmp(m->host, of->host) == 0 && m->peer_port == of->peer_port));
+}
+
+/* A member row: who asks to be let in. Passed on to the leader, which adds it as a learner. */
+void members_on_join(struct node *n, uint64_t peer, struct reader *r)
+{
+    struct raft_member m;
+    (void)peer;
+    if (!n->running || !wire_read_member(r, &m))
+        return;
+    if (raft_role(n->raft) != RAFT_LEADER) {
+        uint64_t leader = raft_leader(n->raft);
+        if (!leader)
+            return;
+        struct buf frame = BUF_EMPTY;
+        frame_begin(n, &frame, FRAME_JOIN);
+        wire_member(&frame, &m);
+        frame_send(n, leader, NODE_CONTROL, &frame);
+        return;
+    }
+    struct raft_members now = *raft_members(n->raft);
+    if (raft_members_find(&now, m.id) || !raft_may_change_members(n->raft) || n->open_members)
+        return; /* it asks again */
+    for (uint32_t i = 0; i < now.count; i++)
+        if (holds_place(&now.at[i], &m)) {
+            node_say(n, LOG_WARNING,
+                     "Join of %s at %s:%u refused: another node holds that name or address; FORGET it first",
+                     m.name, m.host, (unsigned)m.port);
+            return;
+        }
+    if (now.count == RAFT_MEMBERS_MAX)
+        return;
+    m.voter = false;
+    now.at[now.count++] = m;
+    node_say(n, LOG_NOTICE, "%s at %s:%u joins as a learner", m.name, m.host, (unsigned)m.port);
+    propose_members(n, &now, NULL);
+}
+
+/* A learner that holds all but the last moments of the log becomes a voter (4.2.1). */
+static void promote_learners(struct node *n)
+{
+    if (raft_role(n->raft) != RAFT_LEADER || !raft_may_change_members(n->raft) || n->open_members)
+        return;
+    struct raft_members now = *raft_members(n->raft);
+    for (uint32_t i = 0; i < now.count; i++) {
+        struct raft_progress p;
+        struct peer *peer = node_peer(n, now.at[i].id);
+        if (now.at[i].voter || !peer || !peer->link_up || !raft_progress(n->raft, now.at[i].id, &p))
+            continue;
+        if (p.match == 0 || p.match + 1000 < raft_last_index(n->raft) ||
+            n->now_us > p.acked_us + n->config.election_us)
+            continue;
+        now.at[i].voter = true;
+        node_say(n, LOG_NOTICE, "%s has caught up and becomes a voter", now.at[i].name);
+        propose_members(n, &now, NULL);
+        return;
+    }
+}
+
+/* The node there is asked, over a link of its own, to drop what it is and to join us. */
+void members_invite(struct node *n, const char *host, uint16_t peer_port)
+{
+    if (n->invite_handle)
+        n->ports.hang_up(n->ports.arg, n->invite_handle);
+    n->invite_until_us = n->now_us + 10 * n->config.election_us;
+    n->invite_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);
+}
+
+void members_turn(struct node *n)
+{
+    found_turn(n);
+    if (n->join_host[0])
+        ask_to_join(n);
+    if (n->running)
+        promote_learners(n);
+}
+
+/* ---- starting over ------------------------------------------------------------------------------------ */
+
+/* Journal, snapshot, vote and id are dropped in one durable step (DESIGN 6, MEET); what follows happens once
+ * it is done. */
+void members_start_over(struct node *n)
+{
+    memset(&n->reset_identity, 0, sizeof(n->reset_identity));
+    n->reset_identity.node_id = prng_next(&n->chance) | 1;
+    n->ports.reset(n->ports.arg, &n->reset_identity, COOKIE_RESET);
+}
+
+static void forget_everything(struct node *n)
+{
+    while (n->waiters.count) {
+        struct waiter w = *waiters_at(&n->waiters, 0);
+        waiters_pop_front(&n->waiters);
+        waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
+    }
+    for (size_t i = n->peer_count; i-- > 0;)
+        drop_peer(n, i);
+    cache_clear(&n->cache);
+    if (n->apply_block.blob)
+        blob_unref(n->apply_block.blob);
+    n->apply_block.blob = NULL;
+    raft_free(n->raft);
+    n->raft = NULL;
+    rsm_free(n->rsm);
+    n->rsm = rsm_new();
+    n->running = n->removed = n->was_leader = n->diverged = n->adopting = false;
+    memset(&n->welcome_members, 0, sizeof(n->welcome_members));
+    memset(&n->applied_members, 0, sizeof(n->applied_members));
+    memset(n->digests, 0, sizeof(n->digests));
+    n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;
+    n->removed_count = n->votes_count = 0;
+    n->identity = n->reset_identity;
+    n->found = (struct node_found){.identity = n->identity};
+    n->config.initial_cluster.count = 0;
+}
+
+void members_on_saved(struct node *n, uint64_t cookie)
+{
+    if (cookie == COOKIE_RESET) {
+        forget_everything(n);
+        if (n->join_host[0]) {
+            start_run(n, NULL, 0, 0);
+            members_join(n, n->join_host, n->join_port);
+        } else {
+            found_alone(n);
+        }
+        n->changed = true;
+    } else if (cookie == COOKIE_ADOPT) {
+        n->adopting = false;
+        members_changed(n);
+    } else if (cookie == COOKIE_FOUND) {
+        found_written(n);
+    }
+}

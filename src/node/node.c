@@ -1,0 +1,323 @@
+/* The door: making and freeing a node, what reaches it from outside, and its turn. */
+#include "node/node_int.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void node_say(struct node *n, int level, const char *fmt, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    n->ports.say(n->ports.arg, level, line);
+}
+
+struct peer *node_peer(struct node *n, uint64_t id)
+{
+    for (size_t i = 0; i < n->peer_count; i++)
+        if (n->peers[i].id == id)
+            return &n->peers[i];
+    return NULL;
+}
+
+struct node *node_new(const struct node_config *config, const struct node_found *found,
+                      const struct node_ports *ports, const struct node_clients *clients, uint64_t now_us,
+                      uint64_t wall_us)
+{
+    struct node *n = mem_calloc(1, sizeof(*n));
+    n->config = *config;
+    n->ports = *ports;
+    n->clients = *clients;
+    n->found = *found;
+    n->identity = found->identity;
+    n->now_us = now_us;
+    n->wall_us = wall_us;
+    prng_seed(&n->chance, config->chance);
+    n->rsm = rsm_new();
+    n->snapshot_ok = true;
+    n->snapshot_index = found->snapshot_index;
+    n->snapshot_term = found->snapshot_term;
+    n->snapshot_bytes = found->snapshot_bytes;
+    list_init(&n->reads);
+    list_init(&n->save_waits);
+    list_init(&n->admin);
+    forward_init(n);
+    return n;
+}
+
+void node_free(struct node *n)
+{
+    while (!list_empty(&n->reads)) {
+        struct read_wait *w = list_entry(n->reads.next, struct read_wait, link);
+        list_remove(&w->link);
+        forward_read_free(w->forwarded);
+        mem_free(w);
+    }
+    admin_deinit(n);
+    snapshot_deinit(n);
+    forward_deinit(n);
+    start_deinit(n);
+    for (size_t i = 0; i < n->peer_count; i++)
+        mem_free(n->peers[i].queue);
+    if (n->apply_block.blob)
+        blob_unref(n->apply_block.blob);
+    cache_deinit(&n->cache);
+    buf_deinit(&n->open);
+    buf_deinit(&n->reply);
+    mem_free(n->open_entries);
+    mem_free(n->open_members);
+    mem_free(n->waiters.ring);
+    mem_free(n->gathered);
+    mem_free(n->received);
+    if (n->raft)
+        raft_free(n->raft);
+    rsm_free(n->rsm);
+    mem_free(n);
+}
+
+void node_time(struct node *n, uint64_t now_us, uint64_t wall_us)
+{
+    /* Away for a heartbeat or more: what lies in the sockets comes first, then somebody may be judged. */
+    bool stalled = n->now_us && now_us > n->now_us + n->config.election_us / 4;
+    n->now_us = now_us;
+    n->wall_us = wall_us;
+    clock_hear(&n->clock, n->identity.node_id, wall_us, now_us);
+    if (!n->running)
+        return;
+    clock_run(&n->clock, raft_members(n->raft), now_us);
+    if (stalled) {
+        struct raft_event e = {.type = RAFT_EVENT_STALLED};
+        node_step(n, &e, NULL);
+    }
+}
+
+/* ---- what happens outside ----------------------------------------------------------------------------- */
+
+void node_on_disk(struct node *n, const struct node_disk_event *event)
+{
+    switch (event->type) {
+    case NODE_DISK_IDENTITY_SAVED:
+        if (event->cookie == COOKIE_VOTE)
+            node_on_identity_saved(n);
+        else
+            members_on_saved(n, event->cookie);
+        return;
+    case NODE_DISK_PERSISTED:
+        if (n->found_saving) {
+            members_on_saved(n, COOKIE_FOUND);
+        } else if (n->running) {
+            struct raft_event e = {.type = RAFT_EVENT_PERSISTED,
+                                   .index = event->index,
+                                   .term = event->term,
+                                   .ticket = event->cookie};
+            node_step(n, &e, NULL);
+        }
+        return;
+    case NODE_DISK_READ:
+        if (event->cookie == COOKIE_APPLY) {
+            apply_on_read(n, event);
+            return;
+        }
+        for (size_t i = 0; n->running && i < n->peer_count; i++)
+            if (n->peers[i].reading && n->peers[i].read_cookie == event->cookie)
+                node_on_append_read(n, &n->peers[i], event);
+        return;
+    default:
+        snapshot_on_disk(n, event);
+    }
+}
+
+static void note_sender(struct node *n, uint64_t peer, uint8_t flags, uint64_t wall_us)
+{
+    struct peer *p = node_peer(n, peer);
+    if (p) {
+        p->disk_low = flags & 1;
+        p->diverged = flags & 2;
+    }
+    clock_hear(&n->clock, peer, wall_us, n->now_us);
+}
+
+void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, struct slice frame,
+                   struct blob *blob)
+{
+    (void)channel;
+    struct reader r = reader_of(frame);
+    uint8_t type = get_u8(&r), flags = get_u8(&r);
+    uint64_t wall_us = get_u64(&r);
+    if (r.failed)
+        return;
+    if (type == FRAME_WELCOME)
+        members_on_welcome(n, peer, &r);
+    else if (type == FRAME_JOIN)
+        members_on_join(n, peer, &r);
+    if (!n->running)
+        return;
+    note_sender(n, peer, flags, wall_us);
+    switch (type) {
+    case FRAME_RAFT:
+        /* Before its first vote or entry a node has recorded durably which cluster it belongs to (DESIGN 3).
+         */
+        if (n->identity.cluster_id && !n->adopting)
+            node_on_raft_frame(n, peer, &r, blob);
+        break;
+    case FRAME_FORWARD:
+        forward_on_frame(n, peer, &r);
+        break;
+    case FRAME_FORWARD_REPLY:
+        forward_on_reply(n, &r);
+        break;
+    case FRAME_READ_INDEX:
+        reads_on_index_frame(n, peer, &r);
+        break;
+    case FRAME_READ_INDEX_REPLY:
+        reads_on_index_reply(n, &r);
+        break;
+    case FRAME_SNAPSHOT:
+        snapshot_on_frame(n, peer, &r);
+        break;
+    case FRAME_SNAPSHOT_ACK:
+        snapshot_on_ack(n, peer, &r);
+        break;
+    case FRAME_DIGEST:
+        digest_on_frame(n, peer, &r);
+        break;
+    case FRAME_ADMIN:
+        admin_on_frame(n, peer, &r);
+        break;
+    case FRAME_ADMIN_REPLY:
+        admin_on_reply(n, &r);
+        break;
+    default: /* from a newer build, or answered above */
+        break;
+    }
+}
+
+void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
+{
+    struct peer *p = node_peer(n, peer);
+    if (p)
+        p->link_up = up;
+    if (!n->running)
+        return;
+    if (n->diverged)
+        gone = false;
+    struct raft_event e = {
+        .type = up ? RAFT_EVENT_LINK_UP : RAFT_EVENT_LINK_LOST, .peer = peer, .gone = gone};
+    node_step(n, &e, NULL);
+    if (up && p)
+        members_on_link_up(n, p);
+    if (up)
+        forward_link_up(n, peer);
+}
+
+void node_on_beat(struct node *n, uint64_t peer, uint64_t term)
+{
+    if (!n->running)
+        return;
+    struct raft_event e = {.type = RAFT_EVENT_BEAT, .peer = peer, .term = term};
+    node_step(n, &e, NULL);
+}
+
+/* ---- the turn ----------------------------------------------------------------------------------------- */
+
+static void watch_disk(struct node *n)
+{
+    uint64_t journal, snapshot, room, running_us;
+    n->ports.disk_state(n->ports.arg, &journal, &snapshot, &room, &running_us);
+    bool low = room < n->config.disk_reserve_bytes;
+    if (low != n->disk_low) {
+        n->disk_low = low;
+        node_say(n, LOG_WARNING,
+                 low ? "The disk is almost full: writes are refused until there is room"
+                     : "The disk has room again: writes are taken");
+        if (low && raft_role(n->raft) == RAFT_LEADER)
+            for (size_t i = 0; i < n->peer_count; i++)
+                if (n->peers[i].link_up && !n->peers[i].disk_low) {
+                    struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = n->peers[i].id};
+                    node_step(n, &e, NULL);
+                    break;
+                }
+    }
+    if (running_us > 2 * n->config.election_us && raft_role(n->raft) == RAFT_LEADER) {
+        struct raft_event e = {.type = RAFT_EVENT_JOURNAL_HUNG};
+        node_step(n, &e, NULL);
+    }
+}
+
+/* While keys are due and nothing is written, time alone is logged (DESIGN 4). */
+static void log_time(struct node *n)
+{
+    if (!node_may_serve(n) || n->open_count || n->now_us < n->last_clock_entry_us + CLOCK_ENTRY_US)
+        return;
+    uint64_t ms = node_cluster_ms(n);
+    if (!rsm_keys_due(n->rsm, ms) || raft_commit(n->raft) != raft_last_index(n->raft))
+        return;
+    struct rsm_request req = {.kind = RSM_CLOCK};
+    n->last_clock_entry_us = n->now_us;
+    propose_request(n, &req, NULL);
+}
+
+static void tick(struct node *n)
+{
+    if (n->now_us < raft_deadline_us(n->raft))
+        return;
+    /* An outvoted node does not stand (DESIGN 4): it has no election timer, and gives up the office when it
+     * has it. */
+    if (n->diverged && raft_role(n->raft) != RAFT_LEADER)
+        return;
+    struct raft_event e = {.type = RAFT_EVENT_TICK};
+    node_step(n, &e, NULL);
+}
+
+static uint64_t deadline(const struct node *n)
+{
+    uint64_t at = raft_deadline_us(n->raft), beat = n->now_us + n->config.heartbeat_us;
+    return at < beat ? at : beat;
+}
+
+/* Blocks are kept for followers that lag a little; what is durable and applied may go when memory is short.
+ */
+static uint64_t keep_from(const struct node *n)
+{
+    uint64_t applied = rsm_applied(n->rsm), durable = raft_persisted(n->raft);
+    return applied < durable ? applied : durable;
+}
+
+static void tell_server(struct node *n)
+{
+    if (!n->changed)
+        return;
+    bool leader = raft_role(n->raft) == RAFT_LEADER, was = n->told_leader;
+    n->told_leader = leader;
+    n->changed = false;
+    n->clients.changed(n->clients.arg, was && !leader);
+}
+
+uint64_t node_turn(struct node *n)
+{
+    members_turn(n);
+    if (!n->running)
+        return n->now_us + n->config.heartbeat_us;
+    tick(n);
+    watch_disk(n);
+    log_time(n);
+    propose_turn(n);
+    reads_turn(n);
+    bool more = apply_turn(n);
+    reads_release(n);
+    propose_expire_waiters(n);
+    forward_turn(n);
+    admin_turn(n);
+    snapshot_turn(n);
+    more |= rsm_store(n->rsm) && store_sweep(rsm_store(n->rsm), 64);
+    cache_trim(&n->cache, keep_from(n), CACHE_MAX_BYTES);
+    tell_server(n);
+    return more || n->open_count || n->round_wanted ? 0 : deadline(n);
+}

@@ -1,0 +1,382 @@
+/* Private to node/. What holds at every moment outside a call:
+ *
+ *   - applied <= commit <= last; the blocks in `cache` are contiguous and hold at least every entry that is
+ * not yet durable, so anything else can be read back from the journal.
+ *   - `waiters` is ordered by index and by term: both only grow. A waiter leaves when an entry is applied at
+ * its index (its own: the real reply; a foreign one: surely not run), when a committed entry of a higher term
+ * passes it, when a snapshot covers it, or when its time after the loss of the office is up (MAYBE). Nothing
+ * else answers a write.
+ *   - entries in `open` have been given indexes after raft_last_index, in the term `open_term`. They are
+ * unknown to Raft until the turn ends, so when the office is lost before that they surely did not run.
+ *
+ * Frames between nodes (little-endian; the transport adds length and checksum):
+ *
+ *     0  u8   type (enum frame_type)
+ *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state is outvoted
+ *     2  u64  the sender's wall clock, us
+ *    10  ...  by type, see the writer of each
+ */
+#ifndef NODE_INT_H
+#define NODE_INT_H
+
+#include "base/list.h"
+#include "base/prng.h"
+#include "node/node.h"
+#include "raft/entry.h"
+#include "raft/raft.h"
+
+enum frame_type {
+    FRAME_RAFT = 1,
+    FRAME_FORWARD,
+    FRAME_FORWARD_REPLY,
+    FRAME_READ_INDEX,
+    FRAME_READ_INDEX_REPLY,
+    FRAME_SNAPSHOT,
+    FRAME_SNAPSHOT_ACK,
+    FRAME_DIGEST,
+    FRAME_JOIN,
+    FRAME_WELCOME,
+    FRAME_ADMIN,
+    FRAME_ADMIN_REPLY,
+};
+#define FRAME_HEADER 10
+
+/* Marks a waiter's ticket as an administrator's, so that it is not taken for a forwarded request's. */
+#define ADMIN_TICKET ((uint64_t)1 << 63)
+
+enum {
+    CACHE_MAX_BYTES = 64 << 20,        /* durable and applied blocks kept for followers */
+    UNCOMMITTED_MAX_BYTES = 128 << 20, /* proposed and not committed: past it node_is_full */
+    APPLY_TURN_ENTRIES = 2000,         /* one turn applies about this many, then looks at its sockets again */
+    APPLY_READ_BYTES = 4 << 20,
+    APPEND_MAX_BYTES = 1 << 20,
+    INFLIGHT_MAX_BYTES = 8 << 20,
+    INFLIGHT_MAX = 256,
+    CONTROL_MAX_BYTES = 256 << 10, /* a bigger APPEND goes on the bulk channel, so that beats overtake it */
+    SNAPSHOT_PIECE_BYTES = 256 << 10,
+    DIGEST_EVERY = 1024, /* entries between two comparisons */
+    DIGEST_KEPT = 16,
+    CLOCK_ENTRY_US = 100000,
+    JOIN_RETRY_US = 500000,
+};
+
+enum disk_cookie {
+    COOKIE_VOTE = 1,
+    COOKIE_FOUND,
+    COOKIE_ADOPT,
+    COOKIE_ID,
+    COOKIE_RESET,
+    COOKIE_APPLY,
+    COOKIE_LOAD,
+    COOKIE_PEER = 1 << 16
+};
+
+/* ---- blocks.c: the newest entries in memory */
+struct cache {
+    struct raft_block *blocks; /* ring of cap (a power of two) from head */
+    size_t head, count, cap;
+    size_t bytes;
+};
+void cache_deinit(struct cache *c);
+void cache_add(struct cache *c, const struct raft_block *block); /* takes a reference */
+void cache_cut(struct cache *c, uint64_t from);
+void cache_clear(struct cache *c);
+void cache_trim(struct cache *c, uint64_t upto,
+                size_t max_bytes); /* forgets blocks wholly <= upto until it fits */
+/* Fills `out` with borrowed blocks that cover first..last exactly. The number, 0: not (all) in memory. */
+size_t cache_gather(const struct cache *c, uint64_t first, uint64_t last, struct raft_block *out, size_t max);
+/* One borrowed block that starts at `first` and ends at `last` or before it; false: not in memory. */
+bool cache_from(const struct cache *c, uint64_t first, uint64_t last, struct raft_block *out);
+struct raft_block block_slice(const struct raft_block *b, uint64_t first, uint64_t last);
+
+/* ---- clock.c: the cluster clock (DESIGN 4) */
+struct cluster_clock {
+    uint64_t value_us, ran_at_us; /* its value at that monotonic time */
+    struct {
+        uint64_t id, heard_us;
+        int64_t offset_us; /* wall clock minus our monotonic clock */
+    } heard[RAFT_MEMBERS_MAX];
+    size_t count;
+};
+void clock_hear(struct cluster_clock *c, uint64_t id, uint64_t wall_us, uint64_t now_us);
+void clock_raise(struct cluster_clock *c, uint64_t at_least_us, uint64_t now_us);
+void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us);
+bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, int64_t *offset_us);
+
+/* ---- who waits for what */
+struct waiter {
+    uint64_t index, term;
+    uint64_t ticket;
+    uint64_t session, number; /* to look the reply up after a snapshot install; session 0: none */
+    uint64_t peer;            /* a forwarded request: answered by a frame to this peer; 0: the server's */
+};
+
+struct waiters {
+    struct waiter *ring;
+    size_t head, count, cap;
+};
+void waiters_push(struct waiters *w, const struct waiter *item);
+struct waiter *waiters_at(struct waiters *w, size_t i);
+void waiters_pop_front(struct waiters *w);
+void waiters_pop_back(struct waiters *w);
+
+/* A read on its way: first a round (seq, or the leader's word on a follower), then `index` applied. */
+struct read_wait {
+    struct list link;
+    uint64_t ticket, peer; /* peer: another node's READ_INDEX, ticket its cookie; 0: ours */
+    uint64_t seq;          /* 0: the round of this turn's end; READ_CONFIRMED: the round is done */
+    uint64_t index;        /* to be applied first */
+    uint64_t due_ms;       /* follower: to be asked of the leader */
+    uint64_t asked_us;
+    struct forwarded_read *forwarded; /* (forward.c) a proxied read to run when ready */
+    uint64_t now_ms; /* the cluster time that the leader gave with its word, 0: our own clock counts */
+    bool lost;       /* void: the office was lost, or nobody answered in time */
+};
+#define READ_CONFIRMED UINT64_MAX
+
+struct peer {
+    uint64_t id;
+    uint32_t handle; /* of the dialled link */
+    bool link_up, disk_low, diverged;
+    struct node_hello hello; /* node_id 0: not heard yet */
+    /* APPENDs that wait for a journal read, in order. */
+    struct raft_message *queue;
+    size_t queue_count, queue_cap;
+    bool reading;
+    uint64_t read_cookie;
+    /* The snapshot being sent. */
+    bool snapshotting;
+    uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,
+        snapshot_moved_us;
+    uint64_t digest_index, digest;
+};
+
+struct proxied; /* forward.c */
+struct forwarded_read;
+
+struct node {
+    struct node_config config;
+    struct node_ports ports;
+    struct node_clients clients;
+    uint64_t now_us, wall_us;
+    struct prng chance;
+    struct node_identity identity; /* as last asked to be saved */
+
+    struct raft *raft; /* NULL until the snapshot is loaded */
+    struct rsm *rsm;
+    struct cache cache;
+    struct cluster_clock clock;
+
+    /* start.c: what recovery handed in, until Raft exists */
+    struct node_found found;
+    struct loaded_entry *loaded;
+    size_t loaded_count, loaded_cap;
+    struct raft_members *loaded_members;
+    size_t loaded_members_count;
+    bool running; /* Raft exists */
+
+    /* propose.c */
+    struct buf open;
+    struct raft_entry *open_entries;
+    size_t open_count, open_cap;
+    uint64_t open_first, open_term;
+    struct raft_members *open_members; /* of a CONFIG entry in `open` (at most one) */
+    uint64_t last_stamp_ms, last_stamp_index, last_clock_entry_us;
+    struct waiters waiters;
+    uint64_t lost_office_us; /* 0: leader, or nothing waits */
+    bool was_leader;
+    uint64_t office_index; /* index of the no-op of our own term, 0: not leader */
+
+    /* apply.c */
+    struct raft_block apply_block; /* read back from the journal; blob NULL: none */
+    bool apply_reading;
+    struct buf reply;
+
+    /* reads.c */
+    struct list reads;
+    bool round_wanted;
+    uint64_t read_seq, read_cookie;
+
+    /* snapshot.c */
+    bool snapshot_writing, snapshot_ok;
+    uint64_t snapshot_index, snapshot_term, snapshot_bytes, snapshot_saved_ms, snapshot_started_index;
+    bool checkpoint_asked;
+    uint64_t checkpoint_asked_us;
+    struct rsm_loader *loader;
+    uint64_t load_index, load_offset, load_total, load_started_us, load_said_us;
+    bool installing; /* the loader runs on a live node */
+    uint64_t receive_from, receive_index, receive_term, receive_leader_term, receive_total;
+    struct raft_members receive_members;
+    struct raft_members snapshot_members,
+        writing_members; /* as of the newest snapshot; of the one being written */
+    struct list save_waits;
+
+    /* members.c */
+    uint32_t join_handle, invite_handle;
+    uint64_t invite_until_us;
+    uint64_t join_peer, join_asked_us;
+    char join_host[RAFT_HOST_MAX]; /* "" : not joining */
+    uint16_t join_port;
+    bool founding;     /* the first of the list, or alone: entry 1 is to be written */
+    bool found_saving; /* it is being written */
+    bool removed, adopting;
+    uint32_t found_handles[RAFT_MEMBERS_MAX];
+    struct node_hello found_hellos[RAFT_MEMBERS_MAX];
+    uint64_t found_said_us;
+    struct raft_members welcome_members; /* whom to talk to before the first entry has come */
+    uint64_t removed_ids[RAFT_MEMBERS_MAX];
+    size_t removed_count;
+    struct node_identity reset_identity;
+
+    /* forward.c */
+    struct proxied *proxied;
+
+    /* admin.c */
+    struct list admin;
+    uint64_t admin_cookie;
+
+    struct peer peers[RAFT_MEMBERS_MAX];
+    size_t peer_count;
+
+    /* digest.c */
+    struct {
+        uint64_t index, digest;
+    } digests[DIGEST_KEPT];
+    bool diverged;
+
+    /* duties.c */
+    struct {
+        uint64_t term, voted_for;
+    } votes[64]; /* save_vote duties under way, a ring */
+    size_t votes_head, votes_count;
+    struct raft_block *gathered;
+    size_t gathered_cap;
+    struct raft_entry *received;
+    size_t received_cap;
+
+    struct raft_members applied_members; /* as of the applied index: what a snapshot may hold (B36) */
+    uint64_t applied_members_index;
+
+    bool tracing;
+    bool disk_low;
+    bool changed, told_leader; /* clients.changed is owed; what it last said */
+    bool transferring_out;
+    uint64_t cookie;
+    uint64_t leader_since_us, last_leader;
+    struct {
+        uint64_t elections_started, elections_won, leader_changes, duplicates, forwarded, rounds,
+            snapshots_sent, snapshots_installed, applied, proposed;
+    } count;
+};
+
+/* node.c */
+void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we talk to */
+bool node_may_serve(const struct node *n);           /* leader, own no-op applied, not outvoted */
+
+/* duties.c: the one place where Raft is stepped. `source` holds the entries that an append duty can name:
+ * what was proposed, or what the message brought; NULL when there are none. Returns the duties' read_seq. */
+uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_block *source);
+void node_on_raft_frame(struct node *n, uint64_t from, struct reader *r, struct blob *blob);
+void node_on_identity_saved(struct node *n);
+void node_save_identity(struct node *n, uint64_t cookie);
+void node_send_append_queue(struct node *n, struct peer *p);
+void node_on_append_read(struct node *n, struct peer *p, const struct node_disk_event *event);
+
+/* wire.c */
+void frame_begin(struct node *n, struct buf *out, enum frame_type type);
+bool frame_send(struct node *n, uint64_t peer, enum node_channel channel, struct buf *frame);
+void wire_raft_message(struct buf *out, const struct raft_message *m);
+bool wire_read_raft_message(struct reader *r, struct raft_message *m);
+void wire_member(struct buf *out, const struct raft_member *m);
+bool wire_read_member(struct reader *r, struct raft_member *m);
+
+/* propose.c */
+bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who);
+bool propose_members(struct node *n, const struct raft_members *members, const struct waiter *who);
+void propose_turn(struct node *n);
+void propose_office_lost(struct node *n);
+void propose_expire_waiters(struct node *n);
+uint64_t propose_clock(struct node *n,
+                       uint64_t at_least_ms); /* index of an entry whose stamp reaches it; 0: cannot */
+void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
+enum node_outcome propose_check(struct node *n, const struct rsm_request *req, struct buf *error);
+
+/* apply.c */
+bool apply_turn(struct node *n); /* true: more to do */
+void apply_on_read(struct node *n, const struct node_disk_event *event);
+
+/* reads.c */
+void reads_turn(struct node *n);
+void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count);
+void reads_lost(struct node *n);
+void reads_release(struct node *n);
+void reads_on_index_frame(struct node *n, uint64_t peer, struct reader *r);
+void reads_on_index_reply(struct node *n, struct reader *r);
+struct read_wait *reads_add(struct node *n, uint64_t ticket, uint64_t peer, uint64_t index);
+
+/* snapshot.c */
+void snapshot_turn(struct node *n);
+void snapshot_deinit(struct node *n);
+void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result);
+void snapshot_send_begin(struct node *n, struct peer *p);
+bool snapshot_checkpoint_for(struct node *n,
+                             uint64_t node_id); /* leader: logs a checkpoint that names this node */
+void snapshot_on_frame(struct node *n, uint64_t peer, struct reader *r);
+void snapshot_on_ack(struct node *n, uint64_t peer, struct reader *r);
+void snapshot_on_disk(struct node *n, const struct node_disk_event *event);
+void snapshot_load_begin(struct node *n, uint64_t index, bool live);
+void snapshot_accept(struct node *n); /* duty install */
+
+/* members.c */
+void members_turn(struct node *n);
+void members_changed(struct node *n);
+void members_show_self(struct node *n);
+void members_on_saved(struct node *n, uint64_t cookie);
+void members_on_join(struct node *n, uint64_t peer, struct reader *r);
+void members_on_welcome(struct node *n, uint64_t peer, struct reader *r);
+void members_on_link_up(struct node *n, struct peer *p);
+void members_join(struct node *n, const char *host, uint16_t peer_port);
+void members_invite(struct node *n, const char *host, uint16_t peer_port); /* the node there is to join us */
+/* Drops journal, snapshot, vote and id; then joins (join_host set) or founds a cluster of one. */
+void members_start_over(struct node *n);
+
+/* found.c */
+void members_start(struct node *n);
+void found_on_hello(struct node *n, uint32_t handle, const struct node_hello *hello);
+void found_give_up(struct node *n);
+void found_alone(struct node *n);
+void found_written(struct node *n);
+void found_turn(struct node *n);
+
+/* forward.c */
+void forward_init(struct node *n);
+void forward_deinit(struct node *n);
+void forward_read_free(struct forwarded_read *f); /* NULL is fine */
+void forward_turn(struct node *n);
+void forward_on_frame(struct node *n, uint64_t peer, struct reader *r);
+void forward_on_reply(struct node *n, struct reader *r);
+void forward_leader_changed(struct node *n);
+void forward_link_up(struct node *n, uint64_t peer);
+void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
+void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome outcome, uint64_t now_ms);
+
+/* admin.c */
+bool admin_ask_checkpoint(struct node *n); /* false: no leader to ask */
+void admin_on_frame(struct node *n, uint64_t peer, struct reader *r);
+void admin_settled(struct node *n, const struct waiter *w, enum node_outcome outcome);
+void admin_on_reply(struct node *n, struct reader *r);
+void admin_turn(struct node *n);
+void admin_deinit(struct node *n);
+
+/* digest.c */
+void digest_applied(struct node *n, uint64_t index);
+void digest_judge(struct node *n, uint64_t index, uint64_t digest);
+void digest_on_frame(struct node *n, uint64_t peer, struct reader *r);
+
+/* start.c */
+void start_deinit(struct node *n);
+void start_run(struct node *n, const struct raft_members *members, uint64_t snapshot_index,
+               uint64_t snapshot_term);
+
+#endif

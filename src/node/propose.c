@@ -1,0 +1,283 @@
+/* Writes: from a request to an entry of this turn's block, and from the entry's fate back to the one who
+ * asked. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "node/node_int.h"
+
+#include <assert.h>
+
+/* ---- the ring of waiters ------------------------------------------------------------------------------ */
+
+struct waiter *waiters_at(struct waiters *w, size_t i)
+{
+    assert(i < w->count);
+    return &w->ring[(w->head + i) & (w->cap - 1)];
+}
+
+void waiters_push(struct waiters *w, const struct waiter *item)
+{
+    if (w->count == w->cap) {
+        size_t cap = w->cap ? w->cap * 2 : 1024;
+        struct waiter *ring = mem_alloc(cap * sizeof(*ring));
+        for (size_t i = 0; i < w->count; i++)
+            ring[i] = *waiters_at(w, i);
+        mem_free(w->ring);
+        *w = (struct waiters){.ring = ring, .count = w->count, .cap = cap};
+    }
+    w->count++;
+    *waiters_at(w, w->count - 1) = *item;
+}
+
+void waiters_pop_front(struct waiters *w)
+{
+    assert(w->count);
+    w->head = (w->head + 1) & (w->cap - 1);
+    w->count--;
+}
+
+void waiters_pop_back(struct waiters *w)
+{
+    assert(w->count);
+    w->count--;
+}
+
+void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply)
+{
+    if (w->peer && (w->ticket & ADMIN_TICKET)) {
+        admin_settled(n, w, outcome);
+        return;
+    }
+    if (w->peer) {
+        forward_answer(n, w, outcome, reply);
+        return;
+    }
+    if (n->tracing)
+        node_say(n, LOG_DEBUG, "answered ticket=%llx index=%llu term=%llu outcome=%d",
+                 (unsigned long long)w->ticket, (unsigned long long)w->index, (unsigned long long)w->term,
+                 (int)outcome);
+    struct node_answer a = {.outcome = outcome, .reply = reply, .index = w->index};
+    n->clients.answer(n->clients.arg, w->ticket, &a);
+}
+
+/* ---- into the turn's block ---------------------------------------------------------------------------- */
+
+uint64_t node_cluster_ms(const struct node *n)
+{
+    uint64_t ms = n->clock.value_us / 1000;
+    return ms > n->last_stamp_ms ? ms : n->last_stamp_ms;
+}
+
+uint64_t node_pending_index(const struct node *n)
+{
+    return n->raft ? raft_last_index(n->raft) + n->open_count : 0;
+}
+
+/* The office may have been lost, and even won again, since the first entry of this turn was written: then the
+ * block belongs to the old term, is refused at the end of the turn, and takes nothing more. */
+static bool may_open(const struct node *n)
+{
+    return n->raft && raft_accepts(n->raft) && (n->open_count == 0 || n->open_term == raft_term(n->raft));
+}
+
+static uint64_t open_entry(struct node *n, enum raft_entry_kind kind, size_t *begin)
+{
+    if (n->open_count == 0) {
+        n->open_first = raft_last_index(n->raft) + 1;
+        n->open_term = raft_term(n->raft);
+    }
+    if (n->open_count == n->open_cap) {
+        n->open_cap = n->open_cap ? n->open_cap * 2 : 256;
+        n->open_entries = mem_realloc(n->open_entries, n->open_cap * sizeof(*n->open_entries));
+    }
+    uint64_t index = n->open_first + n->open_count;
+    *begin = raft_entry_begin(&n->open, index, n->open_term, kind);
+    n->open_entries[n->open_count] = (struct raft_entry){.term = n->open_term, .kind = kind};
+    return index;
+}
+
+static void close_entry(struct node *n, size_t begin, uint64_t index, const struct waiter *who)
+{
+    raft_entry_end(&n->open, begin);
+    n->open_entries[n->open_count++].size = (uint32_t)(n->open.len - begin);
+    n->count.proposed++;
+    if (!who)
+        return;
+    struct waiter w = *who;
+    w.index = index;
+    w.term = n->open_term;
+    waiters_push(&n->waiters, &w);
+}
+
+bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who)
+{
+    if (!may_open(n))
+        return false;
+    size_t begin;
+    uint64_t index = open_entry(n, RAFT_ENTRY_DATA, &begin);
+    uint64_t stamp = node_cluster_ms(n);
+    n->last_stamp_ms = stamp;
+    n->last_stamp_index = index;
+    rsm_encode(&n->open, req, stamp, prng_next(&n->chance));
+    close_entry(n, begin, index, who);
+    if (n->tracing)
+        node_say(n, LOG_DEBUG, "proposed client=%.*s request=%llu index=%llu term=%llu",
+                 (int)req->client_id.len, req->client_id.data ? req->client_id.data : "",
+                 (unsigned long long)req->request_id, (unsigned long long)index,
+                 (unsigned long long)n->open_term);
+    return true;
+}
+
+bool propose_members(struct node *n, const struct raft_members *members, const struct waiter *who)
+{
+    if (!may_open(n) || !raft_may_change_members(n->raft) || n->open_members)
+        return false;
+    size_t begin;
+    uint64_t index = open_entry(n, RAFT_ENTRY_CONFIG, &begin);
+    raft_members_encode(&n->open, members);
+    n->open_members = mem_alloc(sizeof(*members));
+    *n->open_members = *members;
+    n->open_entries[n->open_count].members = n->open_members;
+    close_entry(n, begin, index, who);
+    return true;
+}
+
+/* An entry whose stamp reaches at_least_ms: one already under way, or a new one that carries time alone. */
+uint64_t propose_clock(struct node *n, uint64_t at_least_ms)
+{
+    if (!n->raft || !raft_accepts(n->raft))
+        return 0;
+    if (n->last_stamp_ms >= at_least_ms && n->last_stamp_index > 0)
+        return n->last_stamp_index;
+    clock_raise(&n->clock, at_least_ms * 1000, n->now_us);
+    struct rsm_request req = {.kind = RSM_CLOCK};
+    n->last_clock_entry_us = n->now_us;
+    return propose_request(n, &req, NULL) ? n->last_stamp_index : 0;
+}
+
+static void drop_open(struct node *n)
+{
+    buf_truncate(&n->open, 0);
+    n->open_count = 0;
+    mem_free(n->open_members);
+    n->open_members = NULL;
+}
+
+/* Raft never heard of them: they surely did not run. */
+static void refuse_open(struct node *n)
+{
+    uint64_t first = n->open_first, term = n->open_term;
+    drop_open(n);
+    for (;;) {
+        if (n->waiters.count == 0)
+            return;
+        struct waiter w = *waiters_at(&n->waiters, n->waiters.count - 1);
+        if (w.term != term || w.index < first)
+            return;
+        waiters_pop_back(&n->waiters);
+        waiter_answer(n, &w, NODE_NOT_LEADER, slice_of(NULL, 0));
+    }
+}
+
+void propose_turn(struct node *n)
+{
+    if (n->open_count == 0)
+        return;
+    if (!raft_accepts(n->raft) || raft_term(n->raft) != n->open_term ||
+        raft_last_index(n->raft) + 1 != n->open_first) {
+        refuse_open(n);
+        return;
+    }
+    struct raft_block block = {.first = n->open_first,
+                               .last = n->open_first + n->open_count - 1,
+                               .blob = blob_new(n->open.data, n->open.len),
+                               .offset = 0,
+                               .len = n->open.len};
+    struct raft_event e = {.type = RAFT_EVENT_PROPOSE, .entries = n->open_entries, .count = n->open_count};
+    node_step(n, &e, &block);
+    blob_unref(block.blob);
+    drop_open(n);
+    if (n->open.cap > (1 << 20)) /* one huge request must not keep its room for ever */
+        buf_deinit(&n->open);
+}
+
+/* ---- whether to take it ------------------------------------------------------------------------------- */
+
+static bool grows_memory(const struct rsm_request *req)
+{
+    size_t at = 0;
+    if (req->kind == RSM_COMMAND) {
+        const struct command *c = command_lookup(req->argv[0]);
+        return c && (c->flags & CMD_DENYOOM);
+    }
+    for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++]) {
+        const struct command *c = command_lookup(req->argv[at]);
+        if (c && (c->flags & CMD_DENYOOM))
+            return true;
+    }
+    return false;
+}
+
+/* Verdicts that depend on this node's state are made here, by the leader, and never at apply (DESIGN 4). */
+enum node_outcome propose_check(struct node *n, const struct rsm_request *req, struct buf *error)
+{
+    const char *why = NULL;
+    if (!n->running)
+        why = "LOADING kvorum is loading the dataset in memory";
+    else if (n->diverged)
+        why = "ERR this node's state differs from the majority's and it has stopped serving";
+    else if (!raft_accepts(n->raft))
+        return NODE_NOT_LEADER;
+    else if (n->disk_low)
+        why = "ERR the disk is almost full: writes are refused until there is room";
+    else {
+        uint64_t most = rsm_limits(n->rsm).maxmemory;
+        if (most && store_memory(rsm_store(n->rsm)) > most && grows_memory(req))
+            why = "OOM command not allowed when used memory > 'maxmemory'.";
+    }
+    if (!why)
+        return NODE_PENDING;
+    buf_printf(error, "-%s\r\n", why);
+    return NODE_REFUSED;
+}
+
+enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint64_t ticket,
+                             struct buf *error)
+{
+    enum node_outcome outcome = propose_check(n, req, error);
+    if (outcome != NODE_PENDING)
+        return outcome;
+    struct waiter w = {.ticket = ticket,
+                       .session = req->numbering == RSM_SESSION_NUMBER ? req->session : 0,
+                       .number = req->request_id};
+    return propose_request(n, req, &w) ? NODE_PENDING : NODE_NOT_LEADER;
+}
+
+bool node_is_full(const struct node *n)
+{
+    if (!n->raft)
+        return false;
+    return n->open.len > UNCOMMITTED_MAX_BYTES || (n->cache.bytes > UNCOMMITTED_MAX_BYTES + CACHE_MAX_BYTES &&
+                                                   raft_commit(n->raft) < raft_last_index(n->raft));
+}
+
+/* ---- after the office is lost ------------------------------------------------------------------------- */
+
+/* Clients keep waiting: as a follower this node still learns from the log what became of their entries. */
+void propose_office_lost(struct node *n)
+{
+    n->lost_office_us = n->now_us;
+}
+
+void propose_expire_waiters(struct node *n)
+{
+    if (n->lost_office_us == 0 || n->now_us < n->lost_office_us + n->config.client_wait_us)
+        return;
+    while (n->waiters.count) {
+        struct waiter w = *waiters_at(&n->waiters, 0);
+        if (n->was_leader && w.term == raft_term(n->raft))
+            break; /* in office again: these are new */
+        waiters_pop_front(&n->waiters);
+        waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
+    }
+    n->lost_office_us = 0;
+}

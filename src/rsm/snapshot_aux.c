@@ -1,0 +1,132 @@
+/* Our AUX fields, read back. A field with our prefix that this build does not know comes from a newer one,
+ * and is a reason to stop: leaving out a part of the state would make this node another machine than its
+ * peers. */
+#include "rsm/snapshot_load.h"
+
+#include <inttypes.h>
+
+#define OUR_PREFIX "kvorum-"
+
+static bool parse_u64(struct slice s, uint64_t *out)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9' || __builtin_mul_overflow(v, 10u, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(s.data[i] - '0'), &v))
+            return false;
+    }
+    *out = v;
+    return s.len > 0;
+}
+
+static bool take_seed(struct rsm_loader *l, struct slice value)
+{
+    if (value.len != 16)
+        return false;
+    l->r->seed = (struct hash_seed){load_u64(value.data), load_u64(value.data + 8)};
+    rsm_sessions_deinit(&l->r->sessions);
+    rsm_sessions_init(&l->r->sessions, l->r->seed);
+    return true;
+}
+
+static bool take_setting(struct rsm_loader *l, struct slice value)
+{
+    const char *equals = memchr(value.data, '=', value.len);
+    if (!equals)
+        return false;
+    struct slice name = slice_of(value.data, (size_t)(equals - value.data));
+    struct slice text = slice_of(equals + 1, value.len - name.len - 1);
+    size_t which = rsm_setting_find(name);
+    return which < SETTING_COUNT && rsm_setting_put(&l->r->settings, which, text);
+}
+
+static bool take_members(struct rsm_loader *l, struct slice value)
+{
+    buf_append_slice(&l->members, value);
+    return true;
+}
+
+static bool take_session(struct rsm_loader *l, struct slice value)
+{
+    return rsm_session_load(&l->r->sessions, value);
+}
+
+static bool take_format(struct rsm_loader *l, struct slice value)
+{
+    uint64_t v;
+    (void)l;
+    return parse_u64(value, &v) && v == SNAPSHOT_FORMAT;
+}
+
+static bool take_apply_version(struct rsm_loader *l, struct slice value)
+{
+    return parse_u64(value, &l->r->apply_version) && l->r->apply_version <= RSM_APPLY_VERSION;
+}
+
+static bool take_chain(struct rsm_loader *l, struct slice value)
+{
+    uint64_t v;
+    if (!parse_u64(value, &v) || v > UINT32_MAX)
+        return false;
+    l->meta.chain = (uint32_t)v;
+    return true;
+}
+
+#define TAKE_NUMBER(name, where)                                                                             \
+    static bool take_##name(struct rsm_loader *l, struct slice value)                                        \
+    {                                                                                                        \
+        return parse_u64(value, &l->where);                                                                  \
+    }
+TAKE_NUMBER(cluster, meta.cluster_id)
+TAKE_NUMBER(index, meta.index)
+TAKE_NUMBER(term, meta.term)
+TAKE_NUMBER(members_index, meta.members_index)
+TAKE_NUMBER(stamp, r->stamp_ms)
+TAKE_NUMBER(floor, floor)
+TAKE_NUMBER(digest, digest)
+
+static const struct field {
+    const char *name;
+    bool (*take)(struct rsm_loader *l, struct slice value);
+    bool many; /* may stand any number of times; the others stand once */
+} fields[] = {
+    {OUR_PREFIX "format", take_format, false},   {OUR_PREFIX "seed", take_seed, false},
+    {OUR_PREFIX "cluster", take_cluster, false}, {OUR_PREFIX "index", take_index, false},
+    {OUR_PREFIX "term", take_term, false},       {OUR_PREFIX "members-index", take_members_index, false},
+    {OUR_PREFIX "members", take_members, false}, {OUR_PREFIX "chain", take_chain, false},
+    {OUR_PREFIX "stamp", take_stamp, false},     {OUR_PREFIX "apply-version", take_apply_version, false},
+    {OUR_PREFIX "floor", take_floor, false},     {OUR_PREFIX "digest", take_digest, false},
+    {OUR_PREFIX "setting", take_setting, true},  {OUR_PREFIX "session", take_session, true},
+};
+#define FIELD_COUNT (sizeof fields / sizeof *fields)
+
+bool rsm_loader_aux(struct rsm_loader *l, struct slice name, struct slice value)
+{
+    size_t prefix = sizeof OUR_PREFIX - 1;
+    if (name.len < prefix || memcmp(name.data, OUR_PREFIX, prefix))
+        return true;
+    l->ours = true;
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        if (!slice_equal(name, slice_cstr(fields[i].name)))
+            continue;
+        bool again = l->seen & (uint64_t)1 << i;
+        if (l->keys_begun || (again && !fields[i].many) || !fields[i].take(l, value))
+            return rsm_loader_fail(l, "has a bad or misplaced field %s", fields[i].name);
+        l->seen |= (uint64_t)1 << i;
+        return true;
+    }
+    return rsm_loader_fail(l, "has a field that this build does not know: %.*s",
+                           (int)(name.len < 64 ? name.len : 64), name.data);
+}
+
+bool rsm_loader_aux_complete(struct rsm_loader *l)
+{
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
+        if (!fields[i].many && !(l->seen & (uint64_t)1 << i))
+            return rsm_loader_fail(l, "lacks its field %s", fields[i].name);
+    }
+    l->r->applied = l->meta.index;
+    l->r->applied_term = l->meta.term;
+    l->r->cluster_id = l->meta.cluster_id;
+    return true;
+}
