@@ -168,18 +168,18 @@ bool transport_send(struct transport *t, uint64_t peer, enum transport_channel c
 {
     assert(channel == TRANSPORT_CONTROL || channel == TRANSPORT_BULK);
     if (inject_active(t->inject)) {
-        if (!transport_conn(t, peer, channel))
+        if (!transport_conn(t, peer, (uint8_t)channel))
             return false;
         if (inject_drop(t->inject, peer) ||
-            inject_delay(t->inject, false, peer, channel, head, blocks, block_count, NULL))
+            inject_delay(t->inject, false, peer, (uint8_t)channel, head, blocks, block_count, NULL))
             return true; /* the network has it */
     }
-    return transport_queue(t, peer, channel, head, blocks, block_count);
+    return transport_queue(t, peer, (uint8_t)channel, head, blocks, block_count);
 }
 
 size_t transport_queued(const struct transport *t, uint64_t peer, enum transport_channel channel)
 {
-    const struct conn *c = transport_conn(t, peer, channel);
+    const struct conn *c = transport_conn(t, peer, (uint8_t)channel);
     return c ? c->out.bytes : 0;
 }
 

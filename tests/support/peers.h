@@ -45,9 +45,10 @@ void peer_send_text(struct peer *from, uint64_t to, enum transport_channel chann
 #define RUN_UNTIL(base, ms, cond)                                                                            \
     __extension__({                                                                                          \
         uint64_t run_until_end = clock_mono_us() + (uint64_t)(ms)*1000;                                      \
-        while (!(cond) && clock_mono_us() < run_until_end)                                                   \
+        bool run_until_met;                                                                                  \
+        while (!(run_until_met = (cond)) && clock_mono_us() < run_until_end)                                 \
             run_loop_us((base), 500);                                                                        \
-        (cond);                                                                                              \
+        run_until_met;                                                                                       \
     })
 
 #endif
