@@ -56,12 +56,17 @@ static void printf_longer_than_the_room_is_whole(void **state)
 {
     (void)state;
     struct buf b = BUF_EMPTY;
-    for (int width = 1; width < 300; width += 7) {
+    for (int width = 1; width < 300; width++) {
         size_t before = b.len;
         buf_printf(&b, "%*d", width, 7);
         assert_int_equal(b.len - before, width);
         assert_int_equal(b.data[b.len - 1], '7');
         assert_int_equal(b.data[before], width == 1 ? '7' : ' ');
+        struct buf fresh = BUF_EMPTY; /* every relation of length and first room, equal among them */
+        buf_printf(&fresh, "%*d", width, 7);
+        assert_int_equal(fresh.len, width);
+        assert_int_equal(fresh.data[fresh.len - 1], '7');
+        buf_deinit(&fresh);
     }
     buf_deinit(&b);
 }

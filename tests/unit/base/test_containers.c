@@ -202,7 +202,11 @@ static void a_list_keeps_order_and_forgives_a_second_removal(void **state)
     list_push_front(&head, &a.link);
     assert_int_equal(names(&head), 123);
     list_remove(&b.link);
-    list_remove(&b.link);
+    list_remove(&c.link);
+    list_remove(&b.link); /* it knows its old neighbours no more */
+    assert_int_equal(names(&head), 1);
+    assert_ptr_equal(head.prev, &a.link);
+    list_push_back(&head, &c.link);
     assert_int_equal(names(&head), 13);
     list_for_each_safe(it, next, &head) list_remove(it);
     assert_true(list_empty(&head));

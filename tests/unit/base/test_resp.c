@@ -131,6 +131,8 @@ static void malformed_requests_get_redis_own_words(void **state)
     EXPECT("*+1\r\n", "!invalid multibulk length");
     EXPECT("*2147483648\r\n", "!invalid multibulk length");
     EXPECT("*99999999999999999999999\r\n", "!invalid multibulk length");
+    EXPECT("*18446744073709551617\r\n", "!invalid multibulk length"); /* 2^64 + 1 */
+    EXPECT("*1\r\n$18446744073709551617\r\na\r\n", "!invalid bulk length");
     EXPECT("*2147483647\r\n", "."); /* believed, and nothing allocated for it */
     EXPECT("*1\r\nfoo\r\n", "!expected '$', got 'f'");
     EXPECT("*1\r\nfoo", ".");
