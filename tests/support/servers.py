@@ -212,7 +212,7 @@ class Cluster:
         """A further node, not started. --join and the like are for the caller to add."""
         server = kvorum(self.base + i, os.path.join(self.folder, "n%d" % i), "--node-name", "n%d" % i, *args)
         server.proxy_port = self.base + 10 + i
-        server.args += ["--extra-port", str(server.proxy_port), "proxy"]
+        server.args += ["--cluster-port", str(self.base + 20 + i), "--extra-port", str(server.proxy_port), "proxy"]
         return server
 
     def start(self):
