@@ -1,0 +1,57 @@
+/* A small world for whole nodes: the product's own objects of raft, rsm, store, commands and node, with a virtual clock, network
+ * and disk, all drawn from one seed, in one thread. Nothing here sleeps; the same seed is the same run. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "base/prng.h"
+#include "node/node.h"
+
+#define WORLD_NODES_MAX 7
+
+struct world;
+
+struct world_config {
+    uint64_t seed;
+    uint32_t nodes;
+    uint32_t drop_permille;    /* frames lost */
+    uint64_t delay_us;         /* of a frame, up to */
+    uint64_t disk_us;          /* of a sync, up to */
+    uint64_t checkpoint_bytes; /* 0: no checkpoints */
+    const char *const *settings;
+};
+
+struct world_client_calls {
+    void *arg;
+    void (*answer)(void *arg, uint32_t node, uint64_t ticket, const struct node_answer *answer);
+    void (*read_ready)(void *arg, uint32_t node, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
+    void (*crashed)(void *arg, uint32_t node);
+};
+
+struct world *world_new(const struct world_config *config, const struct world_client_calls *calls);
+void world_free(struct world *w);
+
+/* Runs until the given virtual time; `each_turn` (may be NULL) is called before every node's turn, where clients act. */
+void world_run(struct world *w, uint64_t until_us, void (*each_turn)(void *arg, uint32_t node), void *arg);
+uint64_t world_now_us(const struct world *w);
+struct prng *world_chance(struct world *w);
+
+struct node *world_node(struct world *w, uint32_t i); /* NULL: down */
+uint64_t world_node_id(const struct world *w, uint32_t i);
+int world_leader(struct world *w); /* a node that serves, -1: none */
+
+void world_crash(struct world *w, uint32_t i); /* kill -9: unsynced writes are lost, all or a tail of them */
+void world_start(struct world *w, uint32_t i);
+void world_wipe(struct world *w, uint32_t i);  /* of a node that is down */
+void world_pause(struct world *w, uint32_t i, uint64_t for_us);
+void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
+void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);
+void world_heal(struct world *w);
+void world_drop(struct world *w, uint32_t permille);
+void world_clock_jump(struct world *w, uint32_t i, int64_t by_us); /* its wall clock */
+/* A further node that joins through node `via`; its number. */
+uint32_t world_add(struct world *w, uint32_t via);
+
+uint64_t world_frames(const struct world *w);
+uint64_t world_digest(struct world *w); /* of the run so far: equal seeds, equal digests */
+
+#endif
