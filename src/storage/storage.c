@@ -199,10 +199,11 @@ void storage_cut(struct storage *s, uint64_t from)
     queue_write(s, op);
 }
 
-void storage_append(struct storage *s, const struct raft_block *block)
+void storage_append(struct storage *s, const struct raft_block *block, uint64_t cookie)
 {
     struct op *op = storage_op(OP_APPEND);
     op->block = *block;
+    op->cookie = cookie;
     blob_ref(block->blob);
     queue_write(s, op);
 }

@@ -58,8 +58,8 @@ bool storage_snapshot_load(struct storage *s, bool (*each)(void *arg, struct sli
 void storage_save_vote(struct storage *s, const struct storage_vote *vote,
                        uint64_t cookie);            /* -> VOTE_SAVED */
 void storage_cut(struct storage *s, uint64_t from); /* drops entries >= from */
-void storage_append(struct storage *s,
-                    const struct raft_block *block); /* -> PERSISTED, often for several at once */
+void storage_append(struct storage *s, const struct raft_block *block,
+                    uint64_t cookie); /* -> PERSISTED, often for several at once */
 /* CONFIG SET appendfsync: counts for what is asked after it. */
 void storage_set_fsync(struct storage *s, enum storage_fsync fsync_mode);
 /* Drops entries <= upto, once a snapshot covers them; whole old ranges, lazily. */
@@ -92,8 +92,8 @@ void storage_snapshot_install(struct storage *s, uint64_t index, uint64_t term, 
 
 enum storage_event_type {
     STORAGE_VOTE_SAVED = 1, /* cookie */
-    STORAGE_PERSISTED,      /* index, term: journal durable up to here; us: how long write and sync took */
-    STORAGE_READ,           /* cookie, block (a reference is the receiver's), first asked in `index` */
+    STORAGE_PERSISTED, /* cookie of the last append it covers; index, term: journal durable up to here; us: how long write and sync took */
+    STORAGE_READ,      /* cookie, block (a reference is the receiver's), first asked in `index` */
     STORAGE_SNAPSHOT_WRITTEN,
     STORAGE_SNAPSHOT_PIECE,    /* cookie, index, term, offset, total, block.blob/offset/len = the bytes */
     STORAGE_SNAPSHOT_RECEIVED, /* cookie, index, term, offset = next wanted, ok, last */

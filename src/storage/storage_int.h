@@ -124,6 +124,7 @@ struct storage {
     bool cut_pending; /* waits for the append that it goes with */
     uint64_t cut_from;
     uint64_t batch_queued; /* of queued_bytes, what lies in the batch */
+    uint64_t batch_cookie; /* of the newest append in the batch */
     bool unsynced;         /* written, not synced (everysec, no) */
     uint64_t synced_us;
 

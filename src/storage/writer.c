@@ -95,8 +95,11 @@ static void commit(struct storage *s)
     pthread_mutex_unlock(&s->lock);
     if (sync)
         tell_slow(s, us, "journal");
-    struct storage_event event = {
-        .type = STORAGE_PERSISTED, .index = j->last, .term = j->last_term, .us = us};
+    struct storage_event event = {.type = STORAGE_PERSISTED,
+                                  .cookie = s->batch_cookie,
+                                  .index = j->last,
+                                  .term = j->last_term,
+                                  .us = us};
     storage_post(s, &event);
 }
 
@@ -122,6 +125,7 @@ static void run_append(struct storage *s, const struct op *op)
     apply_cut(s);
     journal_append(&s->journal, &op->block);
     s->batch_queued += op->block.len;
+    s->batch_cookie = op->cookie;
     if (s->journal.batch_bytes > BATCH_MAX_BYTES)
         commit(s);
 }

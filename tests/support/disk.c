@@ -118,7 +118,7 @@ void disk_wait_persisted(struct storage *s, uint64_t index)
 void disk_append(struct storage *s, uint64_t first, uint64_t last, uint64_t term, size_t size)
 {
     struct raft_block b = disk_block(first, last, term, size);
-    storage_append(s, &b);
+    storage_append(s, &b, 0);
     blob_unref(b.blob);
 }
 
