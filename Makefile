@@ -1,5 +1,7 @@
 # kvorum. `make cluster` tries it, `make test` proves it; the rest is for those who work on it.
-CC ?= gcc
+ifeq ($(origin CC),default) # make's own, `cc`
+CC = gcc
+endif
 BUILD ?= build
 WARN = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 # assert(!"why not") is how a branch that cannot be reached says so.
