@@ -133,10 +133,7 @@ static void prevote_counted(struct raft *r)
     if (r->short_log && !raft_rescue(r, r->config.id, r->log.last, raft_log_last_term(&r->log)))
         return; /* we only asked to hear how everyone stands (DESIGN 7) */
     if (r->short_log)
-        raft_say(
-            r,
-            "standing with a short log: no healthy majority exists, every voter was heard and none has more; "
-            "entries acknowledged before may be lost");
+        raft_rescue_say(r, "standing");
     campaign(r, false);
 }
 
@@ -208,10 +205,7 @@ static bool would_vote(struct raft *r, const struct raft_message *m)
         return true;
     if (!raft_rescue(r, m->from, m->index, m->log_term))
         return false;
-    raft_say(
-        r,
-        "voting with a short log: no healthy majority exists, every voter was heard and none has more than "
-        "the candidate; entries acknowledged before may be lost");
+    raft_rescue_say(r, "voting");
     return true;
 }
 

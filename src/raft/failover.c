@@ -108,8 +108,8 @@ void raft_on_stalled(struct raft *r)
  * elect. */
 void raft_on_journal_hung(struct raft *r)
 {
-    if (raft_sole_voter(r))
-        return; /* nobody to hand over to */
+    if (raft_sole_voter(r) || r->persisted == r->log.last)
+        return; /* nobody to hand over to; or it has come through meanwhile */
     r->journal_hung = true;
     if (r->role != RAFT_LEADER)
         return;

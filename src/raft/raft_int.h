@@ -254,6 +254,7 @@ uint64_t raft_quorum_value(const struct raft *r, uint64_t self, uint64_t (*of)(c
 void raft_short_log_contact(struct raft *r, const struct raft_message *m);
 void raft_short_log_check(struct raft *r);
 void raft_short_log_end(struct raft *r);
+void raft_rescue_say(struct raft *r, const char *what);
 bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint64_t term);
 
 /* snapshot.c */

@@ -44,10 +44,12 @@ static bool covers(uint64_t index, uint64_t term, uint64_t other_index, uint64_t
     return term > other_term || (term == other_term && index >= other_index);
 }
 
-/* All voters heard lately, no healthy majority among them, and (index, term) covers every one's log? */
+/* All voters heard lately, and (index, term) covers every one's log? Then nothing that we lost can be missing
+ * there while a healthy voter has it; and what was committed after we heard them did not need our ack, so the
+ * ordinary overlap of quorums guards it. With a minority of short logs this is therefore safe, else it is the
+ * best there is. */
 bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint64_t term)
 {
-    uint32_t healthy = raft_is_voter(r) && !r->short_log;
     if (!covers(index, term, r->log.last, raft_log_last_term(&r->log)))
         return false;
     for (uint32_t i = 0; i < r->peer_count; i++) {
@@ -58,7 +60,16 @@ bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint6
             return false;
         if (p->id != candidate && !covers(index, term, p->known_index, p->known_term))
             return false;
-        healthy += !p->known_short;
     }
-    return healthy < raft_quorum(r);
+    return true;
+}
+
+void raft_rescue_say(struct raft *r, const char *what)
+{
+    uint32_t healthy = 0;
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        healthy += r->peers[i].voter && !r->peers[i].known_short;
+    bool lossy = healthy < raft_quorum(r);
+    raft_say(r, "%s with a short log: every voter was heard and none has more%s", what,
+             lossy ? "; NO HEALTHY MAJORITY EXISTS, entries acknowledged before may be lost" : "");
 }
