@@ -223,8 +223,8 @@ static void step(struct cluster *c, int i, struct raft_event e, const struct eve
               LLU(raft_leader(n->raft)));
     fill(c, i, &d, source);
     if (d.save_vote)
-        disk_save_vote(c, i, &d);
-    disk_append(c, i, &d);
+        vdisk_save_vote(c, i, &d);
+    vdisk_append(c, i, &d);
     check_step(c, i, &d);
     if (raft_role(n->raft) == RAFT_LEADER && (role != RAFT_LEADER || term != raft_term(n->raft))) {
         c->elections++;
@@ -324,7 +324,7 @@ static void deliver(struct cluster *c, struct event *e)
         deliver_message(c, i, e);
         break;
     case EV_WRITTEN:
-        if (disk_written(c, i, &out))
+        if (vdisk_written(c, i, &out))
             step(c, i, out, NULL);
         break;
     case EV_VOTE_SAVED:
@@ -466,7 +466,7 @@ void cluster_crash(struct cluster *c, int i)
     for (size_t k = 0; k < n->inbox_count; k++)
         event_free(n->inbox[k]);
     n->inbox_count = 0;
-    disk_crash(c, i);
+    vdisk_crash(c, i);
     for (size_t k = 0; k < c->read_count; k++)
         if (c->reads[k].node == i && !c->reads[k].done)
             c->reads[k].lost = true;
@@ -608,7 +608,7 @@ void cluster_free(struct cluster *c)
         raft_free(c->node[i].raft);
         for (size_t k = 0; k < c->node[i].inbox_count; k++)
             event_free(c->node[i].inbox[k]);
-        disk_forget(&c->node[i]);
+        vdisk_forget(&c->node[i]);
     }
     for (size_t k = 0; k < c->heap_count; k++)
         event_free(c->heap[k]);

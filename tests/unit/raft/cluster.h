@@ -198,14 +198,14 @@ void check_committed(struct cluster *c, int i, uint64_t index);
 void check_free(struct cluster *c);
 bool node_holds_durably(const struct node *n, uint64_t index, uint64_t term);
 
-/* disk.c */
+/* vdisk.c */
 struct entry *entries_at(struct entries *e, uint64_t index); /* grows */
 uint64_t entries_term(const struct entries *e, uint64_t index);
-void disk_append(struct cluster *c, int i, const struct raft_duties *d);
-void disk_save_vote(struct cluster *c, int i, const struct raft_duties *d);
-bool disk_written(struct cluster *c, int i, struct raft_event *out);
-void disk_crash(struct cluster *c, int i);
-void disk_forget(struct node *n);
+void vdisk_append(struct cluster *c, int i, const struct raft_duties *d);
+void vdisk_save_vote(struct cluster *c, int i, const struct raft_duties *d);
+bool vdisk_written(struct cluster *c, int i, struct raft_event *out);
+void vdisk_crash(struct cluster *c, int i);
+void vdisk_forget(struct node *n);
 struct event *cluster_schedule(struct cluster *c, enum event_kind kind, int i, uint64_t at_us);
 uint64_t cluster_below(struct cluster *c, uint64_t low, uint64_t high);
 

@@ -60,7 +60,7 @@ static void pop_write(struct node *n)
     n->write_count--;
 }
 
-void disk_append(struct cluster *c, int i, const struct raft_duties *d)
+void vdisk_append(struct cluster *c, int i, const struct raft_duties *d)
 {
     struct node *n = &c->node[i];
     if (!d->cut && d->append_last < d->append_first)
@@ -85,7 +85,7 @@ void disk_append(struct cluster *c, int i, const struct raft_duties *d)
 }
 
 /* The oldest write under way is durable. Sometimes its completion is told together with the next one's. */
-bool disk_written(struct cluster *c, int i, struct raft_event *out)
+bool vdisk_written(struct cluster *c, int i, struct raft_event *out)
 {
     struct node *n = &c->node[i];
     if (n->write_count == 0 || write_at(n, 0)->done_us > c->now_us)
@@ -106,7 +106,7 @@ bool disk_written(struct cluster *c, int i, struct raft_event *out)
     return told;
 }
 
-void disk_save_vote(struct cluster *c, int i, const struct raft_duties *d)
+void vdisk_save_vote(struct cluster *c, int i, const struct raft_duties *d)
 {
     struct node *n = &c->node[i];
     uint64_t start = n->vote_free_us > c->now_us ? n->vote_free_us : c->now_us;
@@ -116,7 +116,7 @@ void disk_save_vote(struct cluster *c, int i, const struct raft_duties *d)
     e->vote = (struct vote_file){d->vote_term, d->vote_for, d->short_log_until, d->short_log};
 }
 
-void disk_crash(struct cluster *c, int i)
+void vdisk_crash(struct cluster *c, int i)
 {
     struct node *n = &c->node[i];
     size_t reached = cluster_below(c, 0, n->write_count);
@@ -142,7 +142,7 @@ void disk_crash(struct cluster *c, int i)
     cut(&n->journal, at + 1);
 }
 
-void disk_forget(struct node *n)
+void vdisk_forget(struct node *n)
 {
     while (n->write_count > 0)
         pop_write(n);
