@@ -222,15 +222,15 @@ void index_insert(struct store_db *db, uint64_t hash, uint32_t place)
 static struct bucket *locate(const struct index *ix, uint64_t hash, uint32_t place, uint32_t *entry)
 {
     uint8_t tag = tag_of(hash);
-    for (struct bucket *b = bucket_at(ix, bucket_number(ix, hash)); b; b = next_of(ix, b)) {
+    struct bucket *b = bucket_at(ix, bucket_number(ix, hash));
+    for (;; b = next_of(ix, b)) {
+        assert(b);
         for (uint32_t bits = match_tags(b, tag); bits; bits &= bits - 1) {
             *entry = (uint32_t)__builtin_ctz(bits);
             if (b->places[*entry] == place)
                 return b;
         }
     }
-    assert(!"the index has lost a place");
-    return NULL;
 }
 
 void index_move(struct store_db *db, uint64_t hash, uint32_t from, uint32_t to)
