@@ -1,7 +1,8 @@
 /* One function a command, and the table that is the one source of truth about them: dispatch, COMMAND, the
  * compatibility table and the tests all read it. A command is (context, args) -> reply.
  *
- * Rows whose `run` is NULL are the server's own (PING, CLIENT, CLUSTER, ...): server/ has their handlers, by name. */
+ * Rows whose `run` is NULL are the server's own (PING, CLIENT, CLUSTER, ...): server/ has their handlers, by
+ * name. */
 #ifndef COMMANDS_COMMANDS_H
 #define COMMANDS_COMMANDS_H
 
@@ -30,7 +31,8 @@ enum {
     CMD_ALLOW_BUSY = 1 << 16,
     CMD_NO_ASYNC_LOADING = 1 << 17,
     CMD_PROTECTED = 1 << 18,
-    /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE, RANDOMKEY). */
+    /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE,
+       RANDOMKEY). */
     CMD_WHOLE_DB = 1 << 24,
 };
 
@@ -41,41 +43,76 @@ struct command_context {
     struct slice user;
     const struct slice *argv;
     size_t argc;
-    struct buf *out; /* exactly one reply is appended */
+    struct buf *out;   /* exactly one reply is appended */
     uint64_t max_bulk; /* proto-max-bulk-len */
 };
 
 typedef void command_fn(struct command_context *c);
 
 struct command {
-    const char *name; /* lower case */
+    const char *name; /* lower case; a subcommand's whole: "client|id" */
     command_fn *run;  /* NULL: server's */
     int arity;        /* as in Redis: negative is "at least" */
     uint32_t flags;
     int first_key, last_key, key_step;
     uint32_t categories; /* ACL categories, bits of command_category_names */
     const char *group, *since, *summary;
-    const char *tips;   /* space separated, "" for none */
-    const char *key_specs; /* compact notation parsed by COMMAND INFO: see table.c; NULL: from first/last/step and flags */
+    const char *tips;      /* space separated, "" for none */
+    const char *key_specs; /* as COMMAND INFO tells them, in the notation of key_specs.c; "" for none */
     const struct command *subcommands; /* ends with a name of NULL; NULL: none */
-    /* Keys that first/last/step cannot tell (MOVABLEKEYS). The indexes go to `out`, at most `max`; their number, -1: syntax error. */
+    /* Keys that first/last/step cannot tell (MOVABLEKEYS). The indexes go to `out`, at most `max`; their
+     * number, -1: syntax error. */
     int (*find_keys)(const struct slice *argv, size_t argc, int *out, int max);
 };
 
-/* NULL: unknown. Case-insensitive, one hash and one compare. */
+/* ACL categories, in the order COMMAND INFO gives them. */
+enum {
+    CAT_KEYSPACE = 1 << 0,
+    CAT_READ = 1 << 1,
+    CAT_WRITE = 1 << 2,
+    CAT_SET = 1 << 3,
+    CAT_SORTEDSET = 1 << 4,
+    CAT_LIST = 1 << 5,
+    CAT_HASH = 1 << 6,
+    CAT_STRING = 1 << 7,
+    CAT_BITMAP = 1 << 8,
+    CAT_HYPERLOGLOG = 1 << 9,
+    CAT_GEO = 1 << 10,
+    CAT_STREAM = 1 << 11,
+    CAT_PUBSUB = 1 << 12,
+    CAT_ADMIN = 1 << 13,
+    CAT_FAST = 1 << 14,
+    CAT_SLOW = 1 << 15,
+    CAT_BLOCKING = 1 << 16,
+    CAT_DANGEROUS = 1 << 17,
+    CAT_CONNECTION = 1 << 18,
+    CAT_TRANSACTION = 1 << 19,
+    CAT_SCRIPTING = 1 << 20,
+};
+
+/* NULL: unknown. Case-insensitive, a few short compares. */
 const struct command *command_lookup(struct slice name);
 /* The subcommand row for argv[1], NULL when the command has none or it is unknown. */
 const struct command *command_lookup_sub(const struct command *c, struct slice name);
-const struct command *command_table(size_t *count);
+/* The row that a request names, the subcommand's where there is one; NULL: unknown. Says nothing about arity.
+ */
+const struct command *command_find(const struct slice *argv, size_t argc);
+/* "client" of the row "client|id", and of the row "client": what a handler registers under. */
+struct slice command_base_name(const struct command *c);
+/* The i-th command, i from 0; NULL at the end. The order is fixed, and no particular one. */
+const struct command *command_at(size_t i);
+size_t command_count(void);
 bool command_arity_ok(const struct command *c, size_t argc);
 /* Positions of the keys in argv; their number (0: none), -1: invalid arguments. */
 int command_keys(const struct command *c, const struct slice *argv, size_t argc, int *out, int max);
-const char *command_flag_names(const struct command *c, size_t i);     /* i-th, NULL at the end */
+const char *command_flag_names(const struct command *c, size_t i);    /* i-th, NULL at the end */
 const char *command_category_name(const struct command *c, size_t i); /* i-th, NULL at the end */
-/* Replies of COMMAND INFO, LIST, COUNT, DOCS, GETKEYS: everything about commands that is not about a connection. */
+/* COMMAND with its subcommands, for the server to call: needs argv, argc, resp and out of the context, no
+ * store. */
 void command_command(struct command_context *c);
 
-/* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to run. */
+/* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to
+ * run: the subcommand's where there is one. */
 const struct command *command_check(const struct slice *argv, size_t argc, struct buf *error);
 
 #endif

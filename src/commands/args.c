@@ -1,0 +1,100 @@
+/* Arguments and replies that many commands share, with Redis's texts. */
+#include <limits.h>
+
+#include "commands/commands_int.h"
+
+bool arg_i64(struct command_context *c, size_t i, int64_t *out)
+{
+    if (parse_i64(c->argv[i], out))
+        return true;
+    resp_error(c->out, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool arg_int(struct command_context *c, size_t i, int *out)
+{
+    int64_t v;
+    if (!arg_i64(c, i, &v))
+        return false;
+    if (v < INT_MIN || v > INT_MAX) {
+        resp_errorf(c->out, "ERR value is out of range, value must between %d and %d", INT_MIN, INT_MAX);
+        return false;
+    }
+    *out = (int)v;
+    return true;
+}
+
+bool arg_db(struct command_context *c, size_t i, uint32_t *db)
+{
+    int v;
+    if (!arg_int(c, i, &v))
+        return false;
+    if (v < 0 || (uint32_t)v >= store_databases(c->view.store)) {
+        resp_error(c->out, "ERR DB index is out of range");
+        return false;
+    }
+    *db = (uint32_t)v;
+    return true;
+}
+
+bool check_string(struct command_context *c, const struct store_key *k)
+{
+    if (!k || store_key_type(k) == STORE_STRING)
+        return true;
+    resp_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return false;
+}
+
+void reply_ok(struct command_context *c)
+{
+    buf_append(c->out, "+OK\r\n", 5);
+}
+
+void reply_null(struct command_context *c)
+{
+    resp_null(c->out, c->resp);
+}
+
+void reply_syntax_error(struct command_context *c)
+{
+    resp_error(c->out, "ERR syntax error");
+}
+
+void reply_arity_error(struct command_context *c, const char *name)
+{
+    resp_errorf(c->out, "ERR wrong number of arguments for '%s' command", name);
+}
+
+void reply_string(struct command_context *c, const struct store_key *k)
+{
+    char scratch[24];
+    resp_bulk(c->out, store_string(k, scratch));
+}
+
+const char *command_name(const struct command_context *c)
+{
+    const struct command *row = command_find(c->argv, c->argc);
+    return row ? row->name : "";
+}
+
+void reply_help(struct command_context *c, const char *name, const char *const *lines)
+{
+    size_t n = 0;
+    while (lines[n])
+        n++;
+    resp_array(c->out, n + 3);
+    buf_printf(c->out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n", name);
+    for (size_t i = 0; i < n; i++)
+        resp_simple(c->out, lines[i]);
+    resp_simple(c->out, "HELP");
+    resp_simple(c->out, "    Prints this help.");
+}
+
+void note_any_due(struct command_context *c)
+{
+    uint64_t at_ms = store_next_expiry_ms(c->view.store);
+    if (c->view.writing || at_ms == STORE_NEVER || at_ms > c->view.now_ms)
+        return;
+    if (!c->view.due_ms || at_ms < c->view.due_ms)
+        c->view.due_ms = at_ms;
+}

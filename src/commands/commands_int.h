@@ -1,0 +1,71 @@
+/* Inside commands/: what the files of this room share.
+ *
+ * A command validates its arguments, in Redis's order since the order decides which error a client sees,
+ * before it changes anything, and appends exactly one reply. It never reads a clock: the view's time is the
+ * time. */
+#ifndef COMMANDS_COMMANDS_INT_H
+#define COMMANDS_COMMANDS_INT_H
+
+#include "base/number.h"
+#include "base/resp.h"
+#include "commands/commands.h"
+
+/* Tables, one for each family of commands; each ends with a name of NULL. */
+extern const struct command commands_strings[], commands_keys[], commands_transactions[],
+    commands_connection[], commands_server[], commands_cluster[];
+
+/* string.c, string_number.c */
+command_fn append_command, get_command, getdel_command, getex_command, getrange_command, getset_command,
+    mget_command, mset_command, msetnx_command, psetex_command, set_command, setex_command, setnx_command,
+    setrange_command, strlen_command, substr_command;
+command_fn decr_command, decrby_command, incr_command, incrby_command, incrbyfloat_command;
+/* keys.c, scan.c, expire.c, object.c */
+command_fn copy_command, dbsize_command, del_command, exists_command, flushall_command, flushdb_command,
+    move_command, randomkey_command, rename_command, renamenx_command, touch_command, type_command,
+    unlink_command;
+command_fn keys_command, scan_command;
+command_fn expire_command, expireat_command, expiretime_command, persist_command, pexpire_command,
+    pexpireat_command, pexpiretime_command, pttl_command, ttl_command;
+command_fn object_encoding_command, object_freq_command, object_help_command, object_idletime_command,
+    object_refcount_command;
+
+/* args.c: arguments and replies that many commands share. The ones that return false have appended the error.
+ */
+bool arg_i64(struct command_context *c, size_t i, int64_t *out);
+bool arg_int(struct command_context *c, size_t i, int *out);
+/* A database number as COPY and MOVE take it. */
+bool arg_db(struct command_context *c, size_t i, uint32_t *db);
+static inline bool arg_is(const struct command_context *c, size_t i, const char *word)
+{
+    return slice_is_word(c->argv[i], word);
+}
+bool check_string(struct command_context *c, const struct store_key *k); /* k NULL is fine */
+void reply_ok(struct command_context *c);
+void reply_null(struct command_context *c);
+void reply_syntax_error(struct command_context *c);
+void reply_arity_error(struct command_context *c, const char *name);
+/* The value of a string key, which must be one. */
+void reply_string(struct command_context *c, const struct store_key *k);
+/* The name of the row being run, for error texts. */
+const char *command_name(const struct command_context *c);
+/* A HELP reply: lines ends with NULL; the usual first and last lines are added. */
+void reply_help(struct command_context *c, const char *name, const char *const *lines);
+
+/* expire.c: relative or absolute times given to a command. */
+enum expiry_unit { UNIT_SECONDS, UNIT_MILLISECONDS };
+/* As SET and GETEX take a time: positive, at most what int64 milliseconds hold. */
+bool arg_expiry(struct command_context *c, size_t i, enum expiry_unit unit, bool relative, uint64_t *at_ms);
+
+/* Readers of a whole database wait for a clock entry when any key is due. */
+void note_any_due(struct command_context *c);
+
+/* table.c: the bit of an ACL category, 0: there is none of that name. */
+uint32_t command_category(struct slice name);
+
+/* key_specs.c */
+size_t key_specs_count(const char *specs);
+void reply_key_specs(struct buf *out, int resp, const char *specs);
+/* The flags of the spec that covers argv[position], as a set. */
+void reply_key_flags(struct buf *out, int resp, const struct command *c, size_t argc, int position);
+
+#endif

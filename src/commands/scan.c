@@ -1,0 +1,120 @@
+/* KEYS and SCAN. */
+#include <stdio.h>
+
+#include "base/glob.h"
+#include "commands/commands_int.h"
+
+/* What is being looked for, and the names found so far, as bulk strings without their array's head. */
+struct search {
+    struct command_context *c;
+    struct slice pattern;
+    bool all; /* the pattern is "*" */
+    int type; /* only keys of this type; ANY_TYPE, or NO_TYPE when there is none of that name */
+    size_t found;
+    struct buf names;
+};
+
+enum { ANY_TYPE = -1, NO_TYPE = -2 };
+
+static void consider(void *arg, struct store_key *k)
+{
+    struct search *s = arg;
+    struct slice name = store_key_name(k);
+    if (s->type != ANY_TYPE && (int)store_key_type(k) != s->type)
+        return;
+    if (!s->all && !glob_match(s->pattern, name, false))
+        return;
+    if (!store_visible(&s->c->view, k))
+        return;
+    resp_bulk(&s->names, name);
+    s->found++;
+}
+
+static void reply_found(struct search *s)
+{
+    resp_array(s->c->out, s->found);
+    buf_append_slice(s->c->out, buf_slice(&s->names));
+    buf_deinit(&s->names);
+}
+
+static void search_init(struct search *s, struct command_context *c, struct slice pattern)
+{
+    *s = (struct search){.c = c, .pattern = pattern, .all = slice_equal(pattern, SLICE_LITERAL("*"))};
+    s->type = ANY_TYPE;
+}
+
+void keys_command(struct command_context *c)
+{
+    struct search s;
+    note_any_due(c);
+    search_init(&s, c, c->argv[1]);
+    for (size_t i = 0; i < store_count(c->view.store, c->view.db); i++)
+        consider(&s, store_at(c->view.store, c->view.db, i));
+    reply_found(&s);
+}
+
+/* As strtoul reads it: a sign is allowed, and so is nothing at all; a space is not. */
+static bool parse_cursor(struct slice text, uint64_t *cursor)
+{
+    size_t i = 0;
+    uint64_t v = 0;
+    bool minus = text.len && text.data[0] == '-';
+    if (text.len && (text.data[0] == '-' || text.data[0] == '+'))
+        i = 1;
+    if (i == text.len && i)
+        return false;
+    for (; i < text.len; i++) {
+        uint64_t digit = (uint64_t)(unsigned char)text.data[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v))
+            return false;
+    }
+    *cursor = minus ? 0 - v : v;
+    return true;
+}
+
+static bool parse_scan_options(struct command_context *c, struct search *s, size_t *count)
+{
+    for (size_t i = 2; i < c->argc; i += 2) {
+        bool more = i + 1 < c->argc;
+        int64_t v;
+        if (more && arg_is(c, i, "count")) {
+            if (!arg_i64(c, i + 1, &v))
+                return false;
+            if (v < 1) {
+                reply_syntax_error(c);
+                return false;
+            }
+            *count = (size_t)v;
+        } else if (more && arg_is(c, i, "match")) {
+            s->pattern = c->argv[i + 1];
+            s->all = slice_equal(s->pattern, SLICE_LITERAL("*"));
+        } else if (more && arg_is(c, i, "type")) {
+            s->type = slice_is_word(c->argv[i + 1], "string") ? STORE_STRING : NO_TYPE;
+        } else {
+            reply_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+void scan_command(struct command_context *c)
+{
+    struct search s;
+    uint64_t cursor;
+    size_t count = 10;
+    char text[24];
+    note_any_due(c);
+    search_init(&s, c, SLICE_LITERAL("*"));
+    if (!parse_cursor(c->argv[1], &cursor)) {
+        resp_error(c->out, "ERR invalid cursor");
+        return;
+    }
+    if (!parse_scan_options(c, &s, &count))
+        return;
+    cursor = store_scan(c->view.store, c->view.db, cursor, count, consider, &s);
+    resp_array(c->out, 2);
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
+    resp_bulk(c->out, slice_of(text, (size_t)len));
+    reply_found(&s);
+}
