@@ -42,20 +42,16 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
     run(&c);
 }
 
-/* A key that became due since WATCH has changed: looking it up deletes it, and its version says so. */
-static bool watches_hold(struct rsm *r, uint64_t index, const struct rsm_request *q)
+/* A key whose time came since WATCH has another version too, whether or not it was removed yet. */
+static bool watches_hold(const struct rsm *r, const struct rsm_request *q)
 {
-    bool hold = true;
     for (size_t i = 0; i < q->watch_count; i++) {
         const struct rsm_watch *w = &q->watches[i];
-        if (w->db >= store_databases(r->store))
+        if (w->db >= store_databases(r->store) ||
+            store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
             return false;
-        struct store_view view = rsm_write_view(r, index, w->db);
-        store_find(&view, w->key);
-        if (store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
-            hold = false;
     }
-    return hold;
+    return true;
 }
 
 /* The time of a transaction is its entry's. */
@@ -89,7 +85,7 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
 {
     const struct rsm_request *q = &d->req;
     struct prng chance;
-    if (!watches_hold(r, index, q)) {
+    if (!watches_hold(r, q)) {
         resp_null_array(reply, q->resp);
         return;
     }
@@ -149,7 +145,10 @@ bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, 
 {
     uint64_t now = reading_time(r, now_ms);
     struct store_view view = {.store = r->store, .db = db, .now_ms = now, .writing = false};
-    assert(db < store_databases(r->store));
+    if (db >= store_databases(r->store)) {
+        *version = 0; /* EXEC will refuse it, whatever it says */
+        return true;
+    }
     store_find(&view, key);
     if (view.due_ms) {
         *due_ms = view.due_ms;

@@ -35,6 +35,13 @@ enum rsm_numbering {
 /* Numbers count for COMMAND, EXEC and SETTING. A request with RSM_SESSION_NUMBER carries the user that opened
  * the session. */
 
+/* A key and the version (rsm_version) that it must still have. */
+struct rsm_watch {
+    uint32_t db;
+    struct slice key;
+    uint64_t version;
+};
+
 /* What a client (or the node itself) asks; what rsm_encode puts into an entry. Slices are borrowed. */
 struct rsm_request {
     enum rsm_kind kind;
@@ -56,11 +63,7 @@ struct rsm_request {
      * with one argument: the RESP bytes of its one reply. */
     const uint32_t *counts, *dbs;
     size_t commands;
-    const struct rsm_watch {
-        uint32_t db;
-        struct slice key;
-        uint64_t version;
-    } * watches;
+    const struct rsm_watch *watches;
     size_t watch_count;
     uint64_t node;               /* CHECKPOINT: who writes it. VERSION: the version */
     struct hash_seed seed;       /* FOUND */

@@ -1,0 +1,201 @@
+/* Transactions: one entry, one array; WATCH by versions; and reads at a time. */
+#include "machine.h"
+
+static const struct rsm_request plain = {0};
+
+static uint64_t watch(struct machine *m, const char *key)
+{
+    uint64_t version = 0, due = 0;
+    assert_true(rsm_version(m->rsm, m->stamp_ms, 0, slice_cstr(key), &version, &due));
+    return version;
+}
+
+static const char *exec_watching(struct machine *m, const char *key, uint64_t version)
+{
+    struct rsm_watch w = {.key = slice_cstr(key), .version = version};
+    struct rsm_request q = {.watches = &w, .watch_count = 1};
+    return exec_request(m, q, (const char *[]){"INCR ran", NULL});
+}
+
+static void test_one_after_another(void **state)
+{
+    struct machine m = machine_new();
+    (void)state;
+    assert_string_equal(
+        exec_request(&m, plain, (const char *[]){"SET a 1", "INCR a", "GET a", "GET b", NULL}),
+        "*4\r\n+OK\r\n:2\r\n$1\r\n2\r\n$-1\r\n");
+    assert_string_equal(exec_request(&m, (struct rsm_request){.resp = 3}, (const char *[]){"GET b", NULL}),
+                        "*1\r\n_\r\n");
+    assert_string_equal(exec_request(&m, plain, (const char *[]){NULL}), "*0\r\n");
+    machine_free(&m);
+}
+
+static void test_errors_are_elements(void **state)
+{
+    struct machine m = machine_new();
+    (void)state;
+    const char *reply =
+        exec_request(&m, plain, (const char *[]){"SET a x", "INCR a", "NOSUCH", "SET a", "INCR n", NULL});
+    assert_memory_equal(
+        reply, "*5\r\n+OK\r\n-ERR value is not an integer or out of range\r\n-ERR unknown command", 74);
+    assert_non_null(strstr(reply, "\r\n-ERR wrong number of arguments for 'set' command\r\n:1\r\n"));
+    assert_string_equal(reply + strlen(reply) - 6, "\r\n:1\r\n");
+    machine_free(&m);
+}
+
+static void test_databases(void **state)
+{
+    struct machine m = machine_new();
+    struct rsm_request q = {.dbs = (const uint32_t[]){0, 3, 3, 16}};
+    (void)state;
+    const char *reply =
+        exec_request(&m, q, (const char *[]){"SET a 1", "SELECT 3", "SET b 1", "SET c 1", NULL});
+    assert_string_equal(reply, "*4\r\n+OK\r\n+OK\r\n+OK\r\n-ERR DB index is out of range\r\n");
+    assert_int_equal(store_count(rsm_store(m.rsm), 0), 1);
+    assert_int_equal(store_count(rsm_store(m.rsm), 3), 1);
+    machine_free(&m);
+}
+
+static void test_literal_and_time(void **state)
+{
+    struct machine m = machine_new();
+    struct slice argv[] = {RSM_LITERAL, SLICE_LITERAL("+PONG\r\n"), SLICE_LITERAL("TIME")};
+    struct rsm_request q = {.kind = RSM_EXEC,
+                            .argv = argv,
+                            .argc = 3,
+                            .counts = (const uint32_t[]){2, 1},
+                            .dbs = (const uint32_t[]){0, 0},
+                            .commands = 2,
+                            .resp = 2};
+    (void)state;
+    m.stamp_ms = 1700000000123;
+    assert_string_equal(apply_request(&m, &q), "*2\r\n+PONG\r\n*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n");
+    q = (struct rsm_request){
+        .kind = RSM_COMMAND, .argv = argv, .argc = 2}; /* but only inside a transaction */
+    assert_memory_equal(apply_request(&m, &q), "-ERR unknown command", 20);
+    machine_free(&m);
+}
+
+static void test_watch(void **state)
+{
+    struct machine m = machine_new();
+    (void)state;
+    command(&m, "SET k 1");
+    uint64_t version = watch(&m, "k");
+    command(&m, "SET other 1");
+    assert_string_equal(exec_watching(&m, "k", version), "*1\r\n:1\r\n");
+    command(&m, "SET k 1"); /* the same value is a change all the same */
+    assert_string_equal(exec_watching(&m, "k", version), "*-1\r\n");
+    assert_int_equal(m.result.outcome, RSM_RAN);
+    version = watch(&m, "k");
+    command(&m, "DEL k");
+    assert_string_equal(exec_watching(&m, "k", version), "*-1\r\n");
+    version = watch(&m, "k");
+    assert_string_equal(exec_watching(&m, "k", version), "*1\r\n:2\r\n");
+    command(&m, "SET k 1");
+    assert_string_equal(exec_watching(&m, "k", version), "*-1\r\n");
+    struct rsm_watch w[2] = {{0, SLICE_LITERAL("k"), watch(&m, "k")}, {0, SLICE_LITERAL("x"), 1}};
+    struct rsm_request q = {.watches = w, .watch_count = 2, .resp = 3};
+    assert_string_equal(exec_request(&m, q, (const char *[]){"INCR ran", NULL}), "_\r\n");
+    w[1].db = 99;
+    assert_string_equal(exec_request(&m, q, (const char *[]){"INCR ran", NULL}), "_\r\n");
+    assert_string_equal(command(&m, "INCR ran"), ":3\r\n");
+    machine_free(&m);
+}
+
+/* A watched key whose time comes has changed, also when the entry's bounded expiry has not come to it. */
+static void test_watch_and_expiry(void **state)
+{
+    struct machine m = machine_new();
+    char words[64];
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(words, sizeof words, "SET k%03d v PX 1000", i);
+        command(&m, words);
+    }
+    uint64_t first = watch(&m, "k000"), last = watch(&m, "k299");
+    m.stamp_ms += 999;
+    assert_string_equal(exec_watching(&m, "k299", last), "*1\r\n:1\r\n");
+    m.stamp_ms += 1;
+    assert_string_equal(exec_watching(&m, "k000", first), "*-1\r\n");
+    assert_in_range(store_count(rsm_store(m.rsm), 0), 100, 300);
+    assert_string_equal(exec_watching(&m, "k299", last), "*-1\r\n");
+    machine_free(&m);
+}
+
+/* A checkpoint raises versions on all nodes alike: whoever watched before it has to watch again. */
+static void test_watch_and_checkpoint(void **state)
+{
+    struct machine m = machine_new();
+    (void)state;
+    command(&m, "SET k 1");
+    uint64_t before = watch(&m, "k"), absent = watch(&m, "absent");
+    checkpoint(&m, 42);
+    assert_true(m.result.checkpoint && m.result.checkpoint_node == 42);
+    assert_string_equal(exec_watching(&m, "k", before), "*-1\r\n");
+    assert_string_equal(exec_watching(&m, "absent", absent), "*-1\r\n");
+    assert_string_equal(exec_watching(&m, "k", watch(&m, "k")), "*1\r\n:1\r\n");
+    assert_false(m.result.checkpoint);
+    machine_free(&m);
+}
+
+static void test_query(void **state)
+{
+    struct machine m = machine_new();
+    uint64_t due, version;
+    (void)state;
+    command(&m, "SET k v PX 1000");
+    command(&m, "SET other v");
+    assert_string_equal(query(&m, 0, "GET k", &due), "$1\r\nv\r\n"); /* never before the last stamp */
+    assert_string_equal(query(&m, m.stamp_ms + 999, "GET k", &due), "$1\r\nv\r\n");
+    assert_string_equal(query(&m, m.stamp_ms + 1000, "GET other", &due), "$1\r\nv\r\n");
+    assert_string_equal(query(&m, m.stamp_ms + 1000, "GET k", &due), "");
+    assert_true(due == m.stamp_ms + 1000);
+    assert_string_equal(query(&m, m.stamp_ms + 5000, "DBSIZE", &due), "");
+    assert_true(due == m.stamp_ms + 1000);
+    assert_false(rsm_version(m.rsm, m.stamp_ms + 1000, 0, SLICE_LITERAL("k"), &version, &due));
+    assert_true(due == m.stamp_ms + 1000);
+    assert_true(rsm_keys_due(m.rsm, m.stamp_ms + 1000) && !rsm_keys_due(m.rsm, m.stamp_ms + 999));
+    clock_entry(&m, due);
+    assert_string_equal(query(&m, m.stamp_ms, "GET k", &due), "$-1\r\n");
+    assert_string_equal(query(&m, m.stamp_ms, "DBSIZE", &due), ":1\r\n");
+    assert_memory_equal(query(&m, m.stamp_ms, "GET", &due), "-ERR wrong number", 17);
+    machine_free(&m);
+}
+
+/* A clock behind the last stamp (a new leader's, a follower's) brings nothing back to life. */
+static void test_query_never_before_the_stamp(void **state)
+{
+    struct machine m = machine_new();
+    char words[64];
+    uint64_t due;
+    (void)state;
+    for (int i = 0; i < 150; i++) {
+        snprintf(words, sizeof words, "SET k%03d v PX 1000", i);
+        command(&m, words);
+    }
+    clock_entry(&m, m.stamp_ms + 1000);
+    assert_int_equal(store_count(rsm_store(m.rsm), 0), 50);
+    for (int i = 0; i < 150; i++) {
+        snprintf(words, sizeof words, "GET k%03d", i);
+        const char *reply = query(&m, MACHINE_START, words, &due);
+        assert_string_equal(reply, due ? "" : "$-1\r\n");
+    }
+    machine_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_errors_are_elements),
+        cmocka_unit_test(test_databases),
+        cmocka_unit_test(test_literal_and_time),
+        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_watch_and_expiry),
+        cmocka_unit_test(test_watch_and_checkpoint),
+        cmocka_unit_test(test_query),
+        cmocka_unit_test(test_query_never_before_the_stamp),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

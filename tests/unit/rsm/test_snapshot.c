@@ -1,0 +1,380 @@
+/* Snapshots: there and back in pieces of any size; any damage is found; stock Redis reads ours, we read its
+ * dumps. */
+#include "machine.h"
+
+#include "base/checksum.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct machine full_machine(void)
+{
+    struct machine m = machine_new();
+    command(&m, "SET text hello");
+    command(&m, "SET number 12345");
+    command(&m, "SET big 1234567890123456789");
+    command(&m, "SET 77 -3");
+    command(&m, "APPEND raw short");
+    command(&m, "SET volatile v PX 100000000000");
+    command(&m, "SET fleeting v PX 1");
+    struct rsm_request other = {.kind = RSM_COMMAND, .db = 5};
+    apply_words(&m, other, "SET elsewhere x");
+    char words[9000] = "SET long ";
+    for (size_t i = 9; i < sizeof words - 1; i++)
+        words[i] = (char)('a' + i * i % 23);
+    command(&m, words);
+    setting(&m, "session-window 7");
+    uint64_t s = open_session(&m, "worker", 3);
+    for (uint64_t n = 3; n < 20; n++)
+        numbered(&m, s, n, n % 2 ? "INCR n" : "GETSET long x");
+    open_session(&m, "idle", 1);
+    command(&m, words);
+    checkpoint(&m, 1);
+    return m;
+}
+
+static void test_round_trip_in_any_pieces(void **state)
+{
+    struct machine m = full_machine();
+    struct buf file = snapshot_of(m.rsm);
+    size_t pieces[] = {1, 2, 7, 100, 4096, 1 << 20};
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        char error[200];
+        struct rsm_snapshot_meta meta;
+        struct rsm *r = load_snapshot(buf_slice(&file), pieces[i], &meta, error);
+        if (!r)
+            fail_msg("%s", error);
+        assert_true(meta.index == rsm_applied(m.rsm) && meta.term == 1 && meta.cluster_id == MACHINE_CLUSTER);
+        assert_true(meta.members_index == 5 && meta.chain == 0xfedcba98);
+        assert_true(rsm_applied(r) == meta.index && rsm_applied_term(r) == 1);
+        assert_true(rsm_cluster_id(r) == MACHINE_CLUSTER);
+        assert_true(rsm_digest(r) == rsm_digest(m.rsm) && rsm_stamp_ms(r) == rsm_stamp_ms(m.rsm));
+        assert_int_equal(rsm_session_count(r), 2);
+        assert_string_equal(rsm_setting(r, "session-window"), "7");
+        struct buf again = snapshot_of(r);
+        assert_true(slice_equal(buf_slice(&again), buf_slice(&file)));
+        buf_deinit(&again);
+        rsm_free(r);
+    }
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
+static void put_checksum(struct buf *file)
+{
+    put_u8(file, 0xff);
+    put_u64(file, crc64(0, file->data, file->len));
+}
+
+/* Every single byte counts, and so does every missing one. */
+static void test_damage_is_found(void **state)
+{
+    struct machine m = full_machine();
+    struct buf file = snapshot_of(m.rsm);
+    char error[200];
+    struct rsm_snapshot_meta meta;
+    (void)state;
+    for (size_t i = 0; i < file.len; i += i < 2000 ? 1 : 13) {
+        file.data[i] ^= 1;
+        assert_null(load_snapshot(buf_slice(&file), 4096, &meta, error));
+        file.data[i] ^= 1;
+        if (i % 7 == 0)
+            assert_null(load_snapshot(slice_of(file.data, i), 4096, &meta, error));
+    }
+    /* Bytes that are not what was written, under a checksum that is right: the digest knows. */
+    char *value = memmem(file.data, file.len, "hello", 5);
+    assert_non_null(value);
+    *value = 'j';
+    file.len -= 9;
+    put_checksum(&file);
+    assert_null(load_snapshot(buf_slice(&file), 4096, &meta, error));
+    assert_string_equal(error, "the state it holds has another digest than it says");
+    *value = 'h';
+    memset(file.data + file.len - 8, 0, 8); /* "no checksum" is Redis's word, not ours */
+    assert_null(load_snapshot(buf_slice(&file), 4096, &meta, error));
+    assert_string_equal(error, "damaged: the checksum is wrong");
+    buf_deinit(&file);
+    file = snapshot_of(m.rsm);
+    put_u8(&file, 0);
+    assert_null(load_snapshot(buf_slice(&file), 4096, &meta, error));
+    assert_string_equal(error, "has bytes behind its end");
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
+static bool refuse_after(void *arg, const void *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    return (*(int *)arg)-- > 0;
+}
+
+static void test_failed_write_is_told(void **state)
+{
+    struct machine m = full_machine();
+    struct rsm_snapshot_meta meta = {0};
+    (void)state;
+    for (int good = 0; good < 2; good++) {
+        int left = good;
+        assert_false(rsm_snapshot_write(m.rsm, &meta, refuse_after, &left));
+    }
+    machine_free(&m);
+}
+
+/* ---- files that nobody meant to write ---- */
+
+static void assert_file(const char *bytes, size_t len, const char *expected)
+{
+    struct buf file = BUF_EMPTY;
+    struct rsm_snapshot_meta meta;
+    char error[200] = "";
+    buf_append_cstr(&file, "REDIS0010");
+    buf_append(&file, bytes, len);
+    put_checksum(&file);
+    struct rsm *r = load_snapshot(buf_slice(&file), 3, &meta, error);
+    if (expected) {
+        assert_null(r);
+        if (!strstr(error, expected))
+            fail_msg("'%s' instead of '%s'", error, expected);
+    } else if (!r) {
+        fail_msg("%s", error);
+    }
+    rsm_free(r);
+    buf_deinit(&file);
+}
+#define FILE_OF(bytes, expected) assert_file(bytes, sizeof(bytes) - 1, expected)
+
+static void test_strange_files(void **state)
+{
+    char error[200];
+    struct rsm_snapshot_meta meta;
+    (void)state;
+    FILE_OF("", NULL);
+    FILE_OF("\xfe\x00\xfb\x01\x00\x00\x01k\x01v", NULL);
+    FILE_OF("\xfd\x00\x00\x00\x70\xf9\x05\xf8\x09\x00\x01k\x01v", NULL);
+    FILE_OF("\xfa\x09redis-ver\x05"
+            "6.0.0\xfa\x04what\xc0\x05",
+            NULL);
+    FILE_OF("\x01\x01k\x01\x01v", "list");
+    FILE_OF("\x12\x01k\x01", "compact");
+    FILE_OF("\xf5\x01x", "function");
+    FILE_OF("\xfe\x10", "uses database 16");
+    FILE_OF("\x00\x01k\x01v\x00\x01k\x01w", "twice");
+    FILE_OF("\x00\xc3\x01k", "malformed");
+    FILE_OF("\x00\x01k\x81\xff\xff\xff\xff\xff\xff\xff\xff", "malformed");
+    FILE_OF("\x00\x01k\xc3\x01\x81\x00\x00\x00\x08\x00\x00\x00\x00x",
+            "malformed"); /* 32 GiB out of one byte */
+    FILE_OF("\xfa\x0dkvorum-future\x01x", "does not know: kvorum-future");
+    FILE_OF("\xfa\x0ckvorum-index\xc0\x05", "lacks its field kvorum-format");
+    FILE_OF("\xfa\x0ckvorum-index\x01x", "bad or misplaced field kvorum-index");
+    FILE_OF("\xfa\x0ckvorum-index\x01"
+            "5\xfa\x0ckvorum-index\x01"
+            "5",
+            "bad or misplaced field kvorum-index");
+    FILE_OF("\x00\x01k\x01v\xfa\x0ckvorum-index\x01"
+            "5",
+            "bad or misplaced field kvorum-index");
+    assert_null(load_snapshot(SLICE_LITERAL("REDIS0011\xff\0\0\0\0\0\0\0\0"), 5, &meta, error));
+    assert_string_equal(error, "has RDB version 11; 5 to 10 are understood");
+    assert_null(load_snapshot(SLICE_LITERAL("what a file"), 5, &meta, error));
+    assert_string_equal(error, "is not an RDB file");
+    assert_null(load_snapshot(SLICE_LITERAL("REDIS0010\xff\1\0\0\0\0\0\0\0"), 5, &meta, error));
+    assert_string_equal(error, "damaged: the checksum is wrong");
+    assert_null(load_snapshot(SLICE_LITERAL("REDIS0010\xff\0\0\0\0\0\0\0"), 5, &meta, error));
+    assert_string_equal(error, "incomplete");
+    struct rsm *r = load_snapshot(SLICE_LITERAL("REDIS0010\xff\0\0\0\0\0\0\0\0"), 5, &meta, error);
+    assert_non_null(r); /* rdbchecksum no */
+    rsm_free(r);
+}
+
+/* ---- with a real redis-server ---- */
+
+static char dir[] = "/tmp/kvorum-rsm-XXXXXX";
+
+static void write_file(const char *name, struct slice bytes)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes.data, 1, bytes.len, f), bytes.len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static struct buf read_file(const char *name)
+{
+    char path[256], chunk[4096];
+    struct buf out = BUF_EMPTY;
+    size_t n;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+        buf_append(&out, chunk, n);
+    fclose(f);
+    return out;
+}
+
+/* Runs a shell line in `dir`; its output, without the final newline. */
+static const char *shell(const char *line)
+{
+    static char out[65536];
+    char full[2048];
+    snprintf(full, sizeof full, "cd %s && %s", dir, line);
+    FILE *f = popen(full, "r");
+    assert_non_null(f);
+    size_t n = fread(out, 1, sizeof out - 1, f);
+    int status = pclose(f);
+    while (n && out[n - 1] == '\n')
+        n--;
+    out[n] = 0;
+    if (status)
+        fail_msg("%s: status %d: %s", line, status, out);
+    return out;
+}
+
+static pid_t start_redis(const char *file)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/sock", dir);
+    unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody behind */
+        if (chdir(dir) || !freopen("redis.log", "w", stdout))
+            _exit(127);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir", dir,
+               "--dbfilename", file, "--save", "", "--appendonly", "no", (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 500; i++) {
+        struct stat st;
+        int status;
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            fail_msg("redis-server ended: %s", shell("tail -3 redis.log"));
+        if (stat(path, &st) == 0)
+            return pid;
+        usleep(10000);
+    }
+    fail_msg("redis-server did not come up");
+    return -1;
+}
+
+static void stop_redis(pid_t pid)
+{
+    int status;
+    kill(pid, SIGTERM);
+    waitpid(pid, &status, 0);
+}
+
+#define CLI "redis-cli -s sock "
+
+static void test_stock_redis_reads_ours(void **state)
+{
+    struct machine m = full_machine();
+    struct buf file = snapshot_of(m.rsm);
+    (void)state;
+    write_file("ours.rdb", buf_slice(&file));
+    assert_non_null(strstr(shell("redis-check-rdb ours.rdb"), "Checksum OK"));
+    pid_t pid = start_redis("ours.rdb");
+    assert_string_equal(shell(CLI "ping"), "PONG");
+    assert_string_equal(shell(CLI "get text"), "hello");
+    assert_string_equal(shell(CLI "get number"), "12345");
+    assert_string_equal(shell(CLI "object encoding number"), "int");
+    assert_string_equal(shell(CLI "get big"), "1234567890123456789");
+    assert_string_equal(shell(CLI "get 77"), "-3");
+    assert_string_equal(shell(CLI "get raw"), "short");
+    assert_string_equal(shell(CLI "strlen long"), "8990");
+    assert_string_equal(shell(CLI "pexpiretime volatile"), "1800000000000");
+    assert_string_equal(shell(CLI "-n 5 keys '*'"), "elsewhere");
+    assert_string_equal(shell(CLI "dbsize"), "8"); /* the fleeting one was due when it was loaded */
+    assert_string_equal(
+        shell("sed -n 's/.*keys loaded: \\([0-9]*\\), keys expired: \\([0-9]*\\).*/\\1 \\2/p' redis.log"),
+        "9 1");
+    stop_redis(pid);
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
+static void test_we_read_stock_dumps(void **state)
+{
+    (void)state;
+    pid_t pid = start_redis("stock.rdb");
+    shell(CLI "set text hello");
+    shell(CLI "set number -70000");
+    shell(CLI "set 12 x");
+    shell(CLI "set volatile v pxat 1800000000000");
+    shell(CLI "-n 7 set elsewhere 1");
+    shell("head -c 20000 /dev/zero | tr '\\0' a | " CLI "-x set packed"); /* goes through LZF */
+    shell("seq 1 3000 | " CLI "-x set numbers");
+    shell(CLI "save");
+    struct buf file = read_file("stock.rdb");
+    char error[200];
+    struct rsm_snapshot_meta meta;
+    struct machine m = {.rsm = load_snapshot(buf_slice(&file), 11, &meta, error), .stamp_ms = MACHINE_START};
+    if (!m.rsm)
+        fail_msg("%s", error);
+    assert_true(meta.index == 0 && meta.cluster_id == 0 && file.len < 20000);
+    /* A cluster is founded on it: the keys get its seed and stay where they are. */
+    struct rsm_request q = {.kind = RSM_FOUND, .cluster_id = MACHINE_CLUSTER, .seed = {3, 4}};
+    struct store *before = rsm_store(m.rsm);
+    assert_int_equal(store_count(before, 0), 6);
+    assert_string_equal(apply_request(&m, &q), "+OK\r\n");
+    uint64_t due;
+    assert_string_equal(query(&m, 0, "GET text", &due), "$5\r\nhello\r\n");
+    assert_string_equal(query(&m, 0, "GET number", &due), "$6\r\n-70000\r\n");
+    assert_string_equal(query(&m, 0, "GET 12", &due), "$1\r\nx\r\n");
+    assert_string_equal(query(&m, 0, "DBSIZE", &due), ":6\r\n");
+    assert_true(store_next_expiry_ms(rsm_store(m.rsm)) == 1800000000000);
+    assert_int_equal(store_count(rsm_store(m.rsm), 7), 1);
+    const char *packed = query(&m, 0, "GET packed", &due);
+    assert_memory_equal(packed, "$20000\r\naaaa", 12);
+    assert_int_equal(strspn(packed + 8, "a"), 20000);
+    char *numbers = strdup(query(&m, 0, "GET numbers", &due) + strlen("$13893\r\n"));
+    assert_memory_equal(numbers, shell("seq 1 3000"), 13892);
+    free(numbers);
+    shell(CLI "lpush list a");
+    shell(CLI "save");
+    buf_deinit(&file);
+    file = read_file("stock.rdb");
+    assert_null(load_snapshot(buf_slice(&file), 11, &meta, error));
+    assert_non_null(strstr(error, "of a type that this build does not know"));
+    stop_redis(pid);
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    if (d)
+        closedir(d);
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip_in_any_pieces), cmocka_unit_test(test_damage_is_found),
+        cmocka_unit_test(test_failed_write_is_told),     cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_stock_redis_reads_ours),   cmocka_unit_test(test_we_read_stock_dumps),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
