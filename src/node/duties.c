@@ -171,14 +171,12 @@ static void role_changed(struct node *n)
     if (leader && !n->was_leader) {
         n->count.elections_won++;
         n->lost_office_us = 0;
-        log_set_role('M');
         clock_run(&n->clock, raft_members(n->raft), n->now_us);
         for (size_t i = 0; i < n->peer_count; i++)
             n->peers[i].queue_count = 0;
     }
     if (!leader && n->was_leader) {
         n->office_index = 0;
-        log_set_role('S');
         propose_office_lost(n);
     }
     if (raft_role(n->raft) == RAFT_CANDIDATE)

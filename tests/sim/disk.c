@@ -8,7 +8,18 @@
 #include <assert.h>
 #include <string.h>
 
-enum op_type { OP_IDENTITY, OP_CUT, OP_APPEND, OP_COMPACT, OP_RESET, OP_SNAPSHOT, OP_INSTALL, OP_READ, OP_PIECE, OP_RECEIVE };
+enum op_type {
+    OP_IDENTITY,
+    OP_CUT,
+    OP_APPEND,
+    OP_COMPACT,
+    OP_RESET,
+    OP_SNAPSHOT,
+    OP_INSTALL,
+    OP_READ,
+    OP_PIECE,
+    OP_RECEIVE
+};
 
 struct disk_op {
     struct list link;
@@ -70,6 +81,8 @@ static void cut(struct disk *d, uint64_t from)
 static void drop_until(struct disk_state *s, uint64_t upto)
 {
     size_t n = 0;
+    if (s->count == 0)
+        return;
     while (n < s->count && s->frames[n].index <= upto)
         blob_unref(s->frames[n++].blob);
     memmove(s->frames, s->frames + n, (s->count - n) * sizeof(*s->frames));
@@ -162,7 +175,8 @@ static void read_entries(struct proc *p, struct disk_op *op, struct node_disk_ev
     if (op->from < first || op->from >= first + s->count)
         return;
     struct buf bytes = BUF_EMPTY;
-    for (uint64_t i = op->from; i <= op->to && i < first + s->count && (bytes.len == 0 || bytes.len < op->len); i++) {
+    for (uint64_t i = op->from;
+         i <= op->to && i < first + s->count && (bytes.len == 0 || bytes.len < op->len); i++) {
         const struct blob *b = s->frames[i - first].blob;
         buf_append(&bytes, b->data, b->len);
         e->block.last = i;
@@ -352,7 +366,8 @@ static bool emit(void *sink, const void *data, size_t len)
 }
 
 static void snapshot_write(void *arg, uint64_t index, uint64_t term,
-                           bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len), void *sink),
+                           bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len),
+                                         void *sink),
                            void *node)
 {
     struct disk_op *op = ask(arg, OP_SNAPSHOT);

@@ -234,7 +234,8 @@ static void fill_config(struct world *w, struct proc *p, struct node_config *c)
     *c = (struct node_config){.heartbeat_us = 50000,
                               .election_us = 1000000,
                               .client_wait_us = 2000000,
-                              .checkpoint_bytes = w->config.checkpoint_bytes ? w->config.checkpoint_bytes : UINT64_MAX,
+                              .checkpoint_bytes =
+                                  w->config.checkpoint_bytes ? w->config.checkpoint_bytes : UINT64_MAX,
                               .chance = prng_next(&w->chance),
                               .settings = w->config.settings};
     snprintf(c->self.name, sizeof(c->self.name), "n%u", p->number);
@@ -284,7 +285,8 @@ void world_start(struct world *w, uint32_t i)
                                .say = port_say,
                                .fatal = port_fatal};
     disk_ports(&ports);
-    struct node_clients clients = {.arg = p, .answer = on_answer, .read_ready = on_read_ready, .changed = on_changed};
+    struct node_clients clients = {
+        .arg = p, .answer = on_answer, .read_ready = on_read_ready, .changed = on_changed};
     p->self = config.self;
     p->node = node_new(&config, &found, &ports, &clients, w->now_us, wall_us(w, p));
     disk_replay(p, load_entry, p->node);

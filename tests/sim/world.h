@@ -41,7 +41,7 @@ int world_leader(struct world *w); /* a node that serves, -1: none */
 
 void world_crash(struct world *w, uint32_t i); /* kill -9: unsynced writes are lost, all or a tail of them */
 void world_start(struct world *w, uint32_t i);
-void world_wipe(struct world *w, uint32_t i);  /* of a node that is down */
+void world_wipe(struct world *w, uint32_t i); /* of a node that is down */
 void world_pause(struct world *w, uint32_t i, uint64_t for_us);
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
 void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);
