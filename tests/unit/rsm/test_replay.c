@@ -148,7 +148,7 @@ static void random_exec(struct run *t, struct rsm_request *q, struct buf *reply)
 static void open_or_resume(struct run *t, struct buf *reply)
 {
     uint64_t who = below(t, CLIENTS);
-    struct slice id = slice_of("abcdefgh" + who, 1);
+    struct slice id = slice_of(&"abcdefgh"[who], 1);
     struct rsm_request q = {.kind = RSM_SESSION,
                             .argv = &id,
                             .argc = 1,
