@@ -21,39 +21,31 @@ static bool seek_block(const struct journal_view *v, struct kv_cursor *c, uint64
     return c->valid && journal_key_index(c->key) >= v->origin;
 }
 
-/* The block under the cursor, everything in it verified. */
+/* The block under the cursor. Entries are verified one by one as they are taken. */
 static bool read_block(struct kv_cursor *c, struct journal_block *b, char error[KV_ERROR_MAX])
 {
     uint64_t index = journal_key_index(c->key);
     const char *wrong = journal_block_read(c->value, b);
     if (!wrong && b->first != index)
         wrong = "it lies under another's key";
-    if (wrong)
-        return damaged(error, index, wrong);
-    uint64_t bad = journal_block_verify(b);
-    return bad == 0 || damaged(error, bad, "the entry's checksum is wrong");
+    return !wrong || damaged(error, index, wrong);
 }
 
-/* How much of the block's frames first..last may go with what is already taken: all that fit, but one at
- * least. */
-static struct slice choose(const struct journal_block *b, uint64_t first, uint64_t last, size_t room,
-                           bool must, uint64_t *end)
+/* Takes the block's entries *next..last that fit into `room`, and one at least if there `must` be one. */
+static bool take(struct buf *out, const struct journal_block *b, uint64_t *next, uint64_t last, size_t room,
+                 bool must, char error[KV_ERROR_MAX])
 {
-    size_t from = journal_block_offset(b, first), len = 0;
-    uint64_t index = first;
-    while (index <= b->last && index <= last) {
+    size_t from = journal_block_offset(b, *next), len = 0;
+    for (; *next <= b->last && *next <= last; must = false, ++*next) {
         struct raft_frame frame;
-        bool good =
-            raft_entry_read(slice_of(b->frames.data + from + len, b->frames.len - from - len), false, &frame);
-        assert(good);
-        (void)good;
-        if (len + frame.len > room && !(must && index == first))
+        if (!raft_entry_read(slice_of(b->frames.data + from + len, b->frames.len - from - len), true, &frame))
+            return damaged(error, *next, "the entry's checksum is wrong");
+        if (len + frame.len > room && !must)
             break;
         len += frame.len;
-        index++;
     }
-    *end = index;
-    return slice_of(b->frames.data + from, len);
+    buf_append(out, b->frames.data + from, len);
+    return true;
 }
 
 bool journal_read(const struct journal_view *v, uint64_t first, uint64_t last, size_t max_bytes,
@@ -67,18 +59,17 @@ bool journal_read(const struct journal_view *v, uint64_t first, uint64_t last, s
     struct kv_cursor *c = v->kv->cursor(v->kv);
     struct buf bytes = BUF_EMPTY;
     uint64_t next = first;
-    bool good = true, full = false;
-    for (bool there = seek_block(v, c, first); there && !full && next <= last; c->next(c), there = c->valid) {
+    bool good = true;
+    for (bool there = seek_block(v, c, first); there; c->next(c), there = c->valid) {
         struct journal_block b;
         good = read_block(c, &b, error);
         if (!good || b.first > next || b.last < next)
             break;
-        uint64_t stop = b.last < last ? b.last : last;
-        struct slice piece =
-            choose(&b, next, last, max_bytes - (bytes.len < max_bytes ? bytes.len : max_bytes), next == first,
-                   &next);
-        buf_append_slice(&bytes, piece);
-        full = next <= stop;
+        size_t room = bytes.len < max_bytes ? max_bytes - bytes.len : 0;
+        good = take(&bytes, &b, &next, last, room, next == first, error);
+        if (!good || next <= b.last ||
+            next > last) /* what lies behind is not asked for, and may be damaged */
+            break;
     }
     if (good && c->failed)
         good = damaged(error, next, c->error);
@@ -90,6 +81,22 @@ bool journal_read(const struct journal_view *v, uint64_t first, uint64_t last, s
     }
     buf_deinit(&bytes);
     return good;
+}
+
+/* Hands on the block's entries *next..last. */
+static bool walk_block(const struct journal_block *b, uint64_t *next, uint64_t last,
+                       void (*each)(void *arg, const struct raft_frame *frame), void *arg,
+                       char error[KV_ERROR_MAX])
+{
+    size_t offset = journal_block_offset(b, *next);
+    for (; *next <= b->last && *next <= last; ++*next) {
+        struct raft_frame frame;
+        if (!raft_entry_read(slice_of(b->frames.data + offset, b->frames.len - offset), true, &frame))
+            return damaged(error, *next, "the entry's checksum is wrong");
+        each(arg, &frame);
+        offset += frame.len;
+    }
+    return true;
 }
 
 bool journal_walk(const struct journal_view *v, uint64_t from,
@@ -107,13 +114,7 @@ bool journal_walk(const struct journal_view *v, uint64_t from,
         good = read_block(c, &b, error);
         if (!good || b.first > next || b.last < next)
             break;
-        size_t offset = journal_block_offset(&b, next);
-        for (; next <= b.last; next++) {
-            struct raft_frame frame;
-            raft_entry_read(slice_of(b.frames.data + offset, b.frames.len - offset), false, &frame);
-            each(arg, &frame);
-            offset += frame.len;
-        }
+        good = walk_block(&b, &next, v->last, each, arg, error);
     }
     if (good && next <= v->last)
         good = damaged(error, next, c->failed ? c->error : "it is not there");

@@ -10,6 +10,7 @@
  * log is whole is for journal_recover and the mark to say. */
 #include "storage/kv.h"
 
+#include <errno.h>
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,7 +232,8 @@ struct kv *kv_rocksdb_open(const char *path, bool read_only, bool *damaged, char
     rocksdb_t *db =
         read_only ? rocksdb_open_for_read_only(options, path, 0, &text) : rocksdb_open(options, path, &text);
     if (take_error(error, text)) {
-        *damaged = strncmp(error, "Corruption", 10) == 0;
+        /* A file that should be there is damage too; a directory that may not be read is not. */
+        *damaged = strncmp(error, "Corruption", 10) == 0 || strstr(error, strerror(ENOENT)) != NULL;
         rocksdb_options_destroy(options);
         return NULL;
     }
