@@ -177,7 +177,7 @@ static void keys_of(struct command_context *c, bool with_flags)
             resp_array(c->out, 2);
         resp_bulk(c->out, argv[positions[i]]);
         if (with_flags)
-            reply_key_flags(c->out, c->resp, row, argc, positions[i]);
+            reply_key_flags(c->out, c->resp, row, argv, argc, positions[i]);
     }
     mem_free(positions);
 }

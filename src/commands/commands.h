@@ -63,6 +63,8 @@ struct command {
     /* Keys that first/last/step cannot tell (MOVABLEKEYS). The indexes go to `out`, at most `max`; their
      * number, -1: syntax error. */
     int (*find_keys)(const struct slice *argv, size_t argc, int *out, int max);
+    /* The flags of the key where they depend on the arguments (variable_flags in key_specs). */
+    const char *(*key_flags)(const struct slice *argv, size_t argc);
 };
 
 /* ACL categories, in the order COMMAND INFO gives them. */

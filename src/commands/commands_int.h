@@ -18,6 +18,7 @@ extern const struct command commands_strings[], commands_keys[], commands_transa
 command_fn append_command, get_command, getdel_command, getex_command, getrange_command, getset_command,
     mget_command, mset_command, msetnx_command, psetex_command, set_command, setex_command, setnx_command,
     setrange_command, strlen_command, substr_command;
+const char *set_key_flags(const struct slice *argv, size_t argc);
 command_fn decr_command, decrby_command, incr_command, incrby_command, incrbyfloat_command;
 /* keys.c, scan.c, expire.c, object.c */
 command_fn copy_command, dbsize_command, del_command, exists_command, flushall_command, flushdb_command,
@@ -65,7 +66,8 @@ uint32_t command_category(struct slice name);
 /* key_specs.c */
 size_t key_specs_count(const char *specs);
 void reply_key_specs(struct buf *out, int resp, const char *specs);
-/* The flags of the spec that covers argv[position], as a set. */
-void reply_key_flags(struct buf *out, int resp, const struct command *c, size_t argc, int position);
+/* What the command does with the key argv[position], as a set. */
+void reply_key_flags(struct buf *out, int resp, const struct command *c, const struct slice *argv,
+                     size_t argc, int position);
 
 #endif

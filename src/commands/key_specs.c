@@ -103,10 +103,15 @@ void reply_key_specs(struct buf *out, int resp, const char *specs)
         reply_spec(out, resp, &spec);
 }
 
-void reply_key_flags(struct buf *out, int resp, const struct command *c, size_t argc, int position)
+void reply_key_flags(struct buf *out, int resp, const struct command *c, const struct slice *argv,
+                     size_t argc, int position)
 {
     struct key_spec spec;
     const char *specs = c->key_specs;
+    if (c->key_flags) {
+        reply_words(out, resp, slice_cstr(c->key_flags(argv, argc)));
+        return;
+    }
     while (next_spec(&specs, &spec)) {
         int last = spec.last < 0 ? (int)argc + spec.last : spec.first + spec.last;
         if (position >= spec.first && position <= last) {

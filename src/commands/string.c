@@ -123,6 +123,14 @@ void set_command(struct command_context *c)
         reply_ok(c);
 }
 
+const char *set_key_flags(const struct slice *argv, size_t argc)
+{
+    for (size_t i = 3; i < argc; i++)
+        if (slice_is_word(argv[i], "get"))
+            return "RW access update";
+    return "OW update";
+}
+
 void setnx_command(struct command_context *c)
 {
     bool absent = !store_find(&c->view, c->argv[1]);

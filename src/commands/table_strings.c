@@ -209,6 +209,7 @@ const struct command commands_strings[] = {
      .since = "1.0.0",
      .summary = "Sets a string, whatever the key held.",
      .tips = "",
+     .key_flags = set_key_flags,
      .key_specs = "RW access update variable_flags@1:0:1#RW and ACCESS due to the optional `GET` argument"},
     {.name = "setex",
      .run = setex_command,

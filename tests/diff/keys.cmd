@@ -1,129 +1,219 @@
-DBSIZE
-RANDOMKEY
-MSET a 1 b 2 c 3 d 4
-DBSIZE
-DEL a nothing b
+# Commands on keys of any type, databases, SCAN.
+MSET a 1 b 2 c 3
 DEL
-UNLINK c c
-EXISTS d d nothing
+DEL a nokey
+DEL a
+DEL b b c
+UNLINK x
+UNLINK
+MSET a 1 b 2 c 3
+UNLINK a b nokey
 EXISTS
-TYPE d
-TYPE nothing
-TOUCH d nothing d
-RANDOMKEY
-# KEYS and SCAN
+EXISTS a b c c nokey
+TOUCH
+TOUCH a b c c
+TYPE c
+TYPE nokey
+TYPE
 FLUSHALL
-MSET one 1 two 2 three 3 four 4 five 5 key:1 x key:2 y key:10 z "a*b" s "[x]" b
-? KEYS *
-? KEYS t*
-? KEYS ?ne
-? KEYS *e
-? KEYS key:?
-? KEYS key:[0-9]
-? KEYS key:[^1]
-? KEYS key:[1-9]*
-KEYS a\\*b
-KEYS \\[x\\]
-KEYS [
-KEYS nothing
+DBSIZE
+DBSIZE x
+RANDOMKEY
+RANDOMKEY x
+SET only 1
+RANDOMKEY
+DBSIZE
 KEYS
+KEYS *
+KEYS nothing*
+MSET one 1 two 2 three 3 four 4
+? KEYS *
+? KEYS *o*
+? KEYS t??
+? KEYS [ot]*
+? KEYS [^ot]*
+? KEYS [a-o]*
+? KEYS \\one
+? KEYS on[
+? KEYS ""
+? SCAN 0
 ? SCAN 0 COUNT 1000
-? SCAN 0 COUNT 1000 MATCH key:*
-? SCAN 0 COUNT 1000 TYPE string
+? SCAN 0 MATCH t* COUNT 1000
+? SCAN 0 MATCH * COUNT 1000 TYPE string
 ? SCAN 0 COUNT 1000 TYPE list
-SCAN 0 COUNT 0
-SCAN 0 COUNT x
-SCAN 0 COUNT
-SCAN x
-SCAN 0 BOGUS 1
-SCAN 0 MATCH
+? SCAN 0 COUNT 1000 TYPE STRING
+? SCAN 0 TYPE nosuchtype COUNT 1000
 SCAN
-# RENAME RENAMENX COPY MOVE
+SCAN abc
+SCAN "1 "
+SCAN " 1"
+SCAN -
+SCAN +
+SCAN 1x
+SCAN 18446744073709551616
+SCAN 99999999999999999999999
+? SCAN "" COUNT 1000
+? SCAN +0 COUNT 1000
+? SCAN 00 COUNT 1000
+SCAN 0 COUNT
+SCAN 0 COUNT 0
+SCAN 0 COUNT -1
+SCAN 0 COUNT abc
+SCAN 0 COUNT 99999999999999999999
+SCAN 0 MATCH
+SCAN 0 TYPE
+SCAN 0 BAD
+SCAN 0 BAD 1
+SCAN 0 COUNT 10 MATCH
+? SCAN 0 COUNT 10 COUNT 1000
+? SCAN 0 COUNT 9223372036854775807
 RENAME one uno
-EXISTS one
 GET uno
-RENAME nothing x
+GET one
+RENAME one x
+RENAME nokey nokey
 RENAME uno uno
-RENAME nothing nothing
 RENAME uno two
 GET two
+DBSIZE
+RENAME
+RENAME a
+RENAME a b c
 RENAMENX two three
-RENAMENX two zwei
-RENAMENX nothing x
-RENAMENX zwei zwei
-EXPIRE zwei 100
-RENAME zwei dos
-TTL dos
-SET target x EX 50
-RENAME four target
-TTL target
-COPY dos copy
-TTL copy
-COPY dos copy
-COPY dos copy REPLACE
-COPY dos dos
-COPY nothing copy
-COPY dos inother DB 3
-COPY dos inother DB 3
-COPY dos inother DB 3 REPLACE
-COPY dos dos DB 3
-COPY dos x DB 99
-COPY dos x DB x
-COPY dos x BOGUS
-COPY dos x DB
-COPY dos
+RENAMENX two dos
+RENAMENX dos dos
+RENAMENX nokey x
+RENAMENX nokey nokey
+RENAMENX a
+SET ttl 1 EX 100
+RENAME ttl ttl2
+~ TTL ttl2
+SET plain 1
+RENAME plain ttl2
+TTL ttl2
+SET ttl 1 EX 100
+SET plain 1
+RENAME ttl plain
+~ TTL plain
+COPY three tres
+GET tres
+COPY three tres
+COPY three tres REPLACE
+COPY four tres REPLACE
+GET tres
+COPY nokey x
+COPY nokey nokey
+COPY three three
+COPY three three REPLACE
+COPY three three DB 0
+COPY three three DB 1
+COPY three three DB 1
+COPY three three DB 1 REPLACE
+COPY three x DB 99
+COPY three x DB -1
+COPY three x DB abc
+COPY three x DB 99999999999
+COPY three x DB 99999999999999999999
+COPY three x DB
+COPY three x BAD
+COPY three x REPLACE REPLACE DB 2 DB 3
+COPY three
+COPY plain plain2
+~ TTL plain2
+SET withttl 1 EX 100
+COPY three withttl REPLACE
+TTL withttl
+SELECT 1
+DBSIZE
+GET three
 SELECT 3
-GET inother
-TTL inother
-GET dos
+KEYS *
+SELECT 2
 DBSIZE
 SELECT 0
-MOVE dos 4
-MOVE dos 4
-EXISTS dos
-MOVE five 0
-MOVE five 99
-MOVE five x
-MOVE five -1
-MOVE nothing 4
-SET dos again
-MOVE dos 4
-SELECT 4
-GET dos
-TTL dos
-SELECT 0
-MOVE copy 5
-SELECT 5
-TTL copy
-SELECT 0
-# FLUSH
-SELECT 4
+MOVE four 1
+MOVE four 1
+MOVE nokey 1
+MOVE three 1
+MOVE three 0
+MOVE three 99
+MOVE three -1
+MOVE three abc
+MOVE three
+MOVE three 99999999999
+MOVE three 99999999999999999999
+SET mv 1 EX 100
+MOVE mv 1
+SELECT 1
+~ TTL mv
+? KEYS *
 FLUSHDB
 DBSIZE
+SELECT 0
+? KEYS *
+FLUSHDB x
+FLUSHDB ASYNC x
+FLUSHALL x
+FLUSHALL SYNC x
+FLUSHDB async
+DBSIZE
 SELECT 3
 DBSIZE
-FLUSHDB ASYNC
-FLUSHDB SYNC
-FLUSHDB BOGUS
-FLUSHDB ASYNC SYNC
-FLUSHALL ASYNC
 FLUSHALL SYNC
-FLUSHALL BOGUS
-FLUSHALL
 DBSIZE
+SELECT 16
+SELECT -1
+SELECT abc
+SELECT
+SELECT 15
+SET last 1
 SELECT 0
-DBSIZE
-# OBJECT
-SET o value
-OBJECT ENCODING o
-OBJECT ENCODING nothing
-OBJECT REFCOUNT o
-OBJECT REFCOUNT nothing
-OBJECT FREQ o
-OBJECT FREQ nothing
-~ OBJECT IDLETIME o
-OBJECT IDLETIME nothing
-OBJECT BOGUS o
 OBJECT
 OBJECT ENCODING
+OBJECT ENCODING nokey
+OBJECT FREQ nokey
+OBJECT IDLETIME nokey
+OBJECT REFCOUNT nokey
+SET o 1
+OBJECT ENCODING o
+OBJECT FREQ o
+OBJECT IDLETIME o
+OBJECT REFCOUNT o
 OBJECT HELP
+OBJECT HELP x
+OBJECT NOSUCH o
+OBJECT ENCODING o x
+object encoding o
+@3 HELLO 3 SETNAME
+@3 OBJECT ENCODING nokey
+@3 SELECT 9
+@3 RANDOMKEY
+@3 KEYS *
+@3 SCAN 0
+@3 TYPE nokey
+@3 OBJECT HELP
+@3 COPY a b
+# Big values
+SET big x
+SETRANGE big 100000 y
+STRLEN big
+GETRANGE big 99990 -1
+GETRANGE big 0 3
+APPEND big z
+STRLEN big
+COPY big big2
+APPEND big2 zz
+STRLEN big2
+STRLEN big
+RENAME big2 big
+STRLEN big
+SETRANGE big 5 hello
+GETRANGE big 0 12
+SET big small
+GET big
+SETRANGE big 4090 0123456789
+STRLEN big
+GETRANGE big 4080 -1
+INCR big
+DEL big
+EXISTS big
