@@ -227,25 +227,33 @@ void node_on_beat(struct node *n, uint64_t peer, uint64_t term)
 
 /* ---- the turn ----------------------------------------------------------------------------------------- */
 
+static void hand_over_for_room(struct node *n)
+{
+    for (size_t i = 0; i < n->peer_count; i++)
+        if (n->peers[i].link_up && !n->peers[i].disk_low) {
+            struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = n->peers[i].id};
+            node_step(n, &e, NULL);
+            return;
+        }
+}
+
 static void watch_disk(struct node *n)
 {
-    uint64_t journal, snapshot, room, running_us;
-    n->ports.disk_state(n->ports.arg, &journal, &snapshot, &room, &running_us);
-    bool low = room < n->config.disk_reserve_bytes;
+    if (n->disk.sampled_us && n->now_us < n->disk.sampled_us + n->config.heartbeat_us)
+        return;
+    n->disk.sampled_us = n->now_us;
+    n->ports.disk_state(n->ports.arg, &n->disk.journal_bytes, &n->disk.snapshot_bytes, &n->disk.free_bytes,
+                        &n->disk.running_us);
+    bool low = n->disk.free_bytes < n->config.disk_reserve_bytes;
     if (low != n->disk_low) {
         n->disk_low = low;
         node_say(n, LOG_WARNING,
                  low ? "The disk is almost full: writes are refused until there is room"
                      : "The disk has room again: writes are taken");
         if (low && raft_role(n->raft) == RAFT_LEADER)
-            for (size_t i = 0; i < n->peer_count; i++)
-                if (n->peers[i].link_up && !n->peers[i].disk_low) {
-                    struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = n->peers[i].id};
-                    node_step(n, &e, NULL);
-                    break;
-                }
+            hand_over_for_room(n);
     }
-    if (running_us > 2 * n->config.election_us && raft_role(n->raft) == RAFT_LEADER) {
+    if (n->disk.running_us > 2 * n->config.election_us && raft_role(n->raft) == RAFT_LEADER) {
         struct raft_event e = {.type = RAFT_EVENT_JOURNAL_HUNG};
         node_step(n, &e, NULL);
     }

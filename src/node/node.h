@@ -220,6 +220,8 @@ void node_set_tracing(struct node *n, bool on);
 /* Cheaper questions, for every request. */
 bool node_is_serving(const struct node *n); /* leader and able to take writes */
 bool node_is_loading(const struct node *n);
+/* true: leader, whether it serves yet or not. */
+bool node_office(const struct node *n, uint64_t *term, uint64_t *leader);
 uint64_t node_leader(const struct node *n); /* 0: not known */
 uint64_t node_cluster_ms(const struct node *n);
 struct rsm *node_rsm(struct node *n); /* settings, store figures for INFO; never to be changed through this */

@@ -257,6 +257,11 @@ struct node {
     struct raft_members applied_members; /* as of the applied index: what a snapshot may hold (B36) */
     uint64_t applied_members_index;
 
+    /* The disk's figures, looked at once a heartbeat. */
+    struct {
+        uint64_t journal_bytes, snapshot_bytes, free_bytes, running_us, sampled_us;
+    } disk;
+
     bool tracing;
     bool disk_low;
     bool changed, told_leader; /* clients.changed is owed; what it last said */

@@ -104,6 +104,7 @@ static void written(struct node *n, const struct node_disk_event *event)
     n->snapshot_members = n->writing_members;
     n->snapshot_saved_ms = n->wall_us / 1000;
     uint64_t to = compact_to(n, event->index);
+    n->disk.sampled_us = n->disk.journal_bytes = 0; /* what the threshold compares starts anew */
     struct raft_event e = {
         .type = RAFT_EVENT_COMPACTED, .index = event->index, .term = event->term, .compact_to = to};
     node_step(n, &e, NULL);
@@ -123,12 +124,10 @@ static bool propose_checkpoint(struct node *n, uint64_t node_id)
  * for one. */
 static void want_checkpoint(struct node *n)
 {
-    uint64_t journal, snapshot, room, running;
-    n->ports.disk_state(n->ports.arg, &journal, &snapshot, &room, &running);
     uint64_t most =
         n->config.checkpoint_bytes > n->snapshot_bytes ? n->config.checkpoint_bytes : n->snapshot_bytes;
     bool asked = n->checkpoint_asked && n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
-    if (journal < most || asked || n->snapshot_writing || n->installing)
+    if (n->disk.journal_bytes < most || asked || n->snapshot_writing || n->installing)
         return;
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;

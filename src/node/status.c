@@ -29,6 +29,13 @@ uint64_t node_leader(const struct node *n)
     return raft_leader(n->raft);
 }
 
+bool node_office(const struct node *n, uint64_t *term, uint64_t *leader)
+{
+    *term = n->running ? raft_term(n->raft) : 0;
+    *leader = n->running ? raft_leader(n->raft) : 0;
+    return n->running && raft_role(n->raft) == RAFT_LEADER;
+}
+
 struct rsm *node_rsm(struct node *n)
 {
     return n->rsm;
@@ -144,7 +151,6 @@ static void counts(const struct node *n, struct node_status *out)
 
 void node_status(const struct node *n, struct node_status *out)
 {
-    uint64_t snapshot, room, running;
     memset(out, 0, sizeof(*out));
     out->node_id = n->identity.node_id;
     out->cluster_id = n->identity.cluster_id;
@@ -156,7 +162,7 @@ void node_status(const struct node *n, struct node_status *out)
     out->writes_refused = n->disk_low || n->diverged;
     out->cluster_ms = node_cluster_ms(n);
     out->applied = rsm_applied(n->rsm);
-    n->ports.disk_state(n->ports.arg, &out->journal_bytes, &snapshot, &room, &running);
+    out->journal_bytes = n->disk.journal_bytes;
     counts(n, out);
     loading_status(n, out);
     if (!n->running)
