@@ -7,16 +7,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../support/redis.h"
 #include "base/resp.h"
 #include "commands/commands.h"
 
@@ -29,8 +26,7 @@ struct connection {
 };
 
 static struct {
-    pid_t pid;
-    char dir[64], socket[80];
+    struct redis redis;
     struct store *store;
     struct prng chance;
     struct connection conns[CONNECTIONS];
@@ -51,66 +47,17 @@ static void pause_ms(long ms)
     nanosleep(&pause, NULL);
 }
 
-static int redis_connect(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", t.socket);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
 static int start_redis(void **state)
 {
     (void)state;
-    snprintf(t.dir, sizeof t.dir, "/tmp/kvorum-diff-XXXXXX");
-    if (!mkdtemp(t.dir))
-        return -1;
-    snprintf(t.socket, sizeof t.socket, "%s/sock", t.dir);
-    t.pid = fork();
-    if (t.pid == 0) {
-        execl("tests/support/redis-server", "redis-server", "--port", "0", "--unixsocket", t.socket, "--dir",
-              t.dir, "--save", "", "--logfile", "/dev/null", (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 500; i++) {
-        int fd = redis_connect();
-        if (fd >= 0) {
-            close(fd);
-            return 0;
-        }
-        if (waitpid(t.pid, NULL, WNOHANG) == t.pid)
-            return -1;
-        pause_ms(10);
-    }
-    return -1;
+    return redis_start(&t.redis) ? 0 : -1;
 }
 
 static int stop_redis(void **state)
 {
     (void)state;
-    kill(t.pid, SIGTERM);
-    waitpid(t.pid, NULL, 0);
-    unlink(t.socket);
-    rmdir(t.dir);
+    redis_stop(&t.redis);
     return 0;
-}
-
-static void redis_reply(int fd, const struct slice *argv, size_t argc, struct buf *out)
-{
-    struct buf request = BUF_EMPTY;
-    resp_array(&request, argc);
-    for (size_t i = 0; i < argc; i++)
-        resp_bulk(&request, argv[i]);
-    assert_int_equal(write(fd, request.data, request.len), (ssize_t)request.len);
-    buf_deinit(&request);
-    while (resp_reply_len(buf_slice(out)) == 0) {
-        ssize_t n = read(fd, buf_reserve(out, 65536), 65536);
-        assert_true(n > 0);
-        out->len += (size_t)n;
-    }
 }
 
 /* What rsm/ and server/ do around a command, in short. */
@@ -280,9 +227,9 @@ static void run_line(const char *file, int number, const char *line)
     size_t argc = split(at, argv, room);
     struct connection *conn = &t.conns[who];
     if (conn->fd < 0)
-        conn->fd = redis_connect();
+        conn->fd = redis_connect(&t.redis);
     struct buf ours = BUF_EMPTY, theirs = BUF_EMPTY;
-    redis_reply(conn->fd, argv, argc, &theirs);
+    redis_call(conn->fd, argv, argc, &theirs);
     if (!follow(conn, argv, argc, buf_slice(&theirs))) {
         our_reply(conn, argv, argc, &ours);
         assert_int_equal(resp_reply_len(buf_slice(&ours)), ours.len);
@@ -306,9 +253,9 @@ static void run_script(const char *path)
     t.store = store_new(16, (struct hash_seed){3, 4});
     for (size_t i = 0; i < CONNECTIONS; i++)
         t.conns[i] = (struct connection){-1, 2, 0};
-    t.conns[0].fd = redis_connect();
+    t.conns[0].fd = redis_connect(&t.redis);
     struct buf reply = BUF_EMPTY;
-    redis_reply(t.conns[0].fd, &SLICE_LITERAL("FLUSHALL"), 1, &reply);
+    redis_call(t.conns[0].fd, &SLICE_LITERAL("FLUSHALL"), 1, &reply);
     buf_deinit(&reply);
     for (int number = 1; fgets(line, sizeof line, f); number++) {
         line[strcspn(line, "\n")] = 0;
