@@ -291,7 +291,7 @@ static void run(struct storage *s, const struct op *op)
         run_fsync_mode(s, op);
         break;
     default:
-        assert(!"a reader's request");
+        assert(false); /* a reader's request */
     }
 }
 

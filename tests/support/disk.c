@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 
-static void die(const char *what)
+_Noreturn static void die(const char *what)
 {
     fprintf(stderr, "%s: %s\n", what, strerror(errno));
     abort();
