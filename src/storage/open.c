@@ -1,7 +1,6 @@
 /* Opening a directory: what is there, is it whole, and may this node still stand by what it promised?
  *
  * Nothing is thrown away before the vote file says, durably, that the log is short. */
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +15,7 @@
 #include "base/log.h"
 #include "storage/storage_int.h"
 
-enum { SNAPSHOTS_MAX = 64, COPY_BYTES = 4 << 20 };
+enum { SNAPSHOTS_MAX = 64 };
 
 struct opening {
     struct storage *s;
@@ -162,77 +161,15 @@ static bool open_journal(struct opening *o, struct kv **kv, bool *damaged)
     return true;
 }
 
-/* Copies what is whole of `old` (whose kv may be NULL) into an empty journal of the next generation. */
-static bool copy_journal(struct opening *o, const struct journal *old, struct journal *new)
-{
-    struct storage *s = o->s;
-    char path[PATH_MAX], error[KV_ERROR_MAX];
-    bool damaged;
-    storage_remove_generations(s, s->generation + 1, UINT64_MAX);
-    storage_journal_path(s, s->generation + 1, path);
-    struct kv *kv = kv_rocksdb_open(path, false, &damaged, error);
-    if (!kv)
-        return fail(o, "cannot make a new journal: %s", error);
-    journal_recover(new, kv, old->cluster_id, s->newest.index, s->newest.term, error);
-    struct journal_view view = journal_view(old);
-    while (new->last < old->last) {
-        struct raft_block block;
-        if (!journal_read(&view, new->last + 1, old->last, COPY_BYTES, &block, error))
-            log_fatal("Copying the journal failed: %s", error);
-        assert(block.last >= block.first);
-        journal_append(new, &block);
-        blob_unref(block.blob);
-        if (!journal_commit(new, true))
-            log_fatal("Copying the journal failed: %s", kv->error);
-    }
-    return true;
-}
-
-/* The snapshot goes along under a second name. */
-static void link_snapshot(struct storage *s, uint64_t generation)
-{
-    char from[SNAPSHOT_NAME_MAX], to[SNAPSHOT_NAME_MAX];
-    if (!s->newest.index)
-        return;
-    snapshot_name(from, &s->newest);
-    s->newest.generation = generation;
-    snapshot_name(to, &s->newest);
-    if (linkat(s->dir_fd, from, s->dir_fd, to, 0) != 0)
-        log_fatal("Linking %s to %s failed: %s", from, to, strerror(errno));
-}
-
-static void set_aside(struct storage *s, uint64_t generation)
-{
-    char from[64], to[64];
-    snprintf(from, sizeof from, "journal-%" PRIu64, generation);
-    snprintf(to, sizeof to, "journal-%" PRIu64 ".damaged", generation);
-    renameat(s->dir_fd, from, s->dir_fd, to);
-    storage_remove_generations(s, 0, generation + 1);
-    storage_sync_dir(s);
-}
-
-/* Damage in the middle: the good prefix moves to the next generation, and the vote file says, in the same
- * step that puts it in place, that the log is short. */
+/* Damage in the middle: the good prefix moves to the next generation, and the vote file says, in the same step that
+ * puts it in place, that the log is short. */
 static bool replace_journal(struct opening *o)
 {
-    struct storage *s = o->s;
-    struct journal new;
-    if (!copy_journal(o, &s->journal, &new))
-        return false;
-    if (s->journal.kv)
-        s->journal.kv->close(s->journal.kv);
-    journal_deinit(&s->journal);
-    s->journal = new;
-    link_snapshot(s, s->generation + 1);
-    storage_sync_dir(s);
-    struct vote_record record = s->vote.record;
-    record.generation = s->generation + 1;
-    record.vote.short_log = true;
-    record.vote.short_log_until = 0;
-    vote_file_save(&s->vote, &record);
-    set_aside(s, s->generation);
-    s->generation++;
-    return true;
+    struct storage_generation next = {.vote = o->s->vote.record.vote, .keep = true, .damaged = true};
+    char error[KV_ERROR_MAX];
+    next.vote.short_log = true;
+    next.vote.short_log_until = 0;
+    return storage_next_generation(o->s, &next, error) || fail(o, "cannot make a new journal: %s", error);
 }
 
 static bool recover_journal(struct opening *o)

@@ -174,7 +174,7 @@ static void queue_write(struct storage *s, struct op *op)
     pthread_mutex_lock(&s->lock);
     list_push_back(&s->write_queue, &op->link);
     s->asked++;
-    if (op->type == OP_CUT || op->type == OP_RESET || op->type == OP_INSTALL)
+    if (op->type == OP_CUT || op->type == OP_RESET || op->type == OP_RESCUE || op->type == OP_INSTALL)
         s->asked_cut = s->asked;
     s->queued_bytes += op->block.len;
     bool wake = s->write_waiting;
@@ -220,6 +220,17 @@ void storage_reset(struct storage *s, const struct storage_vote *vote, uint64_t 
     struct op *op = storage_op(OP_RESET);
     op->vote = *vote;
     op->cookie = cookie;
+    queue_write(s, op);
+}
+
+void storage_rescue(struct storage *s, const struct storage_vote *vote, const struct raft_block *block,
+                    uint64_t cookie)
+{
+    struct op *op = storage_op(OP_RESCUE);
+    op->vote = *vote;
+    op->cookie = cookie;
+    op->block = *block;
+    blob_ref(block->blob);
     queue_write(s, op);
 }
 

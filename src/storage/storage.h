@@ -67,6 +67,10 @@ void storage_compact(struct storage *s, uint64_t upto);
 /* A node that joins drops journal, snapshot, vote and id in one durable step and becomes `vote` (DESIGN 6,
  * MEET). -> VOTE_SAVED */
 void storage_reset(struct storage *s, const struct storage_vote *vote, uint64_t cookie);
+/* kvorum-inspect --new-cluster: everything goes over to the cluster of `vote` in one durable step, with `block` behind
+ * it. -> VOTE_SAVED */
+void storage_rescue(struct storage *s, const struct storage_vote *vote, const struct raft_block *block,
+                    uint64_t cookie);
 
 /* Reader thread. -> READ with a block of at least one entry and about max_bytes, starting at `first`; empty
  * block: not there any more (compacted or cut). */

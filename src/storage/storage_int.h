@@ -62,6 +62,7 @@ enum op_type {
     OP_VOTE,
     OP_COMPACT,
     OP_RESET,
+    OP_RESCUE,
     OP_INSTALL,
     OP_FSYNC_MODE,
     /* the reader's */
@@ -148,6 +149,15 @@ void storage_wake_reader(struct storage *s);
 /* open.c */
 /* Locks, recovers, syncs; on failure everything is closed again. Threads are the caller's. */
 bool storage_recover(struct storage *s, struct storage_found *found, char *error, size_t error_len);
+/* generation.c */
+struct storage_generation {
+    struct storage_vote vote;
+    bool keep;                      /* snapshot and journal go over */
+    bool damaged;                   /* the old journal is set aside, not removed */
+    const struct raft_block *extra; /* appended; NULL: nothing */
+};
+/* The next generation becomes the one that counts. false: it could not be begun, nothing has changed. */
+bool storage_next_generation(struct storage *s, const struct storage_generation *g, char error[KV_ERROR_MAX]);
 /* files.c */
 void storage_journal_path(const struct storage *s, uint64_t generation, char out[PATH_MAX]);
 /* Removes what belongs to generations in [from, to). */

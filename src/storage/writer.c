@@ -178,36 +178,21 @@ static void run_compact(struct storage *s, const struct op *op)
     storage_queue_read(s, drop);
 }
 
-/* Everything before becomes a thing of the last generation with the write of the vote file. */
-static void run_reset(struct storage *s, const struct op *op)
+/* Nothing, or everything with one more block, goes over to the next generation. */
+static void run_next_generation(struct storage *s, const struct op *op)
 {
     settle(s);
-    char path[PATH_MAX], error[KV_ERROR_MAX];
-    bool damaged;
-    struct vote_record record = {.vote = op->vote, .generation = s->vote.record.generation + 1};
-    storage_remove_generations(s, record.generation, UINT64_MAX);
-    storage_journal_path(s, record.generation, path);
-    struct kv *kv = kv_rocksdb_open(path, false, &damaged, error);
-    if (!kv)
+    struct storage_generation next = {.vote = op->vote};
+    char error[KV_ERROR_MAX];
+    if (op->type == OP_RESCUE) {
+        next.keep = true;
+        next.extra = &op->block;
+        s->batch_queued += op->block.len;
+    }
+    if (!storage_next_generation(s, &next, error))
         log_fatal("Making a new journal failed: %s", error);
-    storage_sync_dir(s);
-    struct vote_mark mark = s->vote.mark;
-    mark.term = mark.index = 0;
-    vote_file_set_mark(&s->vote, &mark, true);
-    save_vote(s, &record, op->cookie);
-    pthread_mutex_lock(&s->kv_lock);
-    s->journal.kv->close(s->journal.kv);
-    journal_deinit(&s->journal);
-    journal_recover(&s->journal, kv, record.vote.cluster_id, 0, 0, error);
-    pthread_mutex_lock(&s->lock);
-    s->generation = record.generation;
-    s->newest = s->received = (struct snapshot_id){.generation = record.generation};
-    s->stats.snapshot_bytes = 0;
-    s->view = journal_view(&s->journal);
-    s->stats.journal_bytes = 0;
-    pthread_mutex_unlock(&s->lock);
-    pthread_mutex_unlock(&s->kv_lock);
-    storage_remove_generations(s, 0, record.generation);
+    struct storage_event event = {.type = STORAGE_VOTE_SAVED, .cookie = op->cookie};
+    storage_post(s, &event);
 }
 
 /* The file first: from then on recovery takes the snapshot, and drops by itself what conflicts with it. */
@@ -282,7 +267,8 @@ static void run(struct storage *s, const struct op *op)
         run_compact(s, op);
         break;
     case OP_RESET:
-        run_reset(s, op);
+    case OP_RESCUE:
+        run_next_generation(s, op);
         break;
     case OP_INSTALL:
         run_install(s, op);
