@@ -53,8 +53,10 @@ $(BUILD)/obj/%.o: %.c
 $(LIB): $(ROOM_OBJ)
 	@rm -f $@
 	ar rcs $@ $^
+# In a function of its own, since the rule's pattern would take the % for its own.
+program_objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/$(1)/*.c))
 .SECONDEXPANSION:
-$(PROGRAMS): $(BUILD)/%: $$(patsubst %.c,$(BUILD)/obj/%.o,$$(wildcard src/main/$$*/*.c)) $(MAIN_OBJ) $(LIB)
+$(PROGRAMS): $(BUILD)/%: $$(call program_objects,$$*) $(MAIN_OBJ) $(LIB)
 	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)

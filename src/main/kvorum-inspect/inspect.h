@@ -1,0 +1,24 @@
+/* kvorum-inspect: a stopped node's directory, in words. */
+#ifndef MAIN_KVORUM_INSPECT_H
+#define MAIN_KVORUM_INSPECT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "raft/entry.h"
+
+/* print.c */
+void print_entry(FILE *out, const struct raft_frame *frame, bool good);
+void print_members(FILE *out, const struct raft_members *members);
+/* The AUX fields at the start of a snapshot; false: it does not begin as one. */
+bool print_snapshot_head(FILE *out, struct slice head);
+/* Cut short and escaped. */
+void print_text(FILE *out, struct slice text);
+
+/* report.c: prints everything; the number of problems, -1: not a node's directory, or in use. */
+long report(const char *dir);
+/* rescue.c: a new cluster of one out of what is here; the exit code. */
+int rescue(const char *dir);
+
+#endif
