@@ -8,8 +8,10 @@
 #include <cmocka.h>
 
 #include "../tests/support/peers.h"
+#include "../tests/support/ports.h"
 #include "base/log.h"
 #include "transport/transport_int.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -167,6 +169,40 @@ static void test_other_version_and_architecture(void **state)
     link_still_works(w);
 }
 
+/* A listener that claims to be node 3 and takes whoever dials, without knowing the secret. */
+static void test_impostor(void **state)
+{
+    struct world *w = *state;
+    int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(test_port())};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    transport_dial(w->a.t, "127.0.0.1", ntohs(at.sin_port), 3);
+    run_loop_us(w->base, 20000);
+    int fd = accept(listener, NULL, NULL);
+    struct shake_opening o = good_opening();
+    struct buf payload = BUF_EMPTY, bytes = BUF_EMPTY;
+    opening_encode(&payload, FRAME_CHALLENGE, &o);
+    frame_append(&bytes, FRAME_CHALLENGE, buf_slice(&payload));
+    char zeroes[SECRET_BYTES] = {0}, got[4096];
+    assert_int_equal(send(fd, bytes.data, bytes.len, MSG_NOSIGNAL), (ssize_t)bytes.len);
+    run_loop_us(w->base, 20000);
+    assert_true(recv(fd, got, sizeof got, 0) > 0); /* HELLO, PROOF */
+    buf_truncate(&bytes, 0);
+    frame_append(&bytes, FRAME_WELCOME, slice_of(zeroes, sizeof zeroes));
+    assert_int_equal(send(fd, bytes.data, bytes.len, MSG_NOSIGNAL), (ssize_t)bytes.len);
+    assert_true(closed(w, fd));
+    assert_false(transport_is_up(w->a.t, 3));
+    assert_int_equal(w->a.ups, 1);
+    assert_int_equal(w->a.last_hello.node_id, 2); /* it was not believed for a moment */
+    close(fd);
+    close(listener);
+    buf_deinit(&payload);
+    buf_deinit(&bytes);
+}
+
 /* A frame after the handshake that fails its checks costs that connection, nothing else. */
 static void test_damage_on_a_standing_link(void **state)
 {
@@ -281,6 +317,7 @@ int main(void)
         TEST(test_silent_stranger_is_closed),
         TEST(test_frames_before_the_handshake),
         TEST(test_other_version_and_architecture),
+        TEST(test_impostor),
         TEST(test_damage_on_a_standing_link),
         TEST(test_announcing_another_id),
         TEST(test_flood_of_connections),

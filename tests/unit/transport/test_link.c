@@ -139,6 +139,9 @@ static void test_wrong_target_is_told(void **state)
     assert_int_equal(w->a.ups, 0);
     assert_false(transport_is_up(w->a.t, 77));
     assert_false(transport_is_up(w->a.t, 2));
+    struct transport_stats sb;
+    transport_stats(w->b.t, &sb);
+    assert_true(sb.refused > 0); /* the one who accepts sees it too */
 }
 
 static void test_admit_and_removed(void **state)
