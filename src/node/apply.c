@@ -101,6 +101,9 @@ bool apply_turn(struct node *n)
     struct raft_block block;
     if (next > commit || n->installing)
         return false;
+    if (n->tracing)
+        node_say(n, LOG_DEBUG, "committed index=%llu term=%llu", (unsigned long long)commit,
+                 (unsigned long long)raft_term_at(n->raft, commit));
     n->ports.applying(n->ports.arg, true);
     while (next <= commit && budget > 0 && next_block(n, next, commit, &block)) {
         blob_ref(block.blob);

@@ -246,13 +246,36 @@ void members_invite(struct node *n, const char *host, uint16_t peer_port)
     n->invite_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);
 }
 
+/* What entries may ask of apply is raised once every member can do it, so that a rolling upgrade is not a divergence. */
+static void raise_version(struct node *n)
+{
+    uint64_t lowest = RSM_APPLY_VERSION;
+    const struct raft_members *m = raft_members(n->raft);
+    if (!node_may_serve(n) || rsm_apply_version(n->rsm) >= lowest)
+        return;
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct peer *p = node_peer(n, m->at[i].id);
+        if (!p && m->at[i].id != n->identity.node_id)
+            return;
+        if (p && p->hello.apply_version < lowest)
+            lowest = p->hello.apply_version;
+    }
+    if (lowest <= rsm_apply_version(n->rsm) || n->now_us < n->version_asked_us + n->config.election_us)
+        return;
+    struct rsm_request req = {.kind = RSM_VERSION, .node = lowest};
+    n->version_asked_us = n->now_us;
+    propose_request(n, &req, NULL);
+}
+
 void members_turn(struct node *n)
 {
     found_turn(n);
     if (n->join_host[0])
         ask_to_join(n);
-    if (n->running)
-        promote_learners(n);
+    if (!n->running)
+        return;
+    promote_learners(n);
+    raise_version(n);
 }
 
 /* ---- starting over ------------------------------------------------------------------------------------ */

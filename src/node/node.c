@@ -113,6 +113,9 @@ void node_on_disk(struct node *n, const struct node_disk_event *event)
         if (n->found_saving) {
             members_on_saved(n, COOKIE_FOUND);
         } else if (n->running) {
+            if (n->tracing)
+                node_say(n, LOG_DEBUG, "durable index=%llu term=%llu", (unsigned long long)event->index,
+                         (unsigned long long)event->term);
             struct raft_event e = {.type = RAFT_EVENT_PERSISTED,
                                    .index = event->index,
                                    .term = event->term,

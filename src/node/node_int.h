@@ -220,6 +220,7 @@ struct node {
     bool founding;     /* the first of the list, or alone: entry 1 is to be written */
     bool found_saving; /* it is being written */
     bool removed, adopting;
+    uint64_t version_asked_us;
     uint32_t found_handles[RAFT_MEMBERS_MAX];
     struct node_hello found_hellos[RAFT_MEMBERS_MAX];
     uint64_t found_said_us;
