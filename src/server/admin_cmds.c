@@ -1,0 +1,310 @@
+/* Commands for those who look after the server. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/number.h"
+#include "server/cluster.h"
+
+/* ---- ROLE, WAIT ---- */
+
+static void role_of_leader(struct client *c, const struct node_status *st, struct buf *out)
+{
+    (void)c;
+    size_t replicas = 0;
+    for (size_t i = 0; i < st->peer_count; i++)
+        replicas += !st->peers[i].self && st->peers[i].link_up;
+    resp_array(out, 3);
+    resp_bulk_cstr(out, "master");
+    resp_integer(out, (int64_t)st->commit);
+    resp_array(out, replicas);
+    for (size_t i = 0; i < st->peer_count; i++) {
+        const struct node_peer_status *p = &st->peers[i];
+        char text[24];
+        if (p->self || !p->link_up)
+            continue;
+        resp_array(out, 3);
+        resp_bulk_cstr(out, p->host);
+        resp_bulk(out, slice_of(text, format_i64(text, p->port)));
+        resp_bulk(out, slice_of(text, format_i64(text, (int64_t)p->match)));
+    }
+}
+
+void role_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    struct server *s = c->server;
+    const struct node_status *st = topology(s);
+    if (!s->node || st->is_leader || (st->peer_count == 1 && st->peers[0].self)) {
+        role_of_leader(c, st, out);
+        return;
+    }
+    const char *state = st->loading ? "sync" : st->leader ? "connected" : "connect";
+    resp_array(out, 5);
+    resp_bulk_cstr(out, "slave");
+    resp_bulk_cstr(out, s->leader_host);
+    resp_integer(out, s->leader_port);
+    resp_bulk_cstr(out, state);
+    resp_integer(out, (int64_t)st->applied);
+}
+
+static void wait_over(struct client *c)
+{
+    list_remove(&c->waiting_link);
+    c->wait_asked = false;
+    struct node_answer answer = {.outcome = NODE_DONE};
+    struct buf text = BUF_EMPTY;
+    resp_integer(&text, node_replicas_at(c->server->node, c->wait_index));
+    answer.reply = buf_slice(&text);
+    answer_from_node(c->server, ticket_of(c, c->tail - 1), &answer);
+    buf_deinit(&text);
+}
+
+/* Whoever has the replicas it waits for, or has waited long enough. */
+void wait_tick(struct server *s)
+{
+    list_for_each_safe(it, next, &s->waiting)
+    {
+        struct client *c = list_entry(it, struct client, waiting_link);
+        if (!s->node || node_replicas_at(s->node, c->wait_index) >= c->wait_count ||
+            (c->wait_until_us && s->now_us >= c->wait_until_us) || !node_is_serving(s->node))
+            wait_over(c);
+    }
+}
+
+void wait_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    int64_t count, timeout_ms;
+    (void)argc;
+    if (!node_is_serving(s->node)) {
+        resp_error(out, "ERR WAIT cannot be used with replica instances. Please also note that writes to "
+                        "replicas are just "
+                        "local and are not propagated.");
+        return;
+    }
+    if (!parse_i64(argv[1], &count)) {
+        resp_error(out, "ERR value is not an integer or out of range");
+        return;
+    }
+    if (!parse_i64(argv[2], &timeout_ms)) {
+        resp_error(out, "ERR timeout is not an integer or out of range");
+        return;
+    }
+    if (timeout_ms < 0) {
+        resp_error(out, "ERR timeout is negative");
+        return;
+    }
+    uint32_t have = node_replicas_at(s->node, c->last_index);
+    if (c->in_exec || (int64_t)have >= count) {
+        resp_integer(out, have);
+        return;
+    }
+    wait_begin(c, KIND_WAIT);
+    c->wait_index = c->last_index;
+    c->wait_count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+    c->wait_until_us = timeout_ms ? s->now_us + (uint64_t)timeout_ms * 1000 : 0;
+    list_push_back(&s->waiting, &c->waiting_link);
+}
+
+/* ---- snapshots ---- */
+
+void save_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc, (void)out;
+    uint64_t ticket = wait_begin(c, KIND_ADMIN);
+    wait_end(c, node_checkpoint(c->server->node, true, ticket, &c->server->error));
+}
+
+void bgsave_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    if (argc > 2 || (argc == 2 && !slice_is_word(argv[1], "schedule"))) {
+        resp_error(out, "ERR syntax error");
+        return;
+    }
+    uint64_t ticket = wait_begin(c, KIND_BGSAVE);
+    wait_end(c, node_checkpoint(c->server->node, false, ticket, &c->server->error));
+}
+
+/* The journal is cut behind a snapshot; there is nothing else to rewrite. */
+void bgrewriteaof_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argv, (void)argc;
+    resp_simple(out, "Background append only file rewriting started");
+}
+
+void lastsave_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    struct server *s = c->server;
+    uint64_t ms = topology(s)->last_save_ms;
+    resp_integer(out, (int64_t)(ms ? ms / 1000 : s->started_wall_us / 1000000));
+}
+
+/* ---- leaving, following ---- */
+
+void shutdown_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    bool now = false, stop = false;
+    for (size_t i = 1; i < argc; i++) {
+        if (slice_is_word(argv[i], "now") || slice_is_word(argv[i], "force"))
+            now |= slice_is_word(argv[i], "now");
+        else if (slice_is_word(argv[i], "abort"))
+            stop = true;
+        else if (!slice_is_word(argv[i], "save") && !slice_is_word(argv[i], "nosave")) {
+            resp_error(out, "ERR syntax error");
+            return;
+        }
+    }
+    if (stop) {
+        resp_error(out, argc > 2 ? "ERR syntax error" : "ERR No shutdown in progress.");
+        return;
+    }
+    log_line(LOG_WARNING, "User requested shutdown...");
+    client_close_after_reply(c);
+    s->hooks.shutdown(s->hooks.arg, now);
+}
+
+void replicaof_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    if (cluster_says_enabled(c->server))
+        resp_error(out, "ERR REPLICAOF not allowed in cluster mode.");
+    else if (slice_is_word(argv[1], "no") && slice_is_word(argv[2], "one"))
+        resp_simple(out, "OK");
+    else
+        resp_error(out, "ERR REPLICAOF is not supported: nodes join a cluster by CLUSTER MEET or --join");
+}
+
+void failover_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argv, (void)argc;
+    resp_error(out, "ERR FAILOVER not allowed in cluster mode.");
+}
+
+/* ---- DEBUG ---- */
+
+/* DEBUG KVORUM-LINK <node-id|*> cut|heal|drop <permille> [delay <ms>] */
+static void debug_link(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    uint64_t peer = 0;
+    bool cut = false;
+    int64_t drop = 0, delay_ms = 0;
+    bool ok = argc >= 4 && s->hooks.link_fault;
+    if (ok && !slice_equal(argv[2], SLICE_LITERAL("*")))
+        ok = node_id_parse(argv[2], &peer);
+    for (size_t i = 3; ok && i < argc; i++) {
+        if (slice_is_word(argv[i], "cut"))
+            cut = true;
+        else if (slice_is_word(argv[i], "heal"))
+            cut = false;
+        else if (slice_is_word(argv[i], "drop") && i + 1 < argc)
+            ok = parse_i64(argv[++i], &drop) && drop >= 0 && drop <= 1000;
+        else if (slice_is_word(argv[i], "delay") && i + 1 < argc)
+            ok = parse_i64(argv[++i], &delay_ms) && delay_ms >= 0 && delay_ms <= 60000;
+        else
+            ok = false;
+    }
+    if (!ok) {
+        resp_error(out, "ERR DEBUG KVORUM-LINK <node-id|*> cut|heal|drop <permille> [delay <ms>]");
+        return;
+    }
+    s->hooks.link_fault(s->hooks.arg, peer, cut, (uint32_t)drop, (uint32_t)delay_ms);
+    resp_simple(out, "OK");
+}
+
+static void debug_digest(struct client *c, struct buf *out)
+{
+    char text[48];
+    uint64_t digest = c->server->node ? rsm_digest(node_rsm(c->server->node)) : 0;
+    snprintf(text, sizeof text, "%016" PRIx64 "%024d", digest, 0);
+    resp_simple(out, text);
+}
+
+/* One value of each kind, for those who test a client's parser. */
+static void debug_protocol(struct client *c, struct slice kind, struct buf *out)
+{
+    if (slice_is_word(kind, "string"))
+        resp_bulk_cstr(out, "Hello World");
+    else if (slice_is_word(kind, "integer"))
+        resp_integer(out, 12345);
+    else if (slice_is_word(kind, "double"))
+        resp_double(out, c->resp, 3.141);
+    else if (slice_is_word(kind, "null"))
+        resp_null(out, c->resp);
+    else if (slice_is_word(kind, "array") || slice_is_word(kind, "set")) {
+        if (slice_is_word(kind, "set"))
+            resp_set(out, c->resp, 3);
+        else
+            resp_array(out, 3);
+        for (int i = 0; i < 3; i++)
+            resp_integer(out, i);
+    } else if (slice_is_word(kind, "map")) {
+        resp_map(out, c->resp, 3);
+        for (int i = 0; i < 3; i++) {
+            resp_integer(out, i);
+            resp_bool(out, c->resp, i == 1);
+        }
+    } else if (slice_is_word(kind, "true") || slice_is_word(kind, "false"))
+        resp_bool(out, c->resp, slice_is_word(kind, "true"));
+    else if (slice_is_word(kind, "verbatim"))
+        resp_verbatim(out, c->resp, "txt", SLICE_LITERAL("This is a verbatim\nstring"));
+    else
+        resp_error(out, "ERR Wrong protocol type name. Please use one of the following: "
+                        "string|integer|double|null|array|set|map|true|false|verbatim");
+}
+
+static void debug_sleep(struct slice text, struct buf *out)
+{
+    double seconds;
+    if (!parse_double(text, &seconds) || seconds < 0 || seconds > 3600) {
+        resp_error(out, "ERR value is not a valid float");
+        return;
+    }
+    usleep((useconds_t)(seconds * 1e6)); /* the whole server stands still, which is the point */
+    resp_simple(out, "OK");
+}
+
+static bool is_loopback_client(const struct client *c)
+{
+    return strncmp(c->peer, "127.", 4) == 0 || strncmp(c->peer, "[::1]", 5) == 0;
+}
+
+void debug_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    int allowed = c->server->config->debug_command;
+    if (allowed == ALLOWED_NO || (allowed == ALLOWED_LOCAL && !is_loopback_client(c))) {
+        resp_error(out, "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                        "\"local\", you can run "
+                        "it from a local connection, otherwise you need to set this option in the "
+                        "configuration file, and "
+                        "then restart the server.");
+        return;
+    }
+    if (slice_is_word(argv[1], "sleep") && argc == 3) {
+        debug_sleep(argv[2], out);
+    } else if (slice_is_word(argv[1], "log") && argc == 3) {
+        log_line(LOG_WARNING, "DEBUG LOG: %.*s", (int)argv[2].len, argv[2].data);
+        resp_simple(out, "OK");
+    } else if (slice_is_word(argv[1], "kvorum-link")) {
+        debug_link(c, argv, argc, out);
+    } else if (slice_is_word(argv[1], "digest") && argc == 2) {
+        debug_digest(c, out);
+    } else if (slice_is_word(argv[1], "protocol") && argc == 3) {
+        debug_protocol(c, argv[2], out);
+    } else if (slice_is_word(argv[1], "error") && argc == 3) {
+        resp_errorf(out, "%.*s", (int)argv[2].len, argv[2].data);
+    } else if (slice_is_word(argv[1], "change-repl-id") || slice_is_word(argv[1], "set-active-expire") ||
+               slice_is_word(argv[1], "jmap") || slice_is_word(argv[1], "set-disable-deny-scripts")) {
+        resp_simple(out, "OK");
+    } else if (slice_is_word(argv[1], "panic") || slice_is_word(argv[1], "segfault")) {
+        abort();
+    } else {
+        resp_errorf(out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+                    (int)argv[1].len, argv[1].data);
+    }
+}

@@ -1,0 +1,212 @@
+/* What the node says, by ticket, turned into replies. */
+#include "server/slots.h"
+
+static const char maybe[] =
+    "-MAYBE The outcome of this write is unknown: it may have been applied or not\r\n";
+
+static void put_done(struct client *c, struct slot *slot, const struct node_answer *answer, struct buf *out)
+{
+    if (answer->index > c->last_index)
+        c->last_index = answer->index;
+    switch ((enum slot_kind)slot->kind) {
+    case KIND_EXEC:
+        exec_answered(c, answer->reply, out);
+        return;
+    case KIND_SESSION:
+        if (answer->reply.len && answer->reply.data[0] == ':') {
+            session_opened(c, answer->reply);
+            resp_simple(out, "OK");
+            return;
+        }
+        break;
+    case KIND_WATCH:
+        if (c->watch_failed)
+            resp_error(out, "CLUSTERDOWN The watched key could not be read");
+        else
+            resp_simple(out, "OK");
+        return;
+    case KIND_BGSAVE:
+        if (answer->reply.len && answer->reply.data[0] == '-')
+            break;
+        resp_simple(out, "Background saving started");
+        return;
+    default:
+        break;
+    }
+    if (answer->reply.len == 0)
+        resp_simple(out, "OK");
+    buf_append_slice(out, answer->reply);
+}
+
+/* false: the slot stays, for it has to be told where to go once that is known. */
+static bool put_outcome(struct client *c, struct slot *slot, const struct node_answer *answer,
+                        struct buf *out)
+{
+    struct server *s = c->server;
+    switch (answer->outcome) {
+    case NODE_DONE:
+        put_done(c, slot, answer, out);
+        return true;
+    case NODE_UNKNOWN:
+        s->stats.maybe++;
+        buf_append_cstr(out, maybe);
+        if (slot->write)
+            poison(c);
+        return true;
+    case NODE_NOT_LEADER:
+        if (slot->write)
+            poison(c);
+        if (slot->write && !route_knows_leader(s) && route_park(c)) {
+            slot->state = SLOT_ROUTE;
+            return false;
+        }
+        route_refuse(c, out, slot->key_slot, slot->write, slot->write && c->session);
+        return true;
+    default:
+        buf_append_slice(out, answer->reply);
+        return true;
+    }
+}
+
+static void count_failure(struct client *c, const struct slot *slot, struct slice reply)
+{
+    if (reply.len == 0 || reply.data[0] != '-')
+        return;
+    count_error(c->server, reply);
+    if (slot->row)
+        stat_of(c->server, slot->row)->failed++;
+}
+
+static void slot_settle(struct client *c, uint32_t seq, const struct node_answer *answer)
+{
+    struct slot *slot = slot_at(c, seq);
+    if (slot->kind == KIND_WATCH && answer->outcome == NODE_DONE && !watch_answered(c, slot, answer))
+        return; /* more keys to ask about */
+    if (slot->kind == KIND_EXEC && answer->outcome != NODE_DONE) {
+        transaction_free(c->running);
+        c->running = NULL;
+    }
+    bool first = seq == c->head;
+    struct buf *out = first ? &c->out : &c->server->scratch;
+    if (!first)
+        buf_truncate(out, 0);
+    size_t start = out->len;
+    slot_close(c, slot);
+    if (put_outcome(c, slot, answer, out)) {
+        count_failure(c, slot, slice_of(out->data + start, out->len - start));
+        slot->state = SLOT_READY;
+        buf_truncate(&slot->bytes, 0);
+        if (first)
+            slot_first_answered(c);
+        else
+            buf_append_slice(&slot->bytes, buf_slice(out));
+    }
+    client_advance(c);
+}
+
+void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer)
+{
+    struct server *s = arg;
+    if (ticket == SERVER_TICKET) {
+        void (*done)(void *) = s->handed_over;
+        s->handed_over = NULL;
+        if (done)
+            done(s->handed_over_arg);
+        return;
+    }
+    uint32_t seq;
+    struct client *c = ticket_client(s, ticket, &seq);
+    if (c && slot_at(c, seq)->state == SLOT_NODE)
+        slot_settle(c, seq, answer);
+}
+
+/* One ticket stands for all reads of its group. */
+void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
+{
+    uint32_t seq;
+    struct client *c = ticket_client(arg, ticket, &seq);
+    if (!c)
+        return;
+    if (c->group_open && c->group == seq)
+        c->group_open = false;
+    for (uint32_t i = seq; i != c->tail; i++) {
+        struct slot *slot = slot_at(c, i);
+        if (slot->state != SLOT_READ || slot->released || slot->group != seq)
+            continue;
+        slot->released = outcome == NODE_DONE;
+        slot->now_ms = now_ms;
+        if (outcome != NODE_DONE)
+            slot->state = SLOT_ROUTE;
+    }
+    client_advance(c);
+}
+
+/* Runs the read in the first slot at its time, or the state's when that has moved on since: no reply on a connection is
+ * older than one before it. */
+bool run_read(struct client *c, struct slot *slot, struct buf *out)
+{
+    struct server *s = c->server;
+    uint64_t due_ms = 0;
+    for (;;) {
+        uint64_t stamp_ms = rsm_stamp_ms(node_rsm(s->node));
+        uint64_t now_ms = slot->now_ms > stamp_ms ? slot->now_ms : stamp_ms;
+        bool done;
+        if (slot->kind == KIND_WATCH) {
+            done = watch_run(c, now_ms, &due_ms);
+            if (done)
+                resp_simple(out, "OK");
+        } else {
+            size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
+            size_t start = out->len;
+            done = node_query(s->node, now_ms, slot->db, c->resp, SLICE_LITERAL("default"), s->argv, argc,
+                              out, &due_ms);
+            if (done)
+                count_failure(c, slot, slice_of(out->data + start, out->len - start));
+        }
+        if (done)
+            break;
+        slot->released = false;
+        slot->group = c->head;
+        enum node_outcome outcome = node_read_due(s->node, due_ms, ticket_of(c, c->head));
+        if (outcome == NODE_PENDING)
+            return false;
+        if (outcome != NODE_DONE) {
+            slot->state = SLOT_ROUTE;
+            return false;
+        }
+        slot->released = true;
+        slot->now_ms = due_ms;
+    }
+    return true;
+}
+
+/* Role, leader, term or members changed: those who waited for a leader go on, those who came to one that is no more leave. */
+void changed_from_node(void *arg, bool was_leader)
+{
+    struct server *s = arg;
+    leader_refresh(s);
+    if (was_leader && !node_is_serving(s->node))
+        for (uint32_t i = 0; i < s->place_count; i++)
+            if (s->clients[i] && s->clients[i]->led && s->clients[i]->mode != MODE_PROXY)
+                client_leave(s->clients[i]);
+    if (route_knows_leader(s))
+        list_for_each(it, &s->parked) client_touch(list_entry(it, struct client, parked_link));
+    s->again = true;
+}
+
+uint64_t wait_begin(struct client *c, enum slot_kind kind)
+{
+    struct slot *slot = slot_push(c, SLOT_NODE, kind);
+    slot->row = c->last_row;
+    c->exclusive = true;
+    buf_truncate(&c->server->error, 0);
+    return ticket_of(c, c->tail - 1);
+}
+
+void wait_end(struct client *c, enum node_outcome outcome)
+{
+    if (outcome == NODE_PENDING)
+        return;
+    struct node_answer answer = {.outcome = outcome, .reply = buf_slice(&c->server->error)};
+    slot_settle(c, c->tail - 1, &answer);
+}

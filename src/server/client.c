@@ -1,0 +1,304 @@
+/* A connection: reading, parsing, and what it costs. Bytes are read into one buffer that all connections share; only a
+ * request that has not arrived whole, or that has to wait, is kept in a buffer of the client's own. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "server/server_int.h"
+
+enum { READ_MORE_MAX = 1024 * 1024, IDLE_SHRINK_US = 2000000 };
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+struct client *client_new(struct server *s, int fd, int mode, const char *peer, const char *local)
+{
+    if (s->free_count == 0)
+        return NULL;
+    struct client *c = mem_calloc(1, sizeof *c);
+    c->server = s;
+    c->place = s->free_places[s->free_head % s->place_count];
+    s->free_head++;
+    s->free_count--;
+    c->generation = s->generations[c->place];
+    s->clients[c->place] = c;
+    s->client_count++;
+    c->id = s->next_client_id++;
+    c->fd = fd;
+    c->mode = (uint8_t)mode;
+    c->resp = 2;
+    c->authenticated = !s->config->has_password;
+    c->led = s->node && node_is_serving(s->node);
+    c->created_us = c->active_us = s->now_us;
+    snprintf(c->peer, sizeof c->peer, "%s", peer);
+    snprintf(c->local, sizeof c->local, "%s", local);
+    c->tag[0] = '#';
+    c->tag[1 + format_i64(c->tag + 1, (int64_t)c->id)] = '\0';
+    list_init(&c->changed_link);
+    list_init(&c->parked_link);
+    list_init(&c->leaving_link);
+    list_init(&c->waiting_link);
+    resp_parser_init(&c->parser);
+    event_assign(&c->readable, s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    event_assign(&c->writable, s->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    client_arm(c);
+    return c;
+}
+
+void client_free(struct client *c)
+{
+    struct server *s = c->server;
+    event_del(&c->readable);
+    event_del(&c->writable);
+    list_remove(&c->changed_link);
+    list_remove(&c->parked_link);
+    list_remove(&c->leaving_link);
+    list_remove(&c->waiting_link);
+    close(c->fd);
+    ring_free(c);
+    resp_parser_deinit(&c->parser);
+    buf_deinit(&c->in);
+    buf_deinit(&c->out);
+    buf_deinit(&c->name);
+    buf_deinit(&c->opening);
+    transaction_free(c->txn);
+    transaction_free(c->running);
+    watches_clear(c);
+    mem_free(c->watches);
+    s->clients[c->place] = NULL;
+    s->generations[c->place] = (s->generations[c->place] + 1) & ((1u << TICKET_GENERATION_BITS) - 1);
+    s->free_places[(s->free_head + s->free_count) % s->place_count] = c->place;
+    s->free_count++;
+    s->client_count--;
+    mem_free(c);
+}
+
+void client_touch(struct client *c)
+{
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    list_push_back(&c->server->changed, &c->changed_link);
+}
+
+void client_doom(struct client *c, const char *why)
+{
+    if (why && !c->doomed)
+        log_line(LOG_VERBOSE, "Client id=%llu addr=%s closed: %s", (unsigned long long)c->id, c->peer, why);
+    c->doomed = true;
+    client_touch(c);
+}
+
+void client_close_after_reply(struct client *c)
+{
+    c->closing = true;
+    client_touch(c);
+}
+
+size_t client_unsent(const struct client *c)
+{
+    return c->out.len - c->out_at;
+}
+
+size_t client_memory(const struct client *c)
+{
+    size_t slots = c->ring_cap * sizeof *c->ring;
+    for (uint32_t seq = c->head; seq != c->tail; seq++)
+        slots += c->ring[seq & (c->ring_cap - 1)].bytes.cap;
+    return sizeof *c + c->in.cap + c->out.cap + slots + c->parser.cap * 2 * sizeof(struct slice) +
+           (c->txn ? c->txn->bytes.cap : 0);
+}
+
+struct slice client_tag(const struct client *c)
+{
+    return c->name.len ? buf_slice(&c->name) : slice_cstr(c->tag);
+}
+
+static bool may_take(const struct client *c)
+{
+    return !c->exclusive && !c->closing && !c->doomed && !c->half_closed && c->tail - c->head < PIPELINE_MAX;
+}
+
+/* The socket is read while requests can be taken; a client that waits keeps its further bytes in the kernel. */
+void client_arm(struct client *c)
+{
+    bool read = c->half_closed || (!c->doomed && !c->closing && !c->exclusive && !c->stalled && may_take(c));
+    if (read != c->reading) {
+        c->reading = read;
+        if (read)
+            event_add(&c->readable, NULL);
+        else
+            event_del(&c->readable);
+    }
+    bool write = client_unsent(c) > 0 && !c->doomed;
+    if (write != c->writing) {
+        c->writing = write;
+        if (write)
+            event_add(&c->writable, NULL);
+        else
+            event_del(&c->writable);
+    }
+}
+
+/* Takes requests from `input` as far as it goes; the number of bytes taken. */
+static size_t take_requests(struct client *c, struct slice input)
+{
+    struct server *s = c->server;
+    size_t at = 0;
+    c->stalled = false;
+    while (may_take(c)) {
+        struct resp_limits limits = {.max_args = INT32_MAX,
+                                     .max_bulk = s->limits.max_bulk,
+                                     .max_inline = 64 * 1024,
+                                     .before_auth = !c->authenticated};
+        enum resp_status status = resp_parse(&c->parser, slice_of(input.data + at, input.len - at), &limits);
+        if (status == RESP_MORE)
+            return at;
+        if (status == RESP_ERROR) {
+            struct buf *out = reply_begin(c);
+            reply_errorf(c, out, "ERR Protocol error: %s", c->parser.error);
+            client_close_after_reply(c);
+            return input.len;
+        }
+        size_t consumed = c->parser.consumed;
+        if (c->parser.argc && dispatch(c, c->parser.argv, c->parser.argc) == WAIT) {
+            c->stalled = true;
+            return at;
+        }
+        at += consumed;
+        if (client_unsent(c) > STRANGER_OUTPUT && client_over_limit(c)) {
+            s->stats.cut_output++;
+            client_doom(c, "it does not read its replies");
+        }
+    }
+    if (at < input.len)
+        c->stalled = true;
+    return at;
+}
+
+/* The request at the front is half parsed, or waits: what was shared becomes the client's own. */
+static void keep_rest(struct client *c, struct slice rest)
+{
+    buf_append_slice(&c->in, rest);
+}
+
+void client_process(struct client *c)
+{
+    if (c->in.len > c->in_at)
+        c->in_at += take_requests(c, slice_of(c->in.data + c->in_at, c->in.len - c->in_at));
+    if (c->in_at == c->in.len) {
+        c->in_at = 0;
+        buf_truncate(&c->in, 0);
+        if (c->in.cap > BUFFER_KEPT)
+            buf_deinit(&c->in);
+    } else if (c->in_at > c->in.len / 2) {
+        buf_drop_front(&c->in, c->in_at);
+        c->in_at = 0;
+    }
+}
+
+/* Grows with what has arrived, never with what was announced. */
+static size_t read_size(const struct client *c)
+{
+    size_t have = c->in.len - c->in_at;
+    size_t size = have < SHARED_INPUT ? SHARED_INPUT : have;
+    if (size > READ_MORE_MAX)
+        size = READ_MORE_MAX;
+    size_t wanted = c->parser.wanted;
+    return wanted && wanted < size && wanted > 16 * 1024 ? wanted : size;
+}
+
+static ssize_t read_some(struct client *c, size_t *asked)
+{
+    struct server *s = c->server;
+    bool own = c->in.len > 0;
+    *asked = own ? read_size(c) : SHARED_INPUT;
+    char *at = own ? buf_reserve(&c->in, *asked) : s->shared_input;
+    ssize_t n = read(c->fd, at, *asked);
+    if (n > 0) {
+        s->stats.net_in += (uint64_t)n;
+        s->stats.reads++;
+        c->active_us = s->now_us;
+        c->park_until_us = 0;
+        c->group_open = false;
+        if (own)
+            c->in.len += (size_t)n;
+    }
+    return n;
+}
+
+/* Between half-close and the end: what still comes is not run (DESIGN 6). */
+static void discard_input(struct client *c)
+{
+    ssize_t n = read(c->fd, c->server->shared_input, SHARED_INPUT);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        client_doom(c, NULL);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *c = arg;
+    (void)fd, (void)what;
+    if (c->doomed)
+        return;
+    if (c->half_closed) {
+        discard_input(c);
+        return;
+    }
+    bool own = c->in.len > 0;
+    size_t asked;
+    ssize_t n = read_some(c, &asked);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        client_doom(c, n == 0 ? "by the client" : "error on read");
+        return;
+    }
+    if (own) {
+        client_process(c);
+    } else {
+        size_t taken = take_requests(c, slice_of(c->server->shared_input, (size_t)n));
+        keep_rest(c, slice_of(c->server->shared_input + taken, (size_t)n - taken));
+    }
+    if (c->in.len - c->in_at > c->server->config->query_buffer_limit) {
+        c->server->stats.cut_input++;
+        client_doom(c, "it reached the query buffer limit");
+    }
+    c->more_waits = (size_t)n == asked; /* there may be more */
+    client_touch(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    client_touch(arg);
+}
+
+/* Now and then, for each client: those that idle, and buffers that were large once. */
+void client_cron(struct client *c)
+{
+    struct server *s = c->server;
+    uint64_t idle_us = s->now_us - c->active_us;
+    if (!c->authenticated && s->now_us - c->created_us > STRANGER_TIME_US && s->config->has_password) {
+        client_doom(c, "it did not authenticate in time");
+        return;
+    }
+    if (s->config->timeout_s && ring_empty(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
+        client_doom(c, "idle");
+        return;
+    }
+    if (idle_us < IDLE_SHRINK_US || !ring_empty(c))
+        return;
+    if (c->out.cap && client_unsent(c) == 0) {
+        buf_deinit(&c->out);
+        c->out_at = 0;
+    }
+    ring_free(c);
+    if (c->in.len == 0 && c->parser.cap) {
+        resp_parser_deinit(&c->parser);
+        buf_deinit(&c->in);
+    }
+}

@@ -1,0 +1,280 @@
+/* CLIENT. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/number.h"
+#include "server/server_int.h"
+
+static void put_flags(const struct client *c, struct buf *out)
+{
+    size_t start = out->len;
+    if (c->txn)
+        put_u8(out, 'x');
+    if (c->exclusive || c->stalled)
+        put_u8(out, 'b');
+    if (c->readonly)
+        put_u8(out, 'r');
+    if (c->closing)
+        put_u8(out, 'c');
+    if (c->doomed)
+        put_u8(out, 'A');
+    if (out->len == start)
+        put_u8(out, 'N');
+}
+
+/* One line of CLIENT LIST, in 7.0's order of fields. */
+void client_describe(struct client *c, struct buf *out)
+{
+    struct server *s = c->server;
+    buf_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%.*s", c->id, c->peer, c->local, c->fd,
+               (int)c->name.len, c->name.len ? c->name.data : "");
+    buf_printf(out, " age=%" PRIu64 " idle=%" PRIu64 " flags=", (s->now_us - c->created_us) / 1000000,
+               (s->now_us - c->active_us) / 1000000);
+    put_flags(c, out);
+    buf_printf(out, " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+               c->db, c->txn ? (long long)c->txn->count : -1LL, c->in.len - c->in_at, c->in.cap - c->in.len,
+               c->txn ? c->txn->bytes.len : 0);
+    buf_printf(out,
+               " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
+               "redir=-1 resp=%d",
+               c->out.cap, c->out.cap, client_unsent(c), c->tail - c->head, c->out.cap, client_memory(c),
+               c->reading ? "r" : "", c->writing ? "w" : "",
+               c->last_row ? stat_of(s, c->last_row)->name : "NULL", c->resp);
+}
+
+static bool parse_id(struct slice text, uint64_t *id)
+{
+    int64_t v;
+    if (!parse_i64(text, &v) || v <= 0)
+        return false;
+    *id = (uint64_t)v;
+    return true;
+}
+
+/* normal, master, replica, slave, pubsub; all our clients are normal. -1: unknown. */
+static int type_is_normal(struct slice type)
+{
+    if (slice_is_word(type, "normal"))
+        return 1;
+    bool known = slice_is_word(type, "master") || slice_is_word(type, "replica") ||
+                 slice_is_word(type, "slave") || slice_is_word(type, "pubsub");
+    return known ? 0 : -1;
+}
+
+static bool is_listed(const struct client *c, const struct slice *argv, size_t argc)
+{
+    if (argc < 3)
+        return true;
+    if (slice_is_word(argv[2], "type"))
+        return type_is_normal(argv[3]) == 1;
+    for (size_t i = 3; i < argc; i++) {
+        uint64_t id;
+        if (parse_id(argv[i], &id) && id == c->id)
+            return true;
+    }
+    return false;
+}
+
+static void client_list(struct client *me, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = me->server;
+    if (argc == 4 && slice_is_word(argv[2], "type")) {
+        if (type_is_normal(argv[3]) < 0) {
+            resp_errorf(out, "ERR Unknown client type '%.*s'", (int)argv[3].len, argv[3].data);
+            return;
+        }
+    } else if (argc >= 4 && slice_is_word(argv[2], "id")) {
+        uint64_t id;
+        for (size_t i = 3; i < argc; i++)
+            if (!parse_id(argv[i], &id)) {
+                resp_error(out, "ERR Invalid client ID");
+                return;
+            }
+    } else if (argc != 2) {
+        resp_error(out, "ERR syntax error");
+        return;
+    }
+    struct buf lines = BUF_EMPTY;
+    for (uint32_t i = 0; i < s->place_count; i++) {
+        if (!s->clients[i] || !is_listed(s->clients[i], argv, argc))
+            continue;
+        client_describe(s->clients[i], &lines);
+        put_u8(&lines, '\n');
+    }
+    resp_verbatim(out, me->resp, "txt", buf_slice(&lines));
+    buf_deinit(&lines);
+}
+
+static void client_info(struct client *c, struct buf *out)
+{
+    struct buf line = BUF_EMPTY;
+    client_describe(c, &line);
+    put_u8(&line, '\n');
+    resp_verbatim(out, c->resp, "txt", buf_slice(&line));
+    buf_deinit(&line);
+}
+
+struct kill_filter {
+    uint64_t id;
+    struct slice addr, laddr;
+    int normal; /* 1: only normal ones, 0: only others, -1: any */
+    bool skip_me;
+};
+
+static bool read_filter(const struct slice *argv, size_t argc, struct kill_filter *f, struct buf *out)
+{
+    for (size_t i = 2; i < argc; i += 2) {
+        if (i + 1 == argc) {
+            resp_error(out, "ERR syntax error");
+            return false;
+        }
+        struct slice value = argv[i + 1];
+        if (slice_is_word(argv[i], "id")) {
+            if (!parse_id(value, &f->id)) {
+                resp_error(out, "ERR client-id should be greater than 0");
+                return false;
+            }
+        } else if (slice_is_word(argv[i], "type")) {
+            f->normal = type_is_normal(value);
+            if (f->normal < 0) {
+                resp_errorf(out, "ERR Unknown client type '%.*s'", (int)value.len, value.data);
+                return false;
+            }
+        } else if (slice_is_word(argv[i], "addr")) {
+            f->addr = value;
+        } else if (slice_is_word(argv[i], "laddr")) {
+            f->laddr = value;
+        } else if (slice_is_word(argv[i], "user")) {
+            if (!slice_equal(value, SLICE_LITERAL("default"))) {
+                resp_errorf(out, "ERR No such user '%.*s'", (int)value.len, value.data);
+                return false;
+            }
+        } else if (slice_is_word(argv[i], "skipme") &&
+                   (slice_is_word(value, "yes") || slice_is_word(value, "no"))) {
+            f->skip_me = slice_is_word(value, "yes");
+        } else {
+            resp_error(out, "ERR syntax error");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool matches(const struct client *c, const struct client *me, const struct kill_filter *f)
+{
+    return !(f->id && c->id != f->id) && !(f->addr.data && !slice_equal(f->addr, slice_cstr(c->peer))) &&
+           !(f->laddr.data && !slice_equal(f->laddr, slice_cstr(c->local))) && f->normal != 0 &&
+           !(f->skip_me && c == me) && !c->doomed;
+}
+
+static void client_kill(struct client *me, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = me->server;
+    bool old_form = argc == 3;
+    struct kill_filter f = {.normal = -1, .skip_me = !old_form};
+    int64_t killed = 0;
+    if (old_form)
+        f.addr = argv[2];
+    else if (!read_filter(argv, argc, &f, out))
+        return;
+    for (uint32_t i = 0; i < s->place_count; i++) {
+        struct client *c = s->clients[i];
+        if (!c || !matches(c, me, &f))
+            continue;
+        killed++;
+        if (c == me)
+            client_close_after_reply(c);
+        else
+            client_doom(c, "killed by CLIENT KILL");
+    }
+    if (!old_form)
+        resp_integer(out, killed);
+    else if (killed)
+        resp_simple(out, "OK");
+    else
+        resp_error(out, "ERR No such client");
+}
+
+static void client_setname(struct client *c, struct slice name, struct buf *out)
+{
+    if (!c->in_exec && session_setname(c, name))
+        return;
+    if (client_set_name(c, name))
+        resp_simple(out, "OK");
+    else
+        resp_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
+}
+
+static void client_setinfo(const struct slice *argv, struct buf *out)
+{
+    if (!slice_is_word(argv[2], "lib-name") && !slice_is_word(argv[2], "lib-ver")) {
+        resp_errorf(out, "ERR Unrecognized option '%.*s'", (int)argv[2].len, argv[2].data);
+        return;
+    }
+    for (size_t i = 0; i < argv[3].len; i++) {
+        if (argv[3].data[i] >= '!' && argv[3].data[i] <= '~')
+            continue;
+        resp_errorf(out, "ERR %.*s cannot contain spaces, newlines or special characters.", (int)argv[2].len,
+                    argv[2].data);
+        return;
+    }
+    resp_simple(out, "OK");
+}
+
+static void client_help(struct buf *out)
+{
+    static const char *const lines[] = {
+        "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "    * USER <username>",
+        "    * SKIPME (YES|NO)",
+        "LIST [options ...]",
+        "    Return information about client connections.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "SETNAME <id>@seq=<n> | <id>@retry=<n>",
+        "    Open or resume the exactly-once session <id>; the next numbered request is n.",
+        "HELP",
+        "    Print this help.",
+    };
+    size_t count = sizeof lines / sizeof lines[0];
+    resp_array(out, count);
+    for (size_t i = 0; i < count; i++)
+        resp_simple(out, lines[i]);
+}
+
+void client_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    if (slice_is_word(argv[1], "setname"))
+        client_setname(c, argv[2], out);
+    else if (slice_is_word(argv[1], "getname"))
+        c->name.len ? resp_bulk(out, buf_slice(&c->name)) : resp_null(out, c->resp);
+    else if (slice_is_word(argv[1], "id"))
+        resp_integer(out, (int64_t)c->id);
+    else if (slice_is_word(argv[1], "info"))
+        client_info(c, out);
+    else if (slice_is_word(argv[1], "list"))
+        client_list(c, argv, argc, out);
+    else if (slice_is_word(argv[1], "kill"))
+        client_kill(c, argv, argc, out);
+    else if (slice_is_word(argv[1], "setinfo"))
+        client_setinfo(argv, out);
+    else if (slice_is_word(argv[1], "no-evict"))
+        resp_simple(out, "OK");
+    else if (slice_is_word(argv[1], "help"))
+        client_help(out);
+    else
+        resp_errorf(out, "ERR unknown subcommand '%.128s'. Try CLIENT HELP.", "");
+}

@@ -1,0 +1,210 @@
+/* CONFIG. Local directives change at once; replicated ones go the way of a write. A CONFIG SET of both kinds is checked
+ * as a whole first. */
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/alloc.h"
+#include "base/glob.h"
+#include "base/log.h"
+#include "server/server_int.h"
+
+static void get_value(struct server *s, const char *name, struct buf *out)
+{
+    const char *text =
+        s->node && config_is_replicated(slice_cstr(name)) ? rsm_setting(node_rsm(s->node), name) : NULL;
+    if (text)
+        buf_append_cstr(out, text);
+    else
+        config_get(s->config, name, out);
+}
+
+static bool is_asked(const char *name, const struct slice *argv, size_t argc)
+{
+    for (size_t i = 2; i < argc; i++)
+        if (glob_match(argv[i], slice_cstr(name), true))
+            return true;
+    return false;
+}
+
+static void config_get_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    size_t count = 0;
+    const char *name;
+    for (size_t i = 0; (name = config_name(i)); i++)
+        count += is_asked(name, argv, argc);
+    resp_map(out, c->resp, count);
+    struct buf value = BUF_EMPTY;
+    for (size_t i = 0; (name = config_name(i)); i++) {
+        if (!is_asked(name, argv, argc))
+            continue;
+        buf_truncate(&value, 0);
+        get_value(c->server, name, &value);
+        resp_bulk_cstr(out, name);
+        resp_bulk(out, buf_slice(&value));
+    }
+    buf_deinit(&value);
+}
+
+static void set_failed(struct buf *out, struct slice name, struct slice reason)
+{
+    resp_errorf(out, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %.*s", (int)name.len,
+                name.data, (int)reason.len, reason.data);
+}
+
+/* What needs no trying: unknown, twice, immutable, a replicated value out of bounds. */
+static bool check_set(const struct slice *argv, size_t argc, struct buf *out)
+{
+    for (size_t i = 2; i < argc; i += 2) {
+        if (!config_is_known(argv[i])) {
+            resp_errorf(out, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                        (int)argv[i].len, argv[i].data);
+            return false;
+        }
+        const char *wrong = NULL;
+        if (!config_is_mutable(argv[i]))
+            wrong = "can't set immutable config";
+        else if (config_is_replicated(argv[i]))
+            wrong = rsm_setting_check(config_replicated_name(argv[i]), argv[i + 1]);
+        for (size_t k = 2; k < i && !wrong; k += 2)
+            if (argv[k].len == argv[i].len && strncasecmp(argv[k].data, argv[i].data, argv[i].len) == 0)
+                wrong = "duplicate parameter";
+        if (wrong) {
+            set_failed(out, argv[i], slice_cstr(wrong));
+            return false;
+        }
+    }
+    return true;
+}
+
+/* CONFIG SET's side effects, by name. */
+static void apply_set(struct server *s)
+{
+    log_set_level((enum log_level)s->config->loglevel);
+    if (s->node)
+        node_set_tracing(s->node, s->config->loglevel == LOG_DEBUG);
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)s->config->maxclients + SERVER_RESERVED_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
+            log_line(LOG_WARNING, "maxclients %lld needs %llu file descriptors, the system grants %llu",
+                     (long long)s->config->maxclients, (unsigned long long)wanted,
+                     (unsigned long long)limit.rlim_cur);
+    }
+}
+
+/* Sets the local ones, all or none. */
+static bool set_local(struct server *s, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct buf reason = BUF_EMPTY;
+    size_t pairs = (argc - 2) / 2;
+    struct buf *before = mem_calloc(pairs, sizeof *before);
+    size_t done = 0;
+    bool ok = true;
+    for (; ok && done < pairs; done += ok) {
+        struct slice name = argv[2 + 2 * done];
+        if (config_is_replicated(name))
+            continue;
+        char text[128];
+        snprintf(text, sizeof text, "%.*s", (int)name.len, name.data);
+        config_get(s->config, text, &before[done]);
+        ok = config_set(s->config, name, &argv[3 + 2 * done], 1, false, &reason);
+    }
+    if (!ok) {
+        set_failed(out, argv[2 + 2 * done], buf_slice(&reason));
+        for (size_t i = 0; i < done; i++) {
+            struct slice old = before[i].len ? buf_slice(&before[i]) : SLICE_LITERAL("");
+            struct buf ignored = BUF_EMPTY;
+            if (!config_is_replicated(argv[2 + 2 * i]))
+                config_set(s->config, argv[2 + 2 * i], &old, 1, false, &ignored);
+            buf_deinit(&ignored);
+        }
+    }
+    for (size_t i = 0; i < pairs; i++)
+        buf_deinit(&before[i]);
+    mem_free(before);
+    buf_deinit(&reason);
+    apply_set(s);
+    return ok;
+}
+
+static void set_replicated(struct client *c, const struct slice *argv, size_t argc)
+{
+    struct slice *pairs = mem_alloc(argc * sizeof *pairs);
+    size_t count = 0;
+    for (size_t i = 2; i < argc; i += 2) {
+        if (!config_is_replicated(argv[i]))
+            continue;
+        pairs[count++] = argv[i];
+        pairs[count++] = argv[i + 1];
+    }
+    struct rsm_request req = {.kind = RSM_SETTING, .resp = c->resp, .argv = pairs, .argc = count};
+    c->wait_asked =
+        route_write(c, command_lookup(SLICE_LITERAL("config")), &req, KIND_SETTING, 0, false) == WAIT;
+    mem_free(pairs);
+}
+
+static void config_set_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    if (argc % 2) {
+        resp_error(out, "ERR wrong number of arguments for 'config|set' command");
+        return;
+    }
+    bool replicated = false;
+    for (size_t i = 2; i < argc; i += 2)
+        replicated |= config_is_replicated(argv[i]);
+    if (replicated && c->in_exec) {
+        resp_error(out, "ERR CONFIG SET of a replicated setting is not allowed inside a transaction");
+        return;
+    }
+    if (!check_set(argv, argc, out) || !set_local(c->server, argv, argc, out))
+        return;
+    if (!replicated)
+        resp_simple(out, "OK");
+    else if (!c->server->node)
+        resp_error(out, "LOADING Redis is loading the dataset in memory");
+    else
+        set_replicated(c, argv, argc);
+}
+
+static void config_help(struct buf *out)
+{
+    static const char *const lines[] = {
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Set the configuration <directive> to <value>.",
+        "RESETSTAT",
+        "    Reset statistics reported by the INFO command.",
+        "REWRITE",
+        "    Rewrite the configuration file.",
+        "HELP",
+        "    Print this help.",
+    };
+    size_t count = sizeof lines / sizeof lines[0];
+    resp_array(out, count);
+    for (size_t i = 0; i < count; i++)
+        resp_simple(out, lines[i]);
+}
+
+void config_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    if (slice_is_word(argv[1], "get")) {
+        config_get_command(c, argv, argc, out);
+    } else if (slice_is_word(argv[1], "set")) {
+        config_set_command(c, argv, argc, out);
+    } else if (slice_is_word(argv[1], "resetstat")) {
+        stats_reset(c->server);
+        resp_simple(out, "OK");
+    } else if (slice_is_word(argv[1], "rewrite")) {
+        struct buf reason = BUF_EMPTY;
+        if (config_rewrite(c->server->config, &reason))
+            resp_simple(out, "OK");
+        else
+            resp_errorf(out, "ERR %.*s", (int)reason.len, reason.data);
+        buf_deinit(&reason);
+    } else {
+        config_help(out);
+    }
+}

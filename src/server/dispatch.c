@@ -1,0 +1,118 @@
+/* From a request to the place that runs it. The order of the checks is Redis's, so that the same mistake gets the
+ * same error. */
+#include <stdio.h>
+
+#include "server/server_int.h"
+
+static const char loading[] = "LOADING Redis is loading the dataset in memory";
+
+static bool is_loading(const struct server *s)
+{
+    return !s->node || node_is_loading(s->node);
+}
+
+static enum verdict reject(struct client *c, const struct command *row, const char *text)
+{
+    reply_error(c, reply_begin(c), text);
+    transaction_fail(c);
+    if (row)
+        stat_of(c->server, row)->rejected++;
+    return TAKEN;
+}
+
+static enum verdict run_handler(struct client *c, const struct handler *h, const struct command *row,
+                                const struct slice *argv, size_t argc)
+{
+    struct server *s = c->server;
+    if (!(h->flags & H_NOW) && !ring_empty(c))
+        return WAIT;
+    if (is_loading(s) && !(row->flags & CMD_LOADING) && !(h->flags & H_NOW))
+        return reject(c, row, loading);
+    if ((h->flags & H_LEADER) && s->node && !route_knows_leader(s) && route_park(c))
+        return WAIT;
+    struct command_stat *stat = stat_of(s, row);
+    struct buf *out = reply_begin(c);
+    size_t start = out->len;
+    c->wait_asked = false;
+    h->run(c, argv, argc, out);
+    if (c->wait_asked)
+        return WAIT;
+    stat->calls++;
+    if (out->len > start && out->data[start] == '-') {
+        stat->failed++;
+        count_error(s, slice_of(out->data + start, out->len - start));
+    }
+    return TAKEN;
+}
+
+static enum verdict queue(struct client *c, const struct command *row, const struct handler *h,
+                          const struct slice *argv, size_t argc)
+{
+    enum verdict verdict = TAKEN;
+    if (is_loading(c->server) && !(row->flags & CMD_LOADING))
+        return reject(c, row, loading);
+    if (!h && !route_queue_check(c, row, argv, argc, &verdict))
+        return verdict;
+    if ((row->flags & CMD_NO_MULTI) || (h && !(h->flags & H_IN_EXEC)))
+        return reject(c, row, "ERR Command not allowed inside a transaction");
+    transaction_queue(c, row, h, argv, argc);
+    resp_simple(reply_begin(c), "QUEUED");
+    return TAKEN;
+}
+
+static enum verdict run(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                        bool numbered)
+{
+    struct server *s = c->server;
+    if (is_loading(s))
+        return reject(c, row, loading);
+    if (!(row->flags & CMD_WRITE))
+        return route_read(c, row, argv, argc);
+    struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
+    /* The slot costs a look at the keys, and is needed by followers only. */
+    uint16_t key_slot = node_is_serving(s->node) ? 0 : route_key_slot(row, argv, argc);
+    return route_write(c, row, &req, KIND_COMMAND, key_slot, numbered);
+}
+
+static enum verdict check_and_run(struct client *c, const struct slice *argv, size_t argc, bool numbered)
+{
+    struct server *s = c->server;
+    buf_truncate(&s->error, 0);
+    const struct command *row = command_check(argv, argc, &s->error);
+    if (!row) {
+        buf_append_slice(reply_begin(c), buf_slice(&s->error));
+        count_error(s, buf_slice(&s->error));
+        transaction_fail(c);
+        return TAKEN;
+    }
+    if (!c->authenticated && !(row->flags & CMD_NO_AUTH))
+        return reject(c, row, "NOAUTH Authentication required.");
+    const struct handler *h = stat_of(s, row)->handler;
+    if (!h && !row->run)
+        return reject(c, row, "ERR this command is not there yet");
+    enum verdict verdict;
+    if (c->txn && !(h && (h->flags & H_NO_MULTI)))
+        verdict = queue(c, row, h, argv, argc);
+    else if (h)
+        verdict = run_handler(c, h, row, argv, argc);
+    else
+        verdict = run(c, row, argv, argc, numbered);
+    if (verdict == TAKEN)
+        c->last_row = row;
+    return verdict;
+}
+
+enum verdict dispatch(struct client *c, const struct slice *argv, size_t argc)
+{
+    /* A client counts its numbered requests by name alone, so we do, whatever becomes of them (DESIGN 5). */
+    bool numbered =
+        c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
+    enum verdict verdict = check_and_run(c, argv, argc, numbered);
+    if (verdict == WAIT)
+        return WAIT;
+    c->server->stats.commands++;
+    c->request_id++;
+    if (numbered)
+        c->next_number++;
+    return TAKEN;
+}

@@ -1,0 +1,108 @@
+/* INFO memory: what the allocator, the kernel and the keyspace say. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "server/info.h"
+
+/* jemalloc's, when it is linked. */
+int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len) __attribute__((weak));
+
+struct allocator {
+    size_t allocated, active, resident;
+};
+
+static void ask_allocator(struct allocator *a)
+{
+    *a = (struct allocator){0};
+    if (!mallctl)
+        return;
+    uint64_t epoch = 1;
+    size_t len = sizeof epoch;
+    mallctl("epoch", &epoch, &len, &epoch, len);
+    len = sizeof(size_t);
+    mallctl("stats.allocated", &a->allocated, &len, NULL, 0);
+    mallctl("stats.active", &a->active, &len, NULL, 0);
+    mallctl("stats.resident", &a->resident, &len, NULL, 0);
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%llu %llu", &size, &pages) != 2)
+        pages = 0;
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void put_human(struct buf *out, const char *name, uint64_t bytes)
+{
+    double v = (double)bytes;
+    buf_printf(out, "%s:%" PRIu64 "\r\n%s_human:", name, bytes, name);
+    if (bytes < 1024)
+        buf_printf(out, "%" PRIu64 "B\r\n", bytes);
+    else if (bytes < 1024 * 1024)
+        buf_printf(out, "%.2fK\r\n", v / 1024);
+    else if (bytes < 1024ULL * 1024 * 1024)
+        buf_printf(out, "%.2fM\r\n", v / (1024 * 1024));
+    else
+        buf_printf(out, "%.2fG\r\n", v / (1024.0 * 1024 * 1024));
+}
+
+static double ratio(uint64_t a, uint64_t b)
+{
+    return b ? (double)a / (double)b : 0;
+}
+
+void info_memory(struct server *s, struct buf *out)
+{
+    struct allocator a;
+    struct sysinfo machine;
+    ask_allocator(&a);
+    sysinfo(&machine);
+    uint64_t rss = resident_bytes(), clients = 0, data = 0;
+    uint64_t used = a.allocated ? a.allocated : rss;
+    for (uint32_t i = 0; i < s->place_count; i++)
+        clients += s->clients[i] ? client_memory(s->clients[i]) : 0;
+    if (s->node)
+        data = store_memory(rsm_store(node_rsm(s->node)));
+    if (used > s->stats.peak_memory)
+        s->stats.peak_memory = used;
+    uint64_t overhead = used > data ? used - data : 0;
+    const char *policy = s->node ? rsm_setting(node_rsm(s->node), "maxmemory-policy") : NULL;
+    buf_printf(out, "%s# Memory\r\n", out->len ? "\r\n" : "");
+    put_human(out, "used_memory", used);
+    put_human(out, "used_memory_rss", rss);
+    put_human(out, "used_memory_peak", s->stats.peak_memory);
+    buf_printf(out,
+               "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%" PRIu64
+               "\r\nused_memory_startup:0\r\nused_memory_dataset:%" PRIu64
+               "\r\nused_memory_dataset_perc:%.2f%%\r\n"
+               "allocator_allocated:%zu\r\nallocator_active:%zu\r\nallocator_resident:%zu\r\n",
+               100 * ratio(used, s->stats.peak_memory), overhead, data, 100 * ratio(data, used), a.allocated,
+               a.active, a.resident);
+    put_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
+    buf_printf(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
+                    "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\nnumber_of_functions:0\r\n"
+                    "number_of_libraries:0\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
+                    "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
+                    "used_memory_scripts_human:0B\r\n");
+    put_human(out, "maxmemory", s->limits.maxmemory);
+    buf_printf(
+        out,
+        "maxmemory_policy:%s\r\nallocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%zu\r\n"
+        "allocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%zu\r\nrss_overhead_ratio:%.2f\r\n"
+        "rss_overhead_bytes:%lld\r\nmem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n"
+        "mem_not_counted_for_evict:0\r\nmem_replication_backlog:%" PRIu64
+        "\r\nmem_total_replication_buffers:%" PRIu64 "\r\nmem_clients_slaves:0\r\nmem_clients_normal:%" PRIu64
+        "\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:%s\r\nactive_defrag_running:0\r\n"
+        "lazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
+        policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
+        ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
+        (long long)rss - (long long)a.resident, ratio(rss, used), (long long)rss - (long long)used,
+        s->status.cache_bytes, s->status.cache_bytes, clients, mallctl ? "jemalloc-5.3.0" : "libc");
+}

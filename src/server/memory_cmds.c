@@ -1,0 +1,58 @@
+/* MEMORY. */
+#include "base/number.h"
+#include "server/info.h"
+
+static void memory_usage(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    int64_t samples;
+    if (argc != 3 &&
+        !(argc == 5 && slice_is_word(argv[3], "samples") && parse_i64(argv[4], &samples) && samples >= 0)) {
+        resp_error(out, "ERR syntax error");
+        return;
+    }
+    if (!node_is_serving(s->node)) {
+        route_refuse(c, out, 0, false, false);
+        return;
+    }
+    struct store_view view = {
+        .store = rsm_store(node_rsm(s->node)), .db = c->db, .now_ms = rsm_stamp_ms(node_rsm(s->node))};
+    struct store_key *key = store_find(&view, argv[2]);
+    if (key)
+        resp_integer(out, (int64_t)store_key_bytes(key));
+    else
+        resp_null(out, c->resp);
+}
+
+void memory_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    if (slice_is_word(argv[1], "usage")) {
+        if (c->server->node)
+            memory_usage(c, argv, argc, out);
+        else
+            resp_error(out, "LOADING Redis is loading the dataset in memory");
+    } else if (slice_is_word(argv[1], "purge")) {
+        resp_simple(out, "OK");
+    } else if (slice_is_word(argv[1], "doctor")) {
+        resp_verbatim(out, c->resp, "txt",
+                      SLICE_LITERAL("Sam, I can't find any memory issue in your instance.\n"));
+    } else if (slice_is_word(argv[1], "malloc-stats")) {
+        struct buf text = BUF_EMPTY;
+        info_memory(c->server, &text);
+        resp_verbatim(out, c->resp, "txt", buf_slice(&text));
+        buf_deinit(&text);
+    } else if (slice_is_word(argv[1], "stats")) {
+        resp_map(out, c->resp, 2);
+        resp_bulk_cstr(out, "keys.count");
+        size_t keys = 0;
+        for (uint32_t db = 0; c->server->node && db < c->server->limits.databases; db++)
+            keys += store_count(rsm_store(node_rsm(c->server->node)), db);
+        resp_integer(out, (int64_t)keys);
+        resp_bulk_cstr(out, "dataset.bytes");
+        resp_integer(out, c->server->node ? (int64_t)store_memory(rsm_store(node_rsm(c->server->node))) : 0);
+    } else {
+        resp_array(out, 1);
+        resp_simple(out, "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are: DOCTOR "
+                         "MALLOC-STATS PURGE STATS USAGE");
+    }
+}

@@ -1,0 +1,173 @@
+/* The end of a pass for one connection: what is owed is written in one go, limits are enforced, and those who leave do so
+ * without losing a reply: a plain close with unread bytes in the socket resets the connection and takes the last
+ * replies with it, whereupon some clients send their writes again. */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "server/server_int.h"
+
+static void write_out(struct client *c)
+{
+    size_t unsent = client_unsent(c);
+    if (unsent == 0)
+        return;
+    ssize_t n = send(c->fd, c->out.data + c->out_at, unsent, MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            client_doom(c, "error on write");
+        return;
+    }
+    c->server->stats.net_out += (uint64_t)n;
+    c->server->stats.writes++;
+    c->out_at += (size_t)n;
+    c->active_us = c->server->now_us;
+    if (c->out_at < c->out.len) {
+        if (c->out_at > c->out.len / 2) {
+            buf_drop_front(&c->out, c->out_at);
+            c->out_at = 0;
+        }
+        return;
+    }
+    c->out_at = 0;
+    buf_truncate(&c->out, 0);
+    if (c->out.cap > BUFFER_KEPT)
+        buf_deinit(&c->out);
+}
+
+bool client_over_limit(struct client *c)
+{
+    const struct output_limit *limit = &c->server->config->output_limits[CLASS_NORMAL];
+    size_t unsent = client_unsent(c);
+    uint64_t now_us = c->server->now_us;
+    if (!c->authenticated && unsent > STRANGER_OUTPUT)
+        return true;
+    if (limit->hard && unsent > limit->hard)
+        return true;
+    if (limit->soft == 0 || unsent <= limit->soft) {
+        c->soft_since_us = 0;
+        return false;
+    }
+    if (c->soft_since_us == 0)
+        c->soft_since_us = now_us;
+    return now_us - c->soft_since_us > limit->soft_s * 1000000;
+}
+
+static void half_close(struct client *c)
+{
+    if (shutdown(c->fd, SHUT_WR) < 0) {
+        client_doom(c, NULL);
+        return;
+    }
+    c->server->stats.half_closed++;
+    c->half_closed = true;
+    c->drained_us = 0;
+    c->leave_by_us = c->server->now_us + HALF_CLOSED_MAX_US;
+    if (list_empty(&c->leaving_link))
+        list_push_back(&c->server->leaving, &c->leaving_link);
+}
+
+enum socket_state { SOCKET_EMPTY, SOCKET_HAS_BYTES, SOCKET_ENDED };
+
+static enum socket_state look_into(const struct client *c)
+{
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0)
+        return SOCKET_HAS_BYTES;
+    return n < 0 && (errno == EAGAIN || errno == EINTR) ? SOCKET_EMPTY : SOCKET_ENDED;
+}
+
+/* Everything that was asked has been answered, and the answers are the kernel's. */
+static bool is_settled(const struct client *c)
+{
+    return ring_empty(c) && client_unsent(c) == 0 && !c->exclusive;
+}
+
+static void end_connection(struct client *c)
+{
+    if (!is_settled(c))
+        return;
+    if (c->closing) {
+        if (look_into(c) == SOCKET_HAS_BYTES)
+            half_close(c);
+        else
+            client_doom(c, NULL);
+        return;
+    }
+    bool late = c->server->now_us > c->leave_by_us;
+    if (c->in.len > c->in_at && c->stalled && !late)
+        return;
+    enum socket_state state = look_into(c);
+    if (state == SOCKET_ENDED)
+        client_doom(c, NULL);
+    else if (state == SOCKET_EMPTY || late)
+        half_close(c);
+}
+
+/* The node is no leader any more, and clients that came to it as to one are to look for the new one; whoever stays would be
+ * stuck here for ever, since no client asks again while its socket is healthy. */
+void client_leave(struct client *c)
+{
+    if (c->leaving || c->half_closed || c->closing)
+        return;
+    c->leaving = true;
+    if (c->poison == POISON_UNTIL_EMPTY)
+        c->poison = POISON_UNTIL_CLOSE;
+    c->leave_by_us = c->server->now_us + LEAVING_MAX_US;
+    list_push_back(&c->server->leaving, &c->leaving_link);
+    client_touch(c);
+}
+
+void leaving_cron(struct server *s)
+{
+    list_for_each_safe(it, next, &s->leaving)
+    {
+        struct client *c = list_entry(it, struct client, leaving_link);
+        if (!c->half_closed) {
+            client_touch(c);
+            continue;
+        }
+        int queued = 0;
+        if (c->drained_us == 0 && ioctl(c->fd, SIOCOUTQ, &queued) == 0 && queued == 0)
+            c->drained_us = s->now_us;
+        if (s->now_us > c->leave_by_us ||
+            (c->drained_us && s->now_us - c->drained_us > HALF_CLOSED_DRAINED_US))
+            client_doom(c, NULL);
+    }
+}
+
+static void go_on(struct client *c)
+{
+    if (c->half_closed || c->in.len == c->in_at)
+        return;
+    size_t before = c->in.len - c->in_at;
+    client_process(c);
+    if (c->in.len - c->in_at != before)
+        c->server->again = true;
+}
+
+void client_flush(struct client *c)
+{
+    if (!c->doomed && c->stalled && !c->exclusive)
+        go_on(c);
+    if (c->doomed)
+        return;
+    write_out(c);
+    if (client_over_limit(c)) {
+        c->server->stats.cut_output++;
+        log_line(LOG_WARNING, "Client id=%llu addr=%s closed: it does not read its replies (%zu bytes)",
+                 (unsigned long long)c->id, c->peer, client_unsent(c));
+        client_doom(c, NULL);
+        return;
+    }
+    if (c->poison == POISON_UNTIL_EMPTY && is_settled(c) && c->in.len == c->in_at && !c->more_waits)
+        c->poison = POISON_NONE;
+    if ((c->closing || c->leaving) && !c->half_closed)
+        end_connection(c);
+    if (!c->doomed)
+        client_arm(c);
+}

@@ -1,0 +1,299 @@
+/* Where a request for the data goes: to this node when it leads; else by the port it came through, to the leader or to
+ * the client with the leader's address; and while nobody leads it waits, which spares clients the errors of an election. */
+#include <stdio.h>
+
+#include "base/checksum.h"
+#include "base/log.h"
+#include "server/server_int.h"
+
+enum { KEYS_LOOKED_AT = 1024 };
+
+uint64_t park_us(const struct server *s)
+{
+    return 2 * (uint64_t)s->config->election_ms * 1000;
+}
+
+bool route_knows_leader(const struct server *s)
+{
+    uint64_t leader = s->node ? node_leader(s->node) : 0;
+    return leader && (leader != s->self || node_is_serving(s->node));
+}
+
+/* Hints name the leader's port of the same mode. The last leader's address stays while there is none: topology goes on
+ * naming it. */
+void leader_refresh(struct server *s)
+{
+    struct node_status *st = &s->status;
+    node_status(s->node, st);
+    s->self = st->node_id;
+    for (size_t i = 0; i < st->peer_count; i++) {
+        const struct node_peer_status *p = &st->peers[i];
+        if (p->id != st->leader)
+            continue;
+        s->leader = p->id;
+        snprintf(s->leader_host, sizeof s->leader_host, "%s", p->host);
+        s->leader_port = p->port;
+        s->leader_ports[MODE_REDIRECT] = p->port_redirect;
+        s->leader_ports[MODE_READONLY] = p->port_readonly;
+        s->leader_ports[MODE_PROXY] = p->port_proxy;
+    }
+}
+
+uint16_t route_key_slot(const struct command *row, const struct slice *argv, size_t argc)
+{
+    int positions[KEYS_LOOKED_AT];
+    int count = command_keys(row, argv, argc, positions, KEYS_LOOKED_AT);
+    if (count <= 0)
+        return 0;
+    struct slice key = argv[positions[0]];
+    return key_slot(key.data, key.len);
+}
+
+bool route_park(struct client *c)
+{
+    struct server *s = c->server;
+    if (c->park_until_us == 0) {
+        c->park_until_us = s->now_us + park_us(s);
+        s->stats.parked++;
+    }
+    if (s->now_us >= c->park_until_us)
+        return false;
+    if (list_empty(&c->parked_link))
+        list_push_back(&s->parked, &c->parked_link);
+    return true;
+}
+
+void route_unpark(struct client *c)
+{
+    list_remove(&c->parked_link);
+}
+
+void poison(struct client *c)
+{
+    if (c->poison != POISON_UNTIL_CLOSE)
+        c->poison = c->leaving ? POISON_UNTIL_CLOSE : POISON_UNTIL_EMPTY;
+}
+
+void route_refuse(struct client *c, struct buf *out, uint16_t slot, bool write, bool numbered)
+{
+    struct server *s = c->server;
+    if (write)
+        poison(c);
+    uint16_t port = s->leader_ports[c->mode] ? s->leader_ports[c->mode] : s->leader_port;
+    if (c->mode == MODE_PROXY) {
+        s->stats.clusterdown++;
+        reply_error(c, out, "CLUSTERDOWN Not run, for an earlier request of this connection was not");
+    } else if (!route_knows_leader(s) || port == 0) {
+        s->stats.clusterdown++;
+        reply_error(c, out, "CLUSTERDOWN The cluster is down");
+    } else if (numbered) {
+        s->stats.redirects++;
+        reply_errorf(c, out, "NOTLEADER %s:%u", s->leader_host, port);
+    } else {
+        s->stats.redirects++;
+        reply_errorf(c, out, "MOVED %u %s:%u", slot, s->leader_host, port);
+    }
+}
+
+static enum verdict refuse(struct client *c, uint16_t slot, bool write, bool numbered)
+{
+    route_refuse(c, reply_begin(c), slot, write, numbered);
+    return TAKEN;
+}
+
+/* Not leading: the client is told who does, or waits until somebody does. */
+static enum verdict redirect_or_park(struct client *c, uint16_t slot, bool write, bool numbered)
+{
+    if (!route_knows_leader(c->server) && route_park(c))
+        return WAIT;
+    return refuse(c, slot, write, numbered);
+}
+
+/* ---- reads ---- */
+
+static struct slot *push_read(struct client *c, const struct command *row, const struct slice *argv,
+                              size_t argc)
+{
+    struct slot *slot = slot_push(c, SLOT_READ, KIND_COMMAND);
+    slot->row = row;
+    slot->open = true;
+    slot_pack(&slot->bytes, argv, argc);
+    c->reads_open++;
+    return slot;
+}
+
+/* The common case of a node alone: nothing is pending, the round is done at once, the reply goes straight out. */
+static bool run_now(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                    uint64_t now_ms)
+{
+    struct server *s = c->server;
+    uint64_t due_ms;
+    size_t start = c->out.len;
+    if (!node_query(s->node, now_ms, c->db, c->resp, SLICE_LITERAL("default"), argv, argc, &c->out, &due_ms))
+        return false;
+    if (c->out.data[start] == '-') {
+        count_error(s, slice_of(c->out.data + start, c->out.len - start));
+        stat_of(s, row)->failed++;
+    }
+    client_touch(c);
+    return true;
+}
+
+/* Reads that came in one go share one round and one ticket: all of them had been received when it was asked for. */
+static enum node_outcome read_here(struct client *c, const struct command *row, const struct slice *argv,
+                                   size_t argc, bool follower)
+{
+    struct server *s = c->server;
+    if (c->group_open && !ring_empty(c)) {
+        push_read(c, row, argv, argc)->group = c->group;
+        return NODE_PENDING;
+    }
+    uint32_t seq = c->tail;
+    uint64_t after = c->writes_open && !follower ? node_pending_index(s->node) : c->last_index, now_ms = 0;
+    enum node_outcome outcome = node_read(s->node, after, follower, ticket_of(c, seq), &now_ms);
+    if (outcome == NODE_DONE && ring_empty(c) && run_now(c, row, argv, argc, now_ms))
+        return NODE_DONE;
+    if (outcome != NODE_DONE && outcome != NODE_PENDING)
+        return outcome;
+    struct slot *slot = push_read(c, row, argv, argc);
+    slot->group = seq;
+    slot->released = outcome == NODE_DONE;
+    slot->now_ms = now_ms;
+    if (outcome == NODE_PENDING) {
+        c->group = seq;
+        c->group_open = true;
+    } else {
+        client_advance(c);
+    }
+    return NODE_PENDING;
+}
+
+static enum node_outcome read_forwarded(struct client *c, const struct command *row, const struct slice *argv,
+                                        size_t argc)
+{
+    struct server *s = c->server;
+    struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
+    session_stamp(c, &req, false);
+    buf_truncate(&s->error, 0);
+    enum node_outcome outcome = node_forward(s->node, &req, true, ticket_of(c, c->tail), &s->error);
+    if (outcome != NODE_PENDING)
+        return outcome;
+    struct slot *slot = slot_push(c, SLOT_NODE, KIND_COMMAND);
+    slot->row = row;
+    slot->open = true;
+    c->reads_open++;
+    return NODE_PENDING;
+}
+
+static enum verdict read_refused(struct client *c)
+{
+    struct server *s = c->server;
+    if (s->error.len == 0)
+        resp_error(&s->error, "CLUSTERDOWN This node does not serve");
+    count_error(s, buf_slice(&s->error));
+    buf_append_slice(reply_begin(c), buf_slice(&s->error));
+    return TAKEN;
+}
+
+enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
+{
+    struct server *s = c->server;
+    bool serving = node_is_serving(s->node), proxy = c->mode == MODE_PROXY;
+    if (c->poison) {
+        s->stats.refused_after++;
+        return refuse(c, route_key_slot(row, argv, argc), false, false);
+    }
+    /* A forwarded write and a read have no common order but the connection's own. */
+    if (proxy && c->writes_open)
+        return WAIT;
+    buf_truncate(&s->error, 0);
+    enum node_outcome outcome = NODE_NOT_LEADER;
+    if (serving || (c->readonly && !proxy))
+        outcome = read_here(c, row, argv, argc, !serving);
+    else if (proxy)
+        outcome = read_forwarded(c, row, argv, argc);
+    if (outcome == NODE_PENDING || outcome == NODE_DONE) {
+        stat_of(s, row)->calls++;
+        return TAKEN;
+    }
+    if (outcome == NODE_REFUSED || proxy)
+        return read_refused(c);
+    return redirect_or_park(c, route_key_slot(row, argv, argc), false, false);
+}
+
+/* ---- writes ---- */
+
+static enum verdict write_refused(struct client *c, const struct command *row)
+{
+    struct server *s = c->server;
+    if (s->error.len == 0)
+        resp_error(&s->error, "CLUSTERDOWN This node takes no writes");
+    count_error(s, buf_slice(&s->error));
+    buf_append_slice(reply_begin(c), buf_slice(&s->error));
+    if (row)
+        stat_of(s, row)->rejected++;
+    return TAKEN;
+}
+
+static void push_write(struct client *c, const struct command *row, enum slot_kind kind, uint16_t key_slot)
+{
+    struct slot *slot = slot_push(c, SLOT_NODE, kind);
+    slot->row = row;
+    slot->write = slot->open = true;
+    slot->key_slot = key_slot;
+    c->writes_open++;
+    if (row)
+        stat_of(c->server, row)->calls++;
+}
+
+enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
+                         enum slot_kind kind, uint16_t key_slot, bool numbered)
+{
+    struct server *s = c->server;
+    if (c->poison) {
+        s->stats.refused_after++;
+        return refuse(c, key_slot, true, numbered);
+    }
+    bool serving = node_is_serving(s->node), proxy = c->mode == MODE_PROXY;
+    bool forward = proxy || (kind == KIND_SESSION && !serving);
+    if (!forward && !serving)
+        return redirect_or_park(c, key_slot, true, numbered);
+    if (proxy && c->reads_open)
+        return WAIT;
+    if (node_is_full(s->node)) {
+        /* Its socket is not read meanwhile; woken in each pass. */
+        if (list_empty(&c->parked_link))
+            list_push_back(&s->parked, &c->parked_link);
+        return WAIT;
+    }
+    session_stamp(c, req, numbered);
+    buf_truncate(&s->error, 0);
+    uint64_t ticket = ticket_of(c, c->tail);
+    enum node_outcome outcome = forward ? node_forward(s->node, req, false, ticket, &s->error)
+                                        : node_write(s->node, req, ticket, &s->error);
+    switch (outcome) {
+    case NODE_PENDING:
+        push_write(c, row, kind, key_slot);
+        return TAKEN;
+    case NODE_NOT_LEADER:
+        return redirect_or_park(c, key_slot, true, numbered);
+    default:
+        return write_refused(c, row);
+    }
+}
+
+/* As in Redis Cluster: a command that would be redirected is so when it is queued, and fails the transaction. */
+bool route_queue_check(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                       enum verdict *verdict)
+{
+    struct server *s = c->server;
+    bool write = row->flags & CMD_WRITE;
+    if (!c->poison && (c->mode == MODE_PROXY || node_is_serving(s->node)))
+        return true;
+    uint16_t slot = route_key_slot(row, argv, argc);
+    *verdict = c->poison ? refuse(c, slot, write, c->session && write)
+                         : redirect_or_park(c, slot, write, c->session && write);
+    if (*verdict == TAKEN)
+        transaction_fail(c);
+    return false;
+}

@@ -1,0 +1,234 @@
+/* The server: its parts put together, one timer for all clients, and the end of a pass. */
+#include "server/server.h"
+
+#include <assert.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/slots.h"
+
+enum { DEFAULT_BULK = 512 * 1024 * 1024, DEFAULT_DATABASES = 16, CRON_SHARE = 10 };
+
+static void on_cron(evutil_socket_t fd, short what, void *arg);
+
+static void make_places(struct server *s)
+{
+    s->place_count = CLIENT_PLACES_MAX;
+    s->clients = mem_calloc(s->place_count, sizeof *s->clients);
+    s->generations = mem_calloc(s->place_count, sizeof *s->generations);
+    s->free_places = mem_alloc(s->place_count * sizeof *s->free_places);
+    for (uint32_t i = 0; i < s->place_count; i++)
+        s->free_places[i] = i;
+    s->free_count = s->place_count;
+}
+
+static void make_run_id(char out[41])
+{
+    uint8_t bytes[20];
+    os_random(bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+struct server *server_new(struct event_base *base, struct config *config, const struct server_hooks *hooks)
+{
+    struct server *s = mem_calloc(1, sizeof *s);
+    s->base = base;
+    s->config = config;
+    s->hooks = *hooks;
+    s->limits = (struct rsm_limits){.max_bulk = DEFAULT_BULK, .databases = DEFAULT_DATABASES};
+    s->next_client_id = 1;
+    s->shared_input = mem_alloc(SHARED_INPUT);
+    s->started_us = clock_mono_us();
+    s->started_wall_us = clock_wall_us();
+    server_time(s, s->started_us, s->started_wall_us);
+    s->stats.sampled_us = s->now_us;
+    list_init(&s->changed);
+    list_init(&s->parked);
+    list_init(&s->leaving);
+    list_init(&s->waiting);
+    make_places(s);
+    make_run_id(s->run_id);
+    stats_init(s);
+    event_assign(&s->cron, base, -1, EV_PERSIST, on_cron, s);
+    event_add(&s->cron, &(struct timeval){.tv_usec = CRON_MS * 1000});
+    return s;
+}
+
+void server_free(struct server *s)
+{
+    listeners_close(s);
+    event_del(&s->cron);
+    for (uint32_t i = 0; i < s->place_count; i++)
+        if (s->clients[i])
+            client_free(s->clients[i]);
+    mem_free(s->clients);
+    mem_free(s->generations);
+    mem_free(s->free_places);
+    mem_free(s->shared_input);
+    mem_free(s->argv);
+    buf_deinit(&s->scratch);
+    buf_deinit(&s->error);
+    mem_free(s);
+}
+
+void server_attach(struct server *s, struct node *n)
+{
+    s->node = n;
+    leader_refresh(s);
+}
+
+void server_detach(struct server *s)
+{
+    s->node = NULL;
+}
+
+struct node_clients server_clients(struct server *s)
+{
+    return (struct node_clients){.arg = s,
+                                 .answer = answer_from_node,
+                                 .read_ready = read_ready_from_node,
+                                 .changed = changed_from_node};
+}
+
+bool server_listen(struct server *s, struct buf *error)
+{
+    return listeners_open(s, error);
+}
+
+void server_stop_listening(struct server *s)
+{
+    listeners_close(s);
+}
+
+uint16_t server_port_of(const struct server *s, enum follower_mode mode)
+{
+    const struct config *c = s->config;
+    if (c->follower_mode == (int)mode)
+        return config_announced_port(c);
+    for (size_t i = 0; i < c->extra_port_count; i++)
+        if (c->extra_ports[i].mode == (int)mode)
+            return c->extra_ports[i].port;
+    return 0;
+}
+
+void server_time(struct server *s, uint64_t now_us, uint64_t wall_us)
+{
+    s->now_us = now_us;
+    s->wall_us = wall_us;
+}
+
+/* Time is up for those who wait for a leader, or one has been found. */
+static void wake_parked(struct server *s)
+{
+    list_for_each_safe(it, next, &s->parked)
+    {
+        struct client *c = list_entry(it, struct client, parked_link);
+        if (!route_knows_leader(s) && s->now_us < c->park_until_us)
+            continue;
+        route_unpark(c);
+        client_advance(c);
+    }
+}
+
+/* Together the clients may not take more than their share; the largest goes first. */
+static void bound_memory(struct server *s)
+{
+    uint64_t sum = 0;
+    size_t largest = 0;
+    struct client *victim = NULL;
+    if (s->config->clients_memory == 0)
+        return;
+    for (uint32_t i = 0; i < s->place_count && s->client_count; i++) {
+        struct client *c = s->clients[i];
+        size_t size = c && !c->doomed ? client_memory(c) : 0;
+        sum += size;
+        if (size > largest) {
+            largest = size;
+            victim = c;
+        }
+    }
+    if (sum <= s->config->clients_memory || !victim)
+        return;
+    s->stats.evicted_clients++;
+    client_doom(victim, "all clients together reached maxmemory-clients");
+}
+
+static void on_cron(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    (void)fd, (void)what;
+    if (s->node)
+        leader_refresh(s);
+    listeners_rearm(s);
+    leaving_cron(s);
+    wait_tick(s);
+    stats_sample(s);
+    uint32_t share = s->place_count / CRON_SHARE + 1;
+    for (uint32_t i = 0; i < share; i++) {
+        s->cron_place = (s->cron_place + 1) % s->place_count;
+        if (s->cron_place == 0)
+            bound_memory(s);
+        struct client *c = s->clients[s->cron_place];
+        if (c && !c->doomed)
+            client_cron(c);
+    }
+}
+
+bool server_turn(struct server *s)
+{
+    s->again = false;
+    if (s->node && !node_is_loading(s->node))
+        s->limits = rsm_limits(node_rsm(s->node));
+    if (!list_empty(&s->parked))
+        wake_parked(s);
+    if (!list_empty(&s->waiting))
+        wait_tick(s);
+    struct list todo;
+    list_init(&todo);
+    /* Clients touched while this runs (CLIENT KILL, say) are looked at in the next pass. */
+    while (!list_empty(&s->changed)) {
+        struct list *it = s->changed.next;
+        list_remove(it);
+        list_push_back(&todo, it);
+    }
+    while (!list_empty(&todo)) {
+        struct client *c = list_entry(todo.next, struct client, changed_link);
+        list_remove(&c->changed_link);
+        c->dirty = false;
+        client_flush(c);
+        if (!c->doomed)
+            continue;
+        if (c->dirty)
+            list_remove(&c->changed_link);
+        client_free(c);
+    }
+    return s->again || !list_empty(&s->changed);
+}
+
+bool server_is_quiet(const struct server *s)
+{
+    for (uint32_t i = 0; i < s->place_count; i++) {
+        const struct client *c = s->clients[i];
+        if (c && (!ring_empty(c) || client_unsent(c)))
+            return false;
+    }
+    return true;
+}
+
+bool server_hand_over(struct server *s, void (*done)(void *arg), void *arg)
+{
+    if (!s->node || !node_is_serving(s->node))
+        return false;
+    s->handed_over = done;
+    s->handed_over_arg = arg;
+    buf_truncate(&s->error, 0);
+    if (node_transfer(s->node, 0, SERVER_TICKET, &s->error) == NODE_PENDING)
+        return true;
+    s->handed_over = NULL;
+    return false;
+}

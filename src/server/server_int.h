@@ -1,0 +1,367 @@
+/* Private to server/: the server, its clients, and the slots in which replies wait for their turn.
+ *
+ * Invariants
+ *  - Replies on a connection leave in the order of its requests. A request that cannot be answered at once takes a slot
+ *    in the client's ring; while the ring is not empty every later reply takes one too.
+ *  - Only the first slot is answered into `out`. A read therefore runs when everything before it has been answered.
+ *  - A ticket names (place, generation, slot): one that is late finds nobody (B32).
+ *  - A client is freed in server_turn only; everybody else marks it `doomed`.
+ *  - A request that has to wait for the connection itself (a barrier, a park) is not taken from the input at all: it is
+ *    parsed again when the client goes on. So it is numbered once, when it is taken. */
+#ifndef SERVER_SERVER_INT_H
+#define SERVER_SERVER_INT_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/list.h"
+#include "base/resp.h"
+#include "server/server.h"
+
+enum {
+    TICKET_SLOT_BITS = 20,
+    TICKET_GENERATION_BITS = 27,
+    CLIENT_PLACES_MAX = (1 << 17) - 1, /* the last one is the server's own tickets */
+    PIPELINE_MAX = 4096, /* unanswered requests a connection; beyond that its socket is not read */
+    SHARED_INPUT = 64 * 1024,
+    BUFFER_KEPT = 64 * 1024, /* larger ones are given back when empty */
+    ADDRESS_TEXT = 64,
+    STRANGER_OUTPUT = 64 * 1024, /* bytes of replies before authentication */
+    STRANGER_TIME_US = 5000000,
+    HALF_CLOSED_MAX_US = 10000000,
+    HALF_CLOSED_DRAINED_US = 1000000,
+    LEAVING_MAX_US = 5000000,
+    CRON_MS = 100,
+};
+
+enum slot_state {
+    SLOT_READY, /* the reply is in `bytes` */
+    SLOT_NODE,  /* node_clients.answer will come */
+    SLOT_READ,  /* `bytes` is the request; runs when released and first */
+    SLOT_ROUTE, /* was not run because the office was lost; `bytes` is the request of a read */
+};
+
+enum slot_kind {
+    KIND_COMMAND,
+    KIND_EXEC,
+    KIND_SESSION,
+    KIND_SETTING,
+    KIND_WATCH,
+    KIND_ADMIN,
+    KIND_BGSAVE,
+    KIND_WAIT
+};
+
+struct slot {
+    struct buf bytes;
+    uint64_t now_ms; /* READ, released: the cluster time it was given */
+    const struct command *row;
+    uint32_t group, db;
+    uint16_t key_slot;
+    uint8_t state, kind;
+    bool released, write;
+    bool open; /* counted in writes_open or reads_open */
+};
+
+/* After a write was refused or lost its outcome, its successors must not run (DESIGN 5). */
+enum poison { POISON_NONE, POISON_UNTIL_EMPTY, POISON_UNTIL_CLOSE };
+
+struct queued_command {
+    const struct command *row;
+    size_t first_arg; /* in transaction.args */
+    uint32_t argc, db;
+    bool local; /* answered by the server when the EXEC is */
+};
+
+struct transaction {
+    struct buf bytes; /* of all arguments */
+    size_t *ends;     /* of each argument in `bytes` */
+    size_t arg_count, arg_cap;
+    struct queued_command *commands;
+    size_t count, cap;
+    uint32_t db; /* as SELECT inside has left it */
+    bool failed; /* an error while queueing: EXECABORT */
+};
+
+struct watched_key {
+    uint32_t db;
+    uint64_t version;
+    struct buf key;
+};
+
+struct client {
+    struct server *server;
+    uint64_t id;
+    uint32_t place, generation;
+    int fd;
+    uint8_t mode; /* enum follower_mode, of the port */
+    uint8_t poison;
+    bool reading, writing; /* which events are armed */
+    bool stalled;          /* the request at the front of `in` waits for the connection */
+    bool exclusive;        /* a slot whose answer changes the connection is open: nothing is parsed */
+    bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
+    bool wait_asked; /* a handler found that its request has to wait in the input */
+    bool watch_failed, in_exec;
+    bool more_waits; /* the last read filled its buffer: the socket may hold more */
+    int resp;
+    uint32_t db;
+    struct list changed_link; /* in server.changed while dirty */
+    struct list parked_link;  /* in server.parked while a request waits for a leader */
+    struct list waiting_link; /* in server.waiting: WAIT */
+    struct list leaving_link; /* in server.leaving: leaving, half-closed */
+    struct event readable, writable;
+
+    struct resp_parser parser;
+    struct buf in; /* bytes from in_at on are not taken yet */
+    size_t in_at;
+    struct buf out; /* bytes from out_at on are not written yet */
+    size_t out_at;
+    uint64_t soft_since_us; /* over the soft output limit since, 0: is not */
+
+    struct slot *ring;
+    uint32_t ring_cap, head, tail; /* slots head..tail-1, seq & (ring_cap-1) */
+    uint32_t writes_open, reads_open;
+    uint32_t group;
+    uint64_t last_index;    /* of the last write answered here */
+    uint64_t park_until_us; /* 0: not parked since the last bytes came */
+
+    struct buf name;
+    char tag[24];                  /* what a nameless connection's entries carry */
+    uint64_t request_id;           /* the last per-connection number given */
+    uint64_t session, next_number; /* 0: none; the number of the next numbered request */
+    struct buf opening;            /* the id of the session being opened, to begin at opening_number */
+    uint64_t opening_number;
+    struct transaction *txn;     /* queueing */
+    struct transaction *running; /* its EXEC is on its way and has local commands */
+    struct watched_key *watches;
+    size_t watch_count, watch_cap, watch_done;
+
+    uint64_t wait_index, wait_until_us; /* WAIT; until 0: for ever */
+    uint32_t wait_count;
+    uint32_t bad_passwords;
+    uint64_t created_us, active_us, leave_by_us, drained_us;
+    const struct command *last_row;
+    char peer[ADDRESS_TEXT], local[ADDRESS_TEXT];
+};
+
+struct listener {
+    struct server *server;
+    struct event accept;
+    int fd, mode;
+    uint16_t port;
+    bool armed;
+};
+
+struct command_stat {
+    const struct command *row; /* NULL: free */
+    const struct handler *handler;
+    char name[64];
+    uint64_t calls, rejected, failed, usec;
+};
+
+struct server_stats {
+    uint64_t connections, rejected_connections, commands, net_in, net_out, reads, writes, errors;
+    uint64_t redirects, parked, clusterdown, maybe, half_closed, cut_output, cut_input, evicted_clients,
+        refused_after;
+    uint64_t sampled_commands, sampled_in, sampled_out, sampled_us;
+    double ops, kbps_in, kbps_out;
+    uint64_t peak_memory;
+};
+
+enum { STATS_SIZE = 1024, ERROR_KINDS = 64 };
+
+struct server {
+    struct event_base *base;
+    struct config *config;
+    struct server_hooks hooks;
+    struct node *node; /* NULL: not there yet */
+    struct listener listeners[(1 + CONFIG_EXTRA_PORTS_MAX) * CONFIG_BINDS_MAX];
+    size_t listener_count;
+    struct event cron;
+
+    struct client **clients; /* by place */
+    uint32_t *generations, *free_places;
+    uint32_t place_count, free_head, free_count;
+    size_t client_count;
+    uint64_t next_client_id;
+    uint32_t cron_place;
+    struct list changed, parked, leaving, waiting;
+
+    char *shared_input;
+    struct slice *argv; /* scratch for requests that are put together again */
+    size_t argv_cap;
+    struct buf scratch, error;
+
+    uint64_t now_us, wall_us, started_us, started_wall_us;
+    struct rsm_limits limits;
+    bool again;
+
+    uint64_t self;   /* this node's id */
+    uint64_t leader; /* the last one known; kept while there is none */
+    char leader_host[RAFT_HOST_MAX];
+    uint16_t leader_port, leader_ports[MODE_COUNT];
+    bool was_leader;
+    struct node_status status; /* scratch for INFO, CLUSTER */
+
+    void (*handed_over)(void *arg);
+    void *handed_over_arg;
+
+    struct server_stats stats;
+    struct command_stat command_stats[STATS_SIZE];
+    struct {
+        char code[32];
+        uint64_t count;
+    } errors[ERROR_KINDS];
+    char run_id[41];
+};
+
+/* ---- commands of the server's own ---- */
+
+typedef void handler_fn(struct client *c, const struct slice *argv, size_t argc, struct buf *out);
+
+enum {
+    H_NOW = 1,      /* needs nothing that is still open on the connection, and may run inside EXEC's reply */
+    H_IN_EXEC = 2,  /* may be queued by MULTI; answered when EXEC is */
+    H_NO_MULTI = 4, /* runs at once even between MULTI and EXEC */
+    H_LEADER = 8,   /* tells of the leader: parked while none is known */
+};
+
+struct handler {
+    const char *name;
+    handler_fn *run;
+    unsigned flags;
+};
+const struct handler *handler_table(size_t *count);
+
+handler_fn ping_command, echo_command, quit_command, reset_command, hello_command, auth_command,
+    select_command, readonly_command, readwrite_command, asking_command, time_command, command_command_here;
+handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
+    save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
+    replicaof_command, memory_command, failover_command;
+handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
+
+/* ---- dispatch.c, route.c ---- */
+
+enum verdict {
+    TAKEN, /* answered, or in a slot */
+    WAIT,  /* leave it in the input: the connection is not ready for it */
+};
+enum verdict dispatch(struct client *c, const struct slice *argv, size_t argc);
+enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
+/* `numbered`: the number is c->next_number when the connection has a session. `kind` tells what the answer is for. */
+enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
+                         enum slot_kind kind, uint16_t key_slot, bool numbered);
+/* The slot a redirect names for this request. */
+uint16_t route_key_slot(const struct command *row, const struct slice *argv, size_t argc);
+bool route_knows_leader(const struct server *s);
+/* May the request wait for a leader (starting the wait if need be)? false: its time is up. */
+bool route_park(struct client *c);
+void route_unpark(struct client *c);
+/* MOVED, NOTLEADER or CLUSTERDOWN, for what surely did not run. */
+void route_refuse(struct client *c, struct buf *out, uint16_t key_slot, bool write, bool numbered);
+/* A redirect or an error is due inside MULTI. false: it was given (or must WAIT: *verdict), do not queue. */
+bool route_queue_check(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                       enum verdict *verdict);
+void poison(struct client *c);
+uint64_t park_us(const struct server *s);
+void leader_refresh(struct server *s);
+
+/* ---- slots.c, answer.c ---- */
+
+struct slot *slot_push(struct client *c, enum slot_state state, enum slot_kind kind);
+void slot_pop_last(struct client *c); /* takes back the newest */
+struct slot *slot_at(struct client *c, uint32_t seq);
+static inline bool ring_empty(const struct client *c)
+{
+    return c->head == c->tail;
+}
+uint64_t ticket_of(const struct client *c, uint32_t seq);
+/* Where the reply to the request being run goes: `out`, or a slot of its own. */
+struct buf *reply_begin(struct client *c);
+void ring_free(struct client *c);
+/* Answers whatever stands first and can be answered, and lets the client go on. */
+void client_advance(struct client *c);
+void slot_pack(struct buf *out, const struct slice *argv, size_t argc);
+size_t slot_unpack(struct server *s, struct slice packed); /* into s->argv; the number of arguments */
+
+/* A command of the server's own that the node answers later. Begin opens the slot and gives its ticket; end says what the
+ * node's call returned, with the text of a refusal in s->error. */
+uint64_t wait_begin(struct client *c, enum slot_kind kind);
+void wait_end(struct client *c, enum node_outcome outcome);
+
+void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer);
+void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
+void changed_from_node(void *arg, bool was_leader);
+/* Runs the read in the first slot; false: it has to wait on. */
+bool run_read(struct client *c, struct slot *slot, struct buf *out);
+
+/* ---- client.c, output.c, listener.c ---- */
+
+struct client *client_new(struct server *s, int fd, int mode, const char *peer, const char *local);
+void client_free(struct client *c);
+void client_process(struct client *c); /* parses and runs what is in `in` */
+void client_touch(struct client *c);   /* it has output, or its state is to be looked at when the pass ends */
+void client_doom(struct client *c, const char *why); /* `why` for the log, NULL: nothing worth saying */
+void client_close_after_reply(struct client *c);
+size_t client_memory(const struct client *c);
+struct slice client_tag(const struct client *c);
+void client_cron(struct client *c);
+void client_arm(struct client *c);
+/* The end of a pass for one client. */
+void client_flush(struct client *c);
+void client_leave(struct client *c);
+void leaving_cron(struct server *s);
+size_t client_unsent(const struct client *c);
+bool client_over_limit(struct client *c);
+
+bool listeners_open(struct server *s, struct buf *error);
+void listeners_close(struct server *s);
+void listeners_rearm(struct server *s);
+
+/* ---- session.c, transaction.c ---- */
+
+/* Numbers and names the request. */
+void session_stamp(struct client *c, struct rsm_request *req, bool numbered);
+bool session_is_numbered(struct slice name, struct slice second, bool in_multi);
+/* CLIENT SETNAME with @seq= or @retry=. false: a plain name. */
+bool session_setname(struct client *c, struct slice name);
+void session_opened(struct client *c, struct slice reply);
+bool client_set_name(struct client *c, struct slice name); /* false: forbidden bytes */
+
+void transaction_free(struct transaction *t);
+void transaction_queue(struct client *c, const struct command *row, const struct handler *h,
+                       const struct slice *argv, size_t argc);
+void transaction_fail(struct client *c);
+void exec_answered(struct client *c, struct slice reply, struct buf *out);
+enum verdict exec_route(struct client *c);
+void watches_clear(struct client *c);
+/* Runs the WATCH in the first slot; false: a key is due at *due_ms. */
+bool watch_run(struct client *c, uint64_t now_ms, uint64_t *due_ms);
+/* One key of a WATCH through a proxy port is known; false: the next has been asked for. */
+bool watch_answered(struct client *c, struct slot *slot, const struct node_answer *answer);
+
+/* ---- stats.c, names ---- */
+
+struct command_stat *stat_of(struct server *s, const struct command *row);
+void stats_init(struct server *s);
+void stats_reset(struct server *s);
+void stats_sample(struct server *s);
+void count_error(struct server *s, struct slice reply);
+void reply_error(struct client *c, struct buf *out, const char *text);
+void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A node id as Redis shows one: 40 hex digits. */
+enum { NODE_ID_TEXT = 40 };
+void node_id_text(uint64_t id, char out[NODE_ID_TEXT + 1]);
+bool node_id_parse(struct slice text, uint64_t *id);
+bool cluster_says_enabled(struct server *s);
+void info_raft(struct server *s, struct buf *out);
+void info_keyspace(struct server *s, struct buf *out);
+void client_describe(struct client *c, struct buf *out);
+bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out);
+void info_leader(struct server *s, struct buf *out);
+bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
+void wait_tick(struct server *s);
+
+#endif

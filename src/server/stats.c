@@ -1,0 +1,121 @@
+/* Counting: commands by their row, errors by their code, rates by samples. The table of rows also knows the server's own
+ * handlers, so that dispatch asks once. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "server/server_int.h"
+
+enum { SAMPLE_US = 1000000 };
+
+static size_t place_of(const struct command *row)
+{
+    return (size_t)(((uintptr_t)row >> 4) * UINT64_C(0x9E3779B97F4A7C15) >> 32) & (STATS_SIZE - 1);
+}
+
+struct command_stat *stat_of(struct server *s, const struct command *row)
+{
+    size_t i = place_of(row);
+    while (s->command_stats[i].row != row) {
+        assert(s->command_stats[i].row); /* every row was entered by stats_init */
+        i = (i + 1) & (STATS_SIZE - 1);
+    }
+    return &s->command_stats[i];
+}
+
+static void enter(struct server *s, const struct command *row, const struct command *parent)
+{
+    size_t i = place_of(row);
+    while (s->command_stats[i].row)
+        i = (i + 1) & (STATS_SIZE - 1);
+    struct command_stat *stat = &s->command_stats[i];
+    stat->row = row;
+    const char *own = parent ? parent->name : row->name;
+    if (parent && !strchr(row->name, '|'))
+        snprintf(stat->name, sizeof stat->name, "%s|%s", parent->name, row->name);
+    else
+        snprintf(stat->name, sizeof stat->name, "%s", row->name);
+    size_t count;
+    const struct handler *table = handler_table(&count);
+    for (size_t k = 0; k < count; k++)
+        if (strcmp(table[k].name, own) == 0)
+            stat->handler = &table[k];
+}
+
+void stats_init(struct server *s)
+{
+    size_t count, entered = 0;
+    const struct command *table = command_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        enter(s, &table[i], NULL);
+        entered++;
+        for (const struct command *sub = table[i].subcommands; sub && sub->name; sub++) {
+            enter(s, sub, &table[i]);
+            entered++;
+        }
+    }
+    assert(entered < STATS_SIZE / 2);
+}
+
+void stats_reset(struct server *s)
+{
+    for (size_t i = 0; i < STATS_SIZE; i++) {
+        struct command_stat *stat = &s->command_stats[i];
+        stat->calls = stat->rejected = stat->failed = stat->usec = 0;
+    }
+    memset(s->errors, 0, sizeof s->errors);
+    s->stats = (struct server_stats){.peak_memory = s->stats.peak_memory};
+}
+
+/* The first word of an error, as INFO errorstats groups them. */
+void count_error(struct server *s, struct slice reply)
+{
+    s->stats.errors++;
+    size_t len = 1;
+    while (len < reply.len && reply.data[len] > ' ')
+        len++;
+    char code[sizeof s->errors[0].code];
+    snprintf(code, sizeof code, "%.*s", (int)(len - 1), reply.data + 1);
+    for (size_t i = 0; i < ERROR_KINDS; i++) {
+        if (s->errors[i].count == 0)
+            memcpy(s->errors[i].code, code, sizeof code);
+        if (strcmp(s->errors[i].code, code) == 0) {
+            s->errors[i].count++;
+            return;
+        }
+    }
+}
+
+void reply_error(struct client *c, struct buf *out, const char *text)
+{
+    size_t start = out->len;
+    resp_error(out, text);
+    count_error(c->server, slice_of(out->data + start, out->len - start));
+}
+
+void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)
+{
+    size_t start = out->len;
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    resp_error(out, text);
+    count_error(c->server, slice_of(out->data + start, out->len - start));
+}
+
+void stats_sample(struct server *s)
+{
+    struct server_stats *st = &s->stats;
+    uint64_t passed_us = s->now_us - st->sampled_us;
+    if (passed_us < SAMPLE_US)
+        return;
+    double seconds = (double)passed_us / 1e6;
+    st->ops = (double)(st->commands - st->sampled_commands) / seconds;
+    st->kbps_in = (double)(st->net_in - st->sampled_in) / 1024 / seconds;
+    st->kbps_out = (double)(st->net_out - st->sampled_out) / 1024 / seconds;
+    st->sampled_commands = st->commands;
+    st->sampled_in = st->net_in;
+    st->sampled_out = st->net_out;
+    st->sampled_us = s->now_us;
+}

@@ -1,0 +1,364 @@
+/* MULTI, EXEC, DISCARD, WATCH, UNWATCH. What MULTI queues for the data becomes one entry; what it queues for the server
+ * (PING, SELECT, CLIENT ...) is answered when the EXEC is, in its place of the reply. */
+#include <assert.h>
+
+#include "base/alloc.h"
+#include "base/number.h"
+#include "server/server_int.h"
+
+void transaction_free(struct transaction *t)
+{
+    if (!t)
+        return;
+    buf_deinit(&t->bytes);
+    mem_free(t->ends);
+    mem_free(t->commands);
+    mem_free(t);
+}
+
+void transaction_fail(struct client *c)
+{
+    if (c->txn)
+        c->txn->failed = true;
+}
+
+static void add_arg(struct transaction *t, struct slice arg)
+{
+    if (t->arg_count == t->arg_cap) {
+        t->arg_cap = t->arg_cap ? t->arg_cap * 2 : 16;
+        t->ends = mem_realloc(t->ends, t->arg_cap * sizeof *t->ends);
+    }
+    buf_append_slice(&t->bytes, arg);
+    t->ends[t->arg_count++] = t->bytes.len;
+}
+
+static struct slice arg_at(const struct transaction *t, size_t i)
+{
+    size_t start = i ? t->ends[i - 1] : 0;
+    return slice_of(t->bytes.data + start, t->ends[i] - start);
+}
+
+/* SELECT takes effect for what follows it; whether it is an error shows in its place of the reply. */
+static void queue_select(struct client *c, const struct slice *argv)
+{
+    int64_t db;
+    if (parse_i64(argv[1], &db) && db >= 0 && db < (int64_t)c->server->limits.databases)
+        c->txn->db = (uint32_t)db;
+}
+
+void transaction_queue(struct client *c, const struct command *row, const struct handler *h,
+                       const struct slice *argv, size_t argc)
+{
+    struct transaction *t = c->txn;
+    if (t->count == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 4;
+        t->commands = mem_realloc(t->commands, t->cap * sizeof *t->commands);
+    }
+    /* TIME is the entry's time, so the state machine answers it. */
+    if (h && h->run == select_command)
+        queue_select(c, argv);
+    t->commands[t->count++] = (struct queued_command){.row = row,
+                                                      .first_arg = t->arg_count,
+                                                      .argc = (uint32_t)argc,
+                                                      .db = t->db,
+                                                      .local = h && h->run != time_command};
+    for (size_t i = 0; i < argc; i++)
+        add_arg(t, argv[i]);
+    if (t->bytes.len > c->server->config->query_buffer_limit)
+        client_doom(c, "its transaction reached the query buffer limit");
+}
+
+void multi_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    if (c->txn) {
+        resp_error(out, "ERR MULTI calls can not be nested");
+        return;
+    }
+    c->txn = mem_calloc(1, sizeof *c->txn);
+    c->txn->db = c->db;
+    resp_simple(out, "OK");
+}
+
+static void drop_transaction(struct client *c)
+{
+    transaction_free(c->txn);
+    c->txn = NULL;
+    watches_clear(c);
+}
+
+void discard_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    if (!c->txn) {
+        resp_error(out, "ERR DISCARD without MULTI");
+        return;
+    }
+    drop_transaction(c);
+    resp_simple(out, "OK");
+}
+
+/* ---- EXEC ---- */
+
+static void run_local(struct client *c, const struct transaction *t, const struct queued_command *q,
+                      struct buf *out)
+{
+    struct slice *argv = mem_alloc(q->argc * sizeof *argv);
+    for (uint32_t i = 0; i < q->argc; i++)
+        argv[i] = arg_at(t, q->first_arg + i);
+    const struct handler *h = stat_of(c->server, q->row)->handler;
+    c->in_exec = true;
+    h->run(c, argv, q->argc, out);
+    c->in_exec = false;
+    mem_free(argv);
+}
+
+/* The reply with the server's own answers put in their places. `elements`: the data's replies, one after the other. */
+static void weave(struct client *c, const struct transaction *t, struct slice elements, struct buf *out)
+{
+    resp_array(out, t->count);
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->commands[i].local) {
+            run_local(c, t, &t->commands[i], out);
+            continue;
+        }
+        size_t len = resp_reply_len(elements);
+        assert(len > 0);
+        buf_append(out, elements.data, len);
+        elements = slice_of(elements.data + len, elements.len - len);
+    }
+}
+
+/* Of an array's reply, what follows its head. false: not an array with elements (a nil, an error). */
+static bool array_elements(struct slice reply, struct slice *elements)
+{
+    if (reply.len < 4 || reply.data[0] != '*' || reply.data[1] == '-')
+        return false;
+    const char *newline = memchr(reply.data, '\n', reply.len);
+    size_t head = (size_t)(newline + 1 - reply.data);
+    *elements = slice_of(reply.data + head, reply.len - head);
+    return true;
+}
+
+void exec_answered(struct client *c, struct slice reply, struct buf *out)
+{
+    struct transaction *t = c->running;
+    struct slice elements;
+    c->running = NULL;
+    if (t && array_elements(reply, &elements))
+        weave(c, t, elements, out);
+    else
+        buf_append_slice(out, reply);
+    transaction_free(t);
+}
+
+static size_t count_local(const struct transaction *t)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++)
+        count += t->commands[i].local;
+    return count;
+}
+
+/* The request for the data alone: counts, dbs and argv in one allocation, freed by the caller as req->argv. */
+static void fill_request(const struct client *c, const struct transaction *t, struct rsm_request *req)
+{
+    size_t commands = t->count - count_local(t);
+    struct slice *argv = mem_alloc(t->arg_count * sizeof *argv + 2 * commands * sizeof(uint32_t) +
+                                   c->watch_count * sizeof(struct rsm_watch) + 1);
+    struct rsm_watch *watches = (struct rsm_watch *)(void *)(argv + t->arg_count);
+    uint32_t *counts = (uint32_t *)(void *)(watches + c->watch_count), *dbs = counts + commands;
+    *req = (struct rsm_request){.kind = RSM_EXEC,
+                                .db = c->db,
+                                .resp = c->resp,
+                                .argv = argv,
+                                .counts = counts,
+                                .dbs = dbs,
+                                .commands = commands,
+                                .watches = watches,
+                                .watch_count = c->watch_count};
+    size_t n = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued_command *q = &t->commands[i];
+        if (q->local)
+            continue;
+        counts[n] = q->argc;
+        dbs[n++] = q->db;
+        for (uint32_t k = 0; k < q->argc; k++)
+            argv[req->argc++] = arg_at(t, q->first_arg + k);
+    }
+    for (size_t i = 0; i < c->watch_count; i++)
+        watches[i] =
+            (struct rsm_watch){c->watches[i].db, buf_slice(&c->watches[i].key), c->watches[i].version};
+}
+
+static uint16_t first_slot(const struct client *c, const struct rsm_request *req)
+{
+    if (req->commands == 0)
+        return 0;
+    const struct command *row = NULL;
+    for (size_t i = 0; !row && i < c->txn->count; i++)
+        if (!c->txn->commands[i].local)
+            row = c->txn->commands[i].row;
+    return route_key_slot(row, req->argv, req->counts[0]);
+}
+
+static enum verdict exec_write(struct client *c)
+{
+    struct transaction *t = c->txn;
+    struct rsm_request req;
+    fill_request(c, t, &req);
+    uint32_t open_before = c->writes_open;
+    enum verdict verdict = route_write(c, command_lookup(SLICE_LITERAL("exec")), &req, KIND_EXEC,
+                                       first_slot(c, &req), c->session != 0);
+    mem_free((void *)(uintptr_t)req.argv);
+    if (verdict == WAIT)
+        return WAIT;
+    c->txn = NULL;
+    watches_clear(c);
+    if (c->writes_open != open_before && count_local(t)) {
+        c->running = t;
+        c->exclusive = true;
+    } else {
+        transaction_free(t);
+    }
+    return TAKEN;
+}
+
+enum verdict exec_route(struct client *c)
+{
+    struct transaction *t = c->txn;
+    if (!t || t->failed) {
+        resp_error(reply_begin(c), t ? "EXECABORT Transaction discarded because of previous errors."
+                                     : "ERR EXEC without MULTI");
+        if (t)
+            drop_transaction(c);
+        return TAKEN;
+    }
+    bool only_local = count_local(t) == t->count && c->watch_count == 0 && c->session == 0;
+    if (count_local(t) && !ring_empty(c))
+        return WAIT; /* the server's own part runs behind what came before */
+    if (!only_local)
+        return exec_write(c);
+    c->txn = NULL;
+    weave(c, t, slice_of(NULL, 0), reply_begin(c));
+    transaction_free(t);
+    return TAKEN;
+}
+
+void exec_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc, (void)out;
+    c->wait_asked = exec_route(c) == WAIT;
+}
+
+/* ---- WATCH ---- */
+
+void watches_clear(struct client *c)
+{
+    for (size_t i = 0; i < c->watch_count; i++)
+        buf_deinit(&c->watches[i].key);
+    c->watch_count = 0;
+}
+
+void unwatch_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    watches_clear(c);
+    resp_simple(out, "OK");
+}
+
+/* A key watched twice keeps its first version. */
+static void add_watch(struct client *c, uint32_t db, struct slice key, uint64_t version)
+{
+    for (size_t i = 0; i < c->watch_count; i++)
+        if (c->watches[i].db == db && slice_equal(buf_slice(&c->watches[i].key), key))
+            return;
+    if (c->watch_count == c->watch_cap) {
+        c->watch_cap = c->watch_cap ? c->watch_cap * 2 : 4;
+        c->watches = mem_realloc(c->watches, c->watch_cap * sizeof *c->watches);
+    }
+    struct watched_key *w = &c->watches[c->watch_count++];
+    *w = (struct watched_key){.db = db, .version = version, .key = BUF_EMPTY};
+    buf_append_slice(&w->key, key);
+}
+
+bool watch_run(struct client *c, uint64_t now_ms, uint64_t *due_ms)
+{
+    struct slot *slot = slot_at(c, c->head);
+    struct server *s = c->server;
+    size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
+    for (; c->watch_done < argc; c->watch_done++) {
+        uint64_t version;
+        struct slice key = s->argv[c->watch_done];
+        if (!node_watch(s->node, now_ms, slot->db, key, &version, due_ms))
+            return false;
+        add_watch(c, slot->db, key, version);
+    }
+    return true;
+}
+
+bool watch_answered(struct client *c, struct slot *slot, const struct node_answer *answer)
+{
+    struct server *s = c->server;
+    size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
+    int64_t version;
+    struct slice reply = answer->reply;
+    c->watch_failed = reply.len < 4 || reply.data[0] != ':' ||
+                      !parse_i64(slice_of(reply.data + 1, reply.len - 3), &version);
+    if (c->watch_failed)
+        return true;
+    add_watch(c, slot->db, s->argv[c->watch_done++], (uint64_t)version);
+    if (c->watch_done == argc)
+        return true;
+    c->watch_failed =
+        node_forward_watch(s->node, slot->db, s->argv[c->watch_done], ticket_of(c, c->head)) != NODE_PENDING;
+    return c->watch_failed;
+}
+
+static void watch_here(struct client *c, bool follower)
+{
+    uint64_t now_ms = 0;
+    uint32_t seq = c->tail - 1;
+    struct slot *slot = slot_at(c, seq);
+    enum node_outcome outcome =
+        node_read(c->server->node, c->last_index, follower, ticket_of(c, seq), &now_ms);
+    slot->group = seq;
+    slot->now_ms = now_ms;
+    slot->released = outcome == NODE_DONE;
+    if (outcome != NODE_DONE && outcome != NODE_PENDING)
+        slot->state = SLOT_ROUTE;
+    client_advance(c);
+}
+
+/* A read of versions: it waits for its round, and for everything before it on the connection (it is a barrier). */
+void watch_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    if (c->txn) {
+        resp_error(out, "ERR WATCH inside MULTI is not allowed");
+        return;
+    }
+    bool serving = node_is_serving(s->node), proxy = c->mode == MODE_PROXY;
+    uint16_t key = route_key_slot(command_lookup(argv[0]), argv, argc);
+    if (c->poison || (!serving && !proxy)) {
+        if (!c->poison && !route_knows_leader(s) && route_park(c))
+            c->wait_asked = true;
+        else
+            route_refuse(c, out, key, false, false);
+        return;
+    }
+    struct slot *slot = slot_push(c, serving ? SLOT_READ : SLOT_NODE, KIND_WATCH);
+    slot->key_slot = key;
+    slot->row = command_lookup(argv[0]);
+    slot_pack(&slot->bytes, argv + 1, argc - 1);
+    c->exclusive = true;
+    c->watch_done = 0;
+    c->watch_failed = false;
+    if (serving) {
+        watch_here(c, false);
+    } else if (node_forward_watch(s->node, c->db, argv[1], ticket_of(c, c->tail - 1)) != NODE_PENDING) {
+        slot->state = SLOT_ROUTE;
+        client_advance(c);
+    }
+}
