@@ -242,6 +242,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct client *c = arg;
     (void)fd, (void)what;
+    server_woken(c->server);
     if (c->doomed)
         return;
     if (c->half_closed) {

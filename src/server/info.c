@@ -99,7 +99,7 @@ static void info_stats(struct server *s, struct buf *out)
         "total_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
         "\r\ninstantaneous_ops_per_sec:%.0f\r\ntotal_net_input_bytes:%" PRIu64
         "\r\ntotal_net_output_bytes:%" PRIu64 "\r\ntotal_net_repl_input_bytes:0\r\ntotal_net_repl_output_"
-                                              "bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
+        "bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
         "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
         "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%" PRIu64
         "\r\nsync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nexpired_keys:%" PRIu64
@@ -195,10 +195,9 @@ static void info_modules(struct server *s, struct buf *out)
 static void info_commandstats(struct server *s, struct buf *out)
 {
     section(out, "Commandstats");
-    size_t count;
-    const struct command *table = command_table(&count);
+    size_t count = command_count();
     for (size_t i = 0; i < count; i++) {
-        const struct command *row = &table[i], *sub = row->subcommands;
+        const struct command *row = command_at(i), *sub = row->subcommands;
         for (; row; row = sub && sub->name ? sub++ : NULL) {
             const struct command_stat *st = stat_of(s, row);
             if (st->calls + st->rejected + st->failed == 0)

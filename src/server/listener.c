@@ -110,6 +110,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
     struct listener *l = arg;
     (void)what;
+    server_woken(l->server);
     for (int i = 0; i < ACCEPTS_A_PASS; i++) {
         struct sockaddr_storage sa;
         socklen_t len = sizeof sa;

@@ -122,6 +122,12 @@ void server_time(struct server *s, uint64_t now_us, uint64_t wall_us)
     s->wall_us = wall_us;
 }
 
+void server_woken(struct server *s)
+{
+    if (s->hooks.woken)
+        s->hooks.woken(s->hooks.arg);
+}
+
 /* Time is up for those who wait for a leader, or one has been found. */
 static void wake_parked(struct server *s)
 {
@@ -162,6 +168,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
     (void)fd, (void)what;
+    server_woken(s);
     if (s->node)
         leader_refresh(s);
     listeners_rearm(s);
@@ -214,7 +221,7 @@ bool server_is_quiet(const struct server *s)
 {
     for (uint32_t i = 0; i < s->place_count; i++) {
         const struct client *c = s->clients[i];
-        if (c && (!ring_empty(c) || client_unsent(c)))
+        if (c && (!ring_empty(c) || client_unsent(c) || (c->leaving && !c->half_closed)))
             return false;
     }
     return true;

@@ -21,6 +21,7 @@ struct server_figures {
 
 struct server_hooks {
     void *arg;
+    void (*woken)(void *arg); /* a callback of libevent has begun: the pass needs its time. May be NULL */
     void (*figures)(void *arg, struct server_figures *out); /* may be NULL */
     /* DEBUG KVORUM-LINK, tests only. peer 0: all; all zero: healed. May be NULL. */
     void (*link_fault)(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max);
@@ -50,7 +51,7 @@ bool server_turn(struct server *s);
 
 /* Leaving: no new connections. */
 void server_stop_listening(struct server *s);
-/* Nothing is owed to any client and all output is with the kernel. */
+/* Nothing is owed to any client, all output is with the kernel, and those who leave have been told. */
 bool server_is_quiet(const struct server *s);
 /* Hands leadership over; done(arg) is called when that is settled. false: there is nobody to hand it to. */
 bool server_hand_over(struct server *s, void (*done)(void *arg), void *arg);

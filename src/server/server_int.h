@@ -314,6 +314,7 @@ void leaving_cron(struct server *s);
 size_t client_unsent(const struct client *c);
 bool client_over_limit(struct client *c);
 
+void server_woken(struct server *s); /* at the start of every callback of libevent's */
 bool listeners_open(struct server *s, struct buf *error);
 void listeners_close(struct server *s);
 void listeners_rearm(struct server *s);

@@ -43,13 +43,13 @@ static void enter(struct server *s, const struct command *row, const struct comm
 
 void stats_init(struct server *s)
 {
-    size_t count, entered = 0;
-    const struct command *table = command_table(&count);
+    size_t count = command_count(), entered = 0;
     for (size_t i = 0; i < count; i++) {
-        enter(s, &table[i], NULL);
+        const struct command *row = command_at(i);
+        enter(s, row, NULL);
         entered++;
-        for (const struct command *sub = table[i].subcommands; sub && sub->name; sub++) {
-            enter(s, sub, &table[i]);
+        for (const struct command *sub = row->subcommands; sub && sub->name; sub++) {
+            enter(s, sub, row);
             entered++;
         }
     }

@@ -1,48 +1,94 @@
-/* kvorum-server: reads what it is told, opens the disk and the ports, wires the rooms together, and turns the loop. */
-#include "process.h"
-
-#include "base/clock.h"
-#include "base/log.h"
-
-#include <errno.h>
-#include <inttypes.h>
+/* kvorum-server: configuration read, parts made and bound to each other, and the loop that drives them. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LEAVE_MAX_US = 1500000 };
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "main/kvorum-server/process.h"
 
-void process_awake(struct process *p)
-{
-    if (p->awake)
-        return;
-    p->awake = true;
-    uint64_t now_us = clock_mono_us(), wall_us = clock_wall_us();
-    server_time(p->server, now_us, wall_us);
-    if (p->node)
-        node_time(p->node, now_us, wall_us);
-}
+#ifndef KVORUM_VERSION
+#define KVORUM_VERSION "0.1.0"
+#endif
 
-_Noreturn static void refuse(const char *why)
+static const char usage[] =
+    "Usage: kvorum-server [FILE | -] [--directive value ...]\n"
+    "       kvorum-server -v or --version\n"
+    "       kvorum-server -h or --help\n\n"
+    "Examples:\n"
+    "       kvorum-server                     a cluster of one on 127.0.0.1:6379, data in .\n"
+    "       kvorum-server /etc/kvorum.conf --loglevel verbose\n"
+    "       kvorum-server --port 7001 --dir d1 --node-name n1 \\\n"
+    "           --initial-cluster n1=127.0.0.1:7001,n2=127.0.0.1:7002,n3=127.0.0.1:7003\n"
+    "       kvorum-server --port 7004 --dir d4 --join 127.0.0.1:7001\n\n"
+    "Every directive stands in conf/kvorum.conf.\n";
+
+/* One line for people, and out: nothing has been served yet. */
+static _Noreturn void give_up(const char *why)
 {
     fprintf(stderr, "kvorum-server: %s\n", why);
     exit(1);
 }
 
-static void read_config(struct process *p, int argc, char **argv)
+void process_wake(struct process *p)
 {
-    struct buf error = BUF_EMPTY;
-    p->config = config_new();
-    if (config_load(p->config, argc, argv, &error) && config_finish(p->config, &error))
+    if (p->woken)
         return;
-    put_u8(&error, 0);
-    refuse(error.data);
+    p->woken = true;
+    p->now_us = clock_mono_us();
+    uint64_t wall_us = clock_wall_us();
+    server_time(p->server, p->now_us, wall_us);
+    if (p->node)
+        node_time(p->node, p->now_us, wall_us);
 }
 
-/* ---- what the rooms ask of the process ---------------------------------------------------------------- */
+/* ---- hooks ---- */
+
+static void hook_woken(void *arg)
+{
+    process_wake(arg);
+}
+
+static void hook_figures(void *arg, struct server_figures *f)
+{
+    struct process *p = arg;
+    struct storage_stats disk = {0};
+    struct transport_stats links = {0};
+    if (p->storage)
+        storage_stats(p->storage, &disk);
+    if (p->transport)
+        transport_stats(p->transport, &links);
+    *f = (struct server_figures){.fsync_count = disk.fsync_count,
+                                 .fsync_us_total = disk.fsync_us_total,
+                                 .fsync_us_max = disk.fsync_us_max,
+                                 .journal_written_bytes = disk.bytes_written,
+                                 .disk_free = disk.disk_free,
+                                 .peer_bytes_in = links.bytes_in,
+                                 .peer_bytes_out = links.bytes_out,
+                                 .peer_frames_in = links.frames_in,
+                                 .peer_frames_out = links.frames_out,
+                                 .peer_refused = links.refused,
+                                 .peer_junk = links.junk,
+                                 .peer_reconnects = links.reconnects};
+}
+
+static void hook_link_fault(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max)
+{
+    struct process *p = arg;
+    struct transport_fault fault = {
+        .peer = peer, .cut = cut, .drop_permille = drop_permille, .delay_ms_max = delay_ms_max};
+    if (p->transport)
+        transport_inject(p->transport, &fault);
+}
+
+static void hook_shutdown(void *arg, bool now)
+{
+    leave_begin(arg, now);
+}
 
 static void say(void *arg, int level, const char *line)
 {
@@ -50,301 +96,313 @@ static void say(void *arg, int level, const char *line)
     log_line((enum log_level)level, "%s", line);
 }
 
-_Noreturn static void fatal(void *arg, const char *line)
+static void fatal(void *arg, const char *line)
 {
     (void)arg;
     log_fatal("%s", line);
 }
 
-static void figures(void *arg, struct server_figures *out)
+static void note_role(struct process *p)
 {
-    struct process *p = arg;
-    struct storage_stats s;
-    struct transport_stats t;
-    storage_stats(p->storage, &s);
-    transport_stats(p->transport, &t);
-    *out = (struct server_figures){.fsync_count = s.fsync_count,
-                                   .fsync_us_total = s.fsync_us_total,
-                                   .fsync_us_max = s.fsync_us_max,
-                                   .journal_written_bytes = s.bytes_written,
-                                   .disk_free = s.disk_free,
-                                   .peer_bytes_in = t.bytes_in,
-                                   .peer_bytes_out = t.bytes_out,
-                                   .peer_frames_in = t.frames_in,
-                                   .peer_frames_out = t.frames_out,
-                                   .peer_refused = t.refused,
-                                   .peer_junk = t.junk,
-                                   .peer_reconnects = t.reconnects};
+    struct node_status st;
+    node_status(p->node, &st);
+    p->term = st.term;
+    p->leader = st.leader;
+    p->is_leader = st.is_leader;
+    log_set_role(st.is_leader ? 'M' : 'S');
 }
 
-static void link_fault(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max)
+/* ---- the server's callbacks pass through here, for the beat thread has to know who leads ---- */
+
+static struct node_clients to_server(struct process *p)
 {
-    struct process *p = arg;
-    struct transport_fault fault = {
-        .peer = peer, .cut = cut, .drop_permille = drop_permille, .delay_ms_max = delay_ms_max};
-    transport_inject(p->transport, &fault);
+    return server_clients(p->server);
 }
 
-/* ---- leaving ------------------------------------------------------------------------------------------ */
-
-static void handed_over(void *arg)
+static void answer(void *arg, uint64_t ticket, const struct node_answer *a)
 {
-    struct process *p = arg;
-    p->handing_over = false;
+    struct node_clients c = to_server(arg);
+    c.answer(c.arg, ticket, a);
 }
 
-/* Leadership first, so that the cluster goes on while this process says goodbye to its clients. */
-static void leave(struct process *p, bool now)
+static void read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
 {
-    if (now || p->leaving_since_us) {
-        p->leave_now = true;
+    struct node_clients c = to_server(arg);
+    c.read_ready(c.arg, ticket, outcome, now_ms);
+}
+
+static void changed(void *arg, bool was_leader)
+{
+    struct process *p = arg;
+    struct node_clients c = to_server(p);
+    note_role(p);
+    c.changed(c.arg, was_leader);
+}
+
+/* ---- start ---- */
+
+static uint64_t random_u64(void)
+{
+    uint64_t v;
+    os_random(&v, sizeof v);
+    return v;
+}
+
+static struct node_hello make_self(const struct process *p, const struct storage_found *found)
+{
+    const struct config *c = p->config;
+    struct node_hello self = {.node_id = found->vote.node_id,
+                              .cluster_id = found->vote.cluster_id,
+                              .boot_nonce = random_u64(),
+                              .term = found->vote.term,
+                              .has_entries = found->last >= found->first || found->snapshot_index,
+                              .port = config_announced_port(c),
+                              .peer_port = config_announced_peer_port(c),
+                              .port_redirect = server_port_of(p->server, MODE_REDIRECT),
+                              .port_readonly = server_port_of(p->server, MODE_READONLY),
+                              .port_proxy = server_port_of(p->server, MODE_PROXY),
+                              .apply_version = RSM_APPLY_VERSION};
+    snprintf(self.name, sizeof self.name, "%s", c->node_name);
+    snprintf(self.host, sizeof self.host, "%s", config_host(c));
+    return self;
+}
+
+static void load_entry(void *arg, const struct raft_frame *frame)
+{
+    struct process *p = arg;
+    node_load(p->node, frame->index, frame->term, (int)frame->kind, frame->len, frame->payload);
+}
+
+static void start_node(struct process *p, const struct storage_found *found, const struct node_hello *self)
+{
+    const struct config *c = p->config;
+    const char **settings = config_settings(c);
+    struct node_config config = {.self = *self,
+                                 .heartbeat_us = (uint64_t)c->heartbeat_ms * 1000,
+                                 .election_us = (uint64_t)c->election_ms * 1000,
+                                 .client_wait_us = (uint64_t)c->client_wait_ms * 1000,
+                                 .checkpoint_bytes = c->checkpoint_bytes,
+                                 .chance = random_u64(),
+                                 .initial_cluster = c->founders,
+                                 .join_host = *c->join ? c->join_host : NULL,
+                                 .join_port = c->join_peer_port,
+                                 .settings = settings,
+                                 .disk_reserve_bytes = c->disk_reserve_bytes};
+    struct node_ports ports = {.arg = p, .say = say, .fatal = fatal};
+    struct node_clients clients = {.arg = p, .answer = answer, .read_ready = read_ready, .changed = changed};
+    struct node_found node_found;
+    disk_found(found, &node_found);
+    disk_bind(&ports);
+    peers_bind(&ports);
+    p->node = node_new(&config, &node_found, &ports, &clients, clock_mono_us(), clock_wall_us());
+    node_set_tracing(p->node, c->loglevel == LOG_DEBUG);
+    storage_replay(p->storage, found->snapshot_index + 1, load_entry, p);
+    server_attach(p->server, p->node);
+    node_start(p->node, clock_mono_us());
+    mem_free(settings);
+}
+
+static void open_disk(struct process *p, struct storage_found *found)
+{
+    const struct config *c = p->config;
+    char error[512] = "";
+    struct storage_config config = {.dir = c->dir,
+                                    .fsync = (enum storage_fsync)c->appendfsync,
+                                    .slow_us = (uint64_t)c->slow_fsync_ms * 1000};
+    p->storage = storage_open(&config, found, error, sizeof error);
+    if (!p->storage)
+        give_up(error);
+    if (*found->what)
+        log_line(LOG_WARNING, "%s", found->what);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct process *p = arg;
+    (void)what;
+    process_wake(p);
+    if (number == SIGHUP) {
+        if (!log_reopen())
+            log_line(LOG_WARNING, "The log file cannot be opened again");
         return;
     }
-    process_awake(p);
-    p->leaving_since_us = clock_mono_us();
-    log_line(LOG_NOTICE, "Leaving: handing over leadership, answering what is open");
-    server_stop_listening(p->server);
-    p->handing_over = server_hand_over(p->server, handed_over, p);
-}
-
-static void shutdown_hook(void *arg, bool now)
-{
-    leave(arg, now);
-}
-
-static bool may_end(struct process *p)
-{
-    if (p->leave_now)
-        return true;
-    if (!p->leaving_since_us)
-        return false;
-    bool late = clock_mono_us() > p->leaving_since_us + LEAVE_MAX_US;
-    return late || (!p->handing_over && server_is_quiet(p->server));
-}
-
-static void on_term(evutil_socket_t fd, short what, void *arg)
-{
-    struct process *p = arg;
-    (void)what;
-    log_line(LOG_WARNING, "Received %s", fd == SIGINT ? "SIGINT" : "SIGTERM");
-    if (++p->signals > 1 && fd == SIGINT)
+    if (number == SIGINT && p->interrupts++)
         _exit(1);
-    leave(p, false);
-}
-
-static void on_hup(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    (void)arg;
-    log_reopen();
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    process_awake(arg);
+    log_line(LOG_WARNING, "Received %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    leave_begin(p, false);
 }
 
 static void watch_signals(struct process *p)
 {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     signal(SIGPIPE, SIG_IGN);
-    p->term_event = evsignal_new(p->base, SIGTERM, on_term, p);
-    p->int_event = evsignal_new(p->base, SIGINT, on_term, p);
-    p->hup_event = evsignal_new(p->base, SIGHUP, on_hup, p);
-    p->deadline = evtimer_new(p->base, on_deadline, p);
-    event_add(p->term_event, NULL);
-    event_add(p->int_event, NULL);
-    event_add(p->hup_event, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        p->signals[i] = evsignal_new(p->base, numbers[i], on_signal, p);
+        if (!p->signals[i] || event_add(p->signals[i], NULL) < 0)
+            give_up("signals cannot be watched");
+    }
 }
 
-/* ---- wiring ------------------------------------------------------------------------------------------- */
-
-static void raise_descriptor_limit(const struct config *c)
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-    struct rlimit limit;
-    rlim_t want = (rlim_t)c->maxclients + SERVER_RESERVED_FDS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+    (void)fd, (void)what;
+    process_wake(arg);
+}
+
+static struct event_base *make_base(void)
+{
+    struct event_config *config = event_config_new();
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+/* ---- the loop ---- */
+
+static void sleep_until(struct process *p, uint64_t when_us)
+{
+    uint64_t now_us = clock_mono_us();
+    if (when_us <= now_us) {
+        event_base_loop(p->base, EVLOOP_NONBLOCK);
         return;
-    limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_line(LOG_WARNING, "The limit of open files could not be raised: %s", strerror(errno));
+    }
+    uint64_t left_us = when_us - now_us;
+    struct timeval left = {.tv_sec = (time_t)(left_us / 1000000),
+                           .tv_usec = (suseconds_t)(left_us % 1000000)};
+    event_add(p->deadline, &left);
+    event_base_loop(p->base, EVLOOP_ONCE);
 }
 
-static void open_log(struct config *c)
+static void run(struct process *p)
 {
-    log_set_level((enum log_level)c->loglevel);
-    log_set_role('S');
-    if (!log_set_file(c->logfile))
-        refuse("the log file cannot be opened");
-}
-
-static void fill_self(struct process *p, struct node_hello *self)
-{
-    const struct config *c = p->config;
-    snprintf(self->name, sizeof(self->name), "%s", c->node_name);
-    snprintf(self->host, sizeof(self->host), "%s", config_host(c));
-    self->port = config_announced_port(c);
-    self->peer_port = config_announced_peer_port(c);
-    self->port_redirect = server_port_of(p->server, MODE_REDIRECT);
-    self->port_readonly = server_port_of(p->server, MODE_READONLY);
-    self->port_proxy = server_port_of(p->server, MODE_PROXY);
-    self->boot_nonce = p->boot_nonce;
-    self->apply_version = RSM_APPLY_VERSION;
-}
-
-static void fill_node_config(struct process *p, struct node_config *n)
-{
-    const struct config *c = p->config;
-    *n = (struct node_config){.heartbeat_us = (uint64_t)c->heartbeat_ms * 1000,
-                              .election_us = (uint64_t)c->election_ms * 1000,
-                              .client_wait_us = (uint64_t)c->client_wait_ms * 1000,
-                              .checkpoint_bytes = c->checkpoint_bytes,
-                              .disk_reserve_bytes = c->disk_reserve_bytes,
-                              .initial_cluster = c->founders,
-                              .settings = config_settings(c)};
-    fill_self(p, &n->self);
-    os_random(&n->chance, sizeof(n->chance));
-    if (c->join_host[0]) {
-        n->join_host = c->join_host;
-        n->join_port = c->join_peer_port;
+    uint64_t next_us = 0;
+    for (;;) {
+        p->woken = false;
+        sleep_until(p, next_us);
+        process_wake(p);
+        next_us = node_turn(p->node);
+        if (server_turn(p->server))
+            next_us = 0;
+        if (p->transport) {
+            transport_turn(p->transport, p->is_leader, p->term, p->leader);
+            transport_flush(p->transport);
+        }
+        if (p->leaving && leave_is_done(p))
+            return;
+        if (p->leaving && next_us > p->now_us + 10000)
+            next_us = p->now_us + 10000;
     }
 }
 
-static void open_transport(struct process *p, const struct node_config *n, const struct node_found *found)
+static void put_warnings(struct config *c)
 {
-    char error[256], binds[1024] = "";
-    struct transport_config config = {.base = p->base,
-                                      .port = (uint16_t)p->config->peer_port,
-                                      .secret = p->config->masterauth && p->config->masterauth[0] ? p->config->masterauth : NULL,
-                                      .heartbeat_us = n->heartbeat_us,
-                                      .election_us = n->election_us};
-    struct transport_callbacks callbacks;
-    for (size_t i = 0; i < p->config->bind_count; i++) {
-        size_t at = strlen(binds);
-        snprintf(binds + at, sizeof(binds) - at, "%s%s%s", i ? " " : "", p->config->bind[i].optional ? "-" : "",
-                 p->config->bind[i].host);
+    for (char *at = c->warnings.data, *end = at + c->warnings.len; at && at < end;) {
+        char *newline = memchr(at, '\n', (size_t)(end - at));
+        log_line(LOG_WARNING, "%.*s", (int)(newline - at), at);
+        at = newline + 1;
     }
-    config.bind_host = binds[0] ? binds : NULL;
-    peers_fill_hello(&n->self, &config.self);
-    config.self.node_id = found->identity.node_id;
-    config.self.cluster_id = found->identity.cluster_id;
-    peers_fill_callbacks(p, &callbacks);
-    p->transport = transport_new(&config, &callbacks, error, sizeof(error));
-    if (!p->transport)
-        refuse(error);
 }
 
-static void replay(void *arg, const struct raft_frame *f)
+static struct config *read_config(int argc, char **argv)
 {
-    node_load(arg, f->index, f->term, (int)f->kind, f->len, f->payload);
-}
-
-static void open_storage(struct process *p, struct node_found *found)
-{
-    char error[512];
-    struct storage_found what;
-    struct storage_config config = {.dir = p->config->dir,
-                                    .fsync = (enum storage_fsync)p->config->appendfsync,
-                                    .slow_us = (uint64_t)p->config->slow_fsync_ms * 1000};
-    p->storage = storage_open(&config, &what, error, sizeof(error));
-    if (!p->storage)
-        refuse(error);
-    if (what.what[0])
-        log_line(LOG_WARNING, "%s", what.what);
-    disk_fill_found(&what, found);
-}
-
-static void open_server(struct process *p)
-{
+    struct config *config = config_new();
     struct buf error = BUF_EMPTY;
-    struct server_hooks hooks = {
-        .arg = p, .figures = figures, .link_fault = link_fault, .shutdown = shutdown_hook, .awake = awake_hook};
+    if (!config_load(config, argc, argv, &error)) {
+        put_u8(&error, '\0');
+        give_up(error.data);
+    }
+    return config;
+}
+
+static void prepare(struct process *p)
+{
+    struct config *c = p->config;
+    if (c->daemonize && !system_daemonize())
+        give_up("cannot go into the background");
+    log_set_level((enum log_level)c->loglevel);
+    if (!log_set_file(c->logfile))
+        give_up("the log file cannot be opened");
+    if (*c->pidfile && !system_write_pidfile(c->pidfile))
+        log_line(LOG_WARNING, "The pid file %s cannot be written", c->pidfile);
+    log_line(LOG_NOTICE,
+             "kvorum " KVORUM_VERSION " starts: node %s, client port %lld, peer port %lld, directory %s",
+             c->node_name, (long long)c->port, (long long)c->peer_port, c->dir);
+    put_warnings(c);
+    system_raise_descriptors(c);
+    system_warn(c);
+}
+
+static void make_parts(struct process *p)
+{
+    struct server_hooks hooks = {.arg = p,
+                                 .woken = hook_woken,
+                                 .figures = hook_figures,
+                                 .link_fault = hook_link_fault,
+                                 .shutdown = hook_shutdown};
+    struct buf error = BUF_EMPTY;
+    char why[512] = "";
+    p->base = make_base();
+    if (!p->base)
+        give_up("libevent cannot make an event loop");
+    p->deadline = evtimer_new(p->base, on_deadline, p);
     p->server = server_new(p->base, p->config, &hooks);
-    if (server_listen(p->server, &error))
-        return;
-    put_u8(&error, 0);
-    refuse(error.data);
-}
-
-static void open_node(struct process *p)
-{
-    struct node_found found;
-    struct node_config config;
-    struct node_ports ports = {.say = say, .fatal = fatal};
-    struct node_clients clients = server_clients(p->server);
-    open_storage(p, &found);
-    os_random(&p->boot_nonce, sizeof(p->boot_nonce));
-    fill_node_config(p, &config);
-    open_transport(p, &config, &found);
-    disk_fill_ports(p, &ports);
-    peers_fill_ports(p, &ports);
-    uint64_t now_us = clock_mono_us(), wall_us = clock_wall_us();
-    p->node = node_new(&config, &found, &ports, &clients, now_us, wall_us);
-    free(config.settings);
-    storage_replay(p->storage, found.snapshot_index + 1, replay, p->node);
-    server_attach(p->server, p->node);
+    if (!server_listen(p->server, &error)) {
+        put_u8(&error, '\0');
+        give_up(error.data);
+    }
+    struct storage_found found;
+    open_disk(p, &found);
+    struct node_hello self = make_self(p, &found);
+    struct node_hello first = self;
+    if (first.node_id == 0)
+        first.node_id = random_u64() | 1; /* until node_start has made the real one, before anything is sent */
+    if (p->config->peer_port && !peers_open(p, &first, why, sizeof why))
+        give_up(why);
+    watch_signals(p);
+    start_node(p, &found, &self);
     if (!disk_watch(p))
-        refuse("libevent cannot watch the storage threads");
-    node_start(p->node, clock_mono_us());
+        give_up("the disk's events cannot be watched");
+    note_role(p);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------- */
-
-/* One pass: what has arrived, the node's turn, out to the peers, out to the clients. true: another one at once. */
-static bool pass(struct process *p, bool again)
-{
-    p->awake = false;
-    event_base_loop(p->base, again ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-    process_awake(p);
-    uint64_t next_us = node_turn(p->node);
-    transport_flush(p->transport);
-    bool more = server_turn(p->server) || next_us == 0;
-    struct node_status status;
-    node_status(p->node, &status);
-    transport_turn(p->transport, status.is_leader, status.term, status.leader);
-    if (more)
-        return true;
-    uint64_t now_us = clock_mono_us(), wait_us = next_us > now_us ? next_us - now_us : 0;
-    struct timeval tv = {.tv_sec = (time_t)(wait_us / 1000000), .tv_usec = (suseconds_t)(wait_us % 1000000)};
-    event_add(p->deadline, &tv);
-    return false;
-}
-
-static void close_all(struct process *p)
+static void take_down(struct process *p)
 {
     server_detach(p->server);
     server_free(p->server);
-    node_free(p->node);
-    transport_free(p->transport);
-    event_free(p->disk_event);
+    if (p->transport)
+        transport_free(p->transport);
     storage_close(p->storage);
-    event_free(p->term_event);
-    event_free(p->int_event);
-    event_free(p->hup_event);
+    node_free(p->node);
+    event_free(p->disk);
     event_free(p->deadline);
+    for (size_t i = 0; i < sizeof p->signals / sizeof p->signals[0]; i++)
+        event_free(p->signals[i]);
     event_base_free(p->base);
+    if (*p->config->pidfile)
+        unlink(p->config->pidfile);
     config_free(p->config);
 }
 
 int main(int argc, char **argv)
 {
-    struct process p = {0};
-    read_config(&p, argc, argv);
-    open_log(p.config);
-    raise_descriptor_limit(p.config);
-    p.base = event_base_new();
-    if (!p.base)
-        refuse("libevent has no way to wait for sockets here");
-    open_server(&p);
-    open_node(&p);
-    watch_signals(&p);
+    if (argc == 2 && (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0)) {
+        printf("kvorum server v=" KVORUM_VERSION " (redis 7.0.15)\n");
+        return 0;
+    }
+    if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    tzset();
+    struct process p = {.config = read_config(argc, argv)};
+    prepare(&p);
+    make_parts(&p);
     log_line(LOG_NOTICE, "Ready to accept connections");
-    bool again = false;
-    while (!may_end(&p))
-        again = pass(&p, again);
-    log_line(LOG_NOTICE, "Goodbye");
-    close_all(&p);
+    run(&p);
+    take_down(&p);
+    log_line(LOG_NOTICE, "kvorum is leaving, bye bye...");
     return 0;
 }

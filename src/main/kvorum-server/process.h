@@ -1,5 +1,4 @@
-/* The one process: what main wires together. The rooms know nothing of each other beyond their ports; this is where a storage
- * event becomes the node's disk event and a frame of the transport the node's frame. */
+/* The parts of one kvorum-server process, and how main's files share them. */
 #ifndef MAIN_PROCESS_H
 #define MAIN_PROCESS_H
 
@@ -13,30 +12,42 @@
 struct process {
     struct event_base *base;
     struct config *config;
-    struct storage *storage;
-    struct transport *transport;
-    struct node *node;
     struct server *server;
-    struct event *disk_event, *term_event, *int_event, *hup_event, *deadline;
-    uint64_t boot_nonce;
-    uint64_t free_bytes, free_asked_us;
-    uint64_t leaving_since_us; /* 0: not leaving */
-    int signals;
-    bool awake; /* this pass has looked at the clocks */
-    bool handing_over, leave_now, ended;
+    struct storage *storage;
+    struct transport *transport; /* NULL: no peer port */
+    struct node *node;           /* NULL while it is being made */
+    struct event *disk, *deadline, *signals[3];
+    uint64_t now_us;
+    bool woken; /* this pass has been given its time */
+
+    uint64_t term, leader; /* for the beat thread */
+    bool is_leader;
+
+    bool leaving, handing_over, exit_now;
+    int interrupts;
+    uint64_t leave_by_us, grace_until_us;
 };
 
-/* The first thing that happens in a pass, whichever callback it is: the clocks are read once. */
-void process_awake(struct process *p);
+/* Gives the pass its time, once. */
+void process_wake(struct process *p);
 
-/* disk.c */
-void disk_fill_ports(struct process *p, struct node_ports *ports);
+/* system.c: what is asked of the operating system before anything else. */
+bool system_daemonize(void);
+bool system_write_pidfile(const char *path);
+void system_raise_descriptors(struct config *config);
+void system_warn(const struct config *config);
+
+/* disk.c: the node's disk is the storage room. */
+void disk_bind(struct node_ports *ports);
 bool disk_watch(struct process *p);
-void disk_fill_found(const struct storage_found *from, struct node_found *to);
+void disk_found(const struct storage_found *from, struct node_found *to);
 
-/* peers.c */
-void peers_fill_ports(struct process *p, struct node_ports *ports);
-void peers_fill_callbacks(struct process *p, struct transport_callbacks *callbacks);
-void peers_fill_hello(const struct node_hello *from, struct transport_hello *to);
+/* peers.c: the node's peers are the transport room. */
+void peers_bind(struct node_ports *ports);
+bool peers_open(struct process *p, const struct node_hello *self, char *error, size_t error_len);
+
+/* leave.c: SIGTERM and SHUTDOWN. */
+void leave_begin(struct process *p, bool now);
+bool leave_is_done(struct process *p); /* asked once a pass */
 
 #endif

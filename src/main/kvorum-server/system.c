@@ -1,0 +1,79 @@
+/* What is asked of the operating system: descriptors, the background, a pid file; and warnings about its settings. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "main/kvorum-server/process.h"
+
+bool system_daemonize(void)
+{
+    pid_t child = fork();
+    if (child < 0)
+        return false;
+    if (child > 0)
+        _exit(0);
+    setsid();
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0)
+        return false;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    if (null > STDERR_FILENO)
+        close(null);
+    return true;
+}
+
+bool system_write_pidfile(const char *path)
+{
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return false;
+    bool ok = fprintf(f, "%d\n", (int)getpid()) > 0;
+    return fclose(f) == 0 && ok;
+}
+
+/* Clients get what the reserve leaves: a flood of connections must not cost a peer link or the journal (FAULTS 32). */
+void system_raise_descriptors(struct config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->maxclients + SERVER_RESERVED_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    struct rlimit more = {.rlim_cur = wanted, .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return;
+    more = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &more) < 0)
+        more = limit;
+    int64_t left = (int64_t)more.rlim_cur - SERVER_RESERVED_FDS;
+    log_line(LOG_WARNING,
+             "maxclients has been reduced from %lld to %lld: the system grants %lld file descriptors",
+             (long long)config->maxclients, (long long)(left > 0 ? left : 1), (long long)more.rlim_cur);
+    config->maxclients = left > 0 ? left : 1;
+}
+
+static int read_setting(const char *path)
+{
+    int value = -1;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return -1;
+    if (fscanf(f, "%d", &value) != 1)
+        value = -1;
+    fclose(f);
+    return value;
+}
+
+void system_warn(const struct config *config)
+{
+    int somaxconn = read_setting("/proc/sys/net/core/somaxconn");
+    if (somaxconn > 0 && somaxconn < config->tcp_backlog)
+        log_line(LOG_WARNING, "tcp-backlog %lld cannot be had: /proc/sys/net/core/somaxconn is %d",
+                 (long long)config->tcp_backlog, somaxconn);
+    if (read_setting("/proc/sys/vm/overcommit_memory") == 2)
+        log_line(LOG_WARNING, "vm.overcommit_memory is 2: a snapshot's fork may fail when memory is short");
+}
