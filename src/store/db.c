@@ -70,7 +70,7 @@ struct store_key *db_unlink(struct spot *at)
     index_remove(db, at->hash, at->place);
     if (at->place != last) {
         struct store_key *moved = db_key(db, last);
-        index_move(db, key_hash(db->seed, key_slice(moved)), last, at->place);
+        index_move(db, key_hash(&db->store->seed, key_slice(moved)), last, at->place);
         *db_slot(db, at->place) = moved;
     }
     segments_shrink(&db->keys, db->count, sizeof(struct store_key *));
@@ -104,38 +104,21 @@ bool store_visible(struct store_view *v, const struct store_key *k)
     return false;
 }
 
-/* The database whose first key is due soonest; the lower number when two are equal. */
-static uint32_t soonest_db(const struct store *s, struct expiry_item *first)
-{
-    uint32_t best = 0;
-    *first = (struct expiry_item){0, NULL};
-    for (uint32_t i = 0; i < s->db_count; i++) {
-        struct expiry_item item = expiry_first(&s->dbs[i]);
-        if (item.key && (!first->key || item.at_ms < first->at_ms)) {
-            *first = item;
-            best = i;
-        }
-    }
-    return best;
-}
-
 uint64_t store_next_expiry_ms(const struct store *s)
 {
-    struct expiry_item first;
-    soonest_db(s, &first);
-    return first.key ? first.at_ms : STORE_NEVER;
+    return expiry_soonest(s).at_ms;
 }
 
 size_t store_expire(struct store_view *v, size_t limit)
 {
     size_t done = 0;
     for (; done < limit; done++) {
-        struct expiry_item first;
-        uint32_t db = soonest_db(v->store, &first);
-        if (!first.key || first.at_ms > v->now_ms)
+        struct soonest next = expiry_soonest(v->store);
+        if (next.at_ms == STORE_NEVER || next.at_ms > v->now_ms)
             break;
-        struct spot at = db_spot(v->store, db, key_slice(first.key));
-        expire_spot(v, db, &at);
+        struct slice key = key_slice(expiry_first(&v->store->dbs[next.db]).key);
+        struct spot at = db_spot(v->store, next.db, key);
+        expire_spot(v, next.db, &at);
     }
     return done;
 }

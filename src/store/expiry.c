@@ -17,6 +17,8 @@ static bool sooner(const struct expiry_item *a, const struct expiry_item *b)
 
 static void put(struct store_db *db, uint32_t slot, struct expiry_item item)
 {
+    if (slot == 0)
+        db->store->soonest.known = false;
     *item_at(db, slot) = item;
     key_block(item.key)->slot = slot;
 }
@@ -68,6 +70,8 @@ void expiry_remove(struct store_db *db, struct store_key *k)
             sift_up(db, slot, last);
         else
             sift_down(db, slot, last);
+    } else if (slot == 0) {
+        db->store->soonest.known = false;
     }
     segments_shrink(&db->expiring, db->expiring_count, sizeof(struct expiry_item));
 }
@@ -80,4 +84,19 @@ void expiry_moved(struct store_db *db, struct store_key *k)
 struct expiry_item expiry_first(const struct store_db *db)
 {
     return db->expiring_count ? *item_at(db, 0) : (struct expiry_item){0, NULL};
+}
+
+struct soonest expiry_soonest(const struct store *s)
+{
+    if (s->soonest.known)
+        return s->soonest;
+    struct soonest best = {true, 0, STORE_NEVER};
+    for (uint32_t i = 0; i < s->db_count; i++) {
+        struct expiry_item item = expiry_first(&s->dbs[i]);
+        if (item.key && (best.at_ms == STORE_NEVER || item.at_ms < best.at_ms)) {
+            best.db = i;
+            best.at_ms = item.at_ms;
+        }
+    }
+    return ((struct store *)(uintptr_t)s)->soonest = best; /* a cache: the state is as it was */
 }

@@ -180,7 +180,7 @@ static void split(struct store_db *db)
     for (size_t i = 0; i < n; i++)
         __builtin_prefetch(db_key(db, entries[i].place));
     for (size_t i = 0; i < n; i++) {
-        uint64_t hash = key_hash(db->seed, key_slice(db_key(db, entries[i].place)));
+        uint64_t hash = key_hash(&db->store->seed, key_slice(db_key(db, entries[i].place)));
         chain_add(ix, bucket_at(ix, bucket_number(ix, hash)), entries[i].tag, entries[i].place);
     }
     if (entries != few)

@@ -9,7 +9,7 @@ struct store *store_new(uint32_t databases, struct hash_seed seed)
     s->db_count = databases;
     s->dbs = mem_calloc(databases, sizeof *s->dbs);
     for (uint32_t i = 0; i < databases; i++)
-        s->dbs[i].seed = &s->seed;
+        s->dbs[i].store = s;
     s->gone = mem_calloc(VERSION_SLOTS, sizeof *s->gone);
     return s;
 }

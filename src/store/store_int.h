@@ -80,7 +80,7 @@ struct store_db {
     uint32_t expiring_count;
     uint64_t digest;
     size_t memory; /* allocated for keys and values */
-    const struct hash_seed *seed;
+    struct store *store;
     struct store_db *next_dead; /* flushed databases wait for store_sweep */
 };
 
@@ -90,6 +90,12 @@ struct store {
     struct hash_seed seed;
     uint32_t db_count;
     struct store_db *dbs;
+    /* The key due soonest, for every entry asks: looked up again only after the first of some heap has changed. */
+    struct soonest {
+        bool known;
+        uint32_t db;
+        uint64_t at_ms; /* STORE_NEVER: none */
+    } soonest;
     uint64_t version_floor;
     uint64_t *gone; /* VERSION_SLOTS: what deleted keys left, see versions.c */
     struct store_stats stats;
@@ -213,6 +219,8 @@ void expiry_push(struct store_db *db, struct store_key *k); /* key_block(k)->at_
 void expiry_remove(struct store_db *db, struct store_key *k);
 void expiry_moved(struct store_db *db, struct store_key *k); /* the key has a new address */
 struct expiry_item expiry_first(const struct store_db *db);  /* key NULL: none */
+/* The database whose first key is due soonest, the lower number when two are equal; at_ms STORE_NEVER: none. */
+struct soonest expiry_soonest(const struct store *s);
 
 /* versions.c */
 void versions_deleted(struct store *s, uint32_t db, uint64_t hash, uint64_t index);

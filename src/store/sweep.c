@@ -16,7 +16,8 @@ void db_drop(struct store *s, uint32_t db)
     *dead = *d;
     dead->next_dead = s->dead_dbs;
     s->dead_dbs = dead;
-    *d = (struct store_db){.seed = &s->seed};
+    *d = (struct store_db){.store = s};
+    s->soonest.known = false;
 }
 
 /* Frees keys from the end; the database itself once it has none. */
