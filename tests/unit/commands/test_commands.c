@@ -89,6 +89,11 @@ static void test_replies(void **state)
         {"TTL a", ":-1\r\n", NULL},
         {"EXPIREAT a 1000", ":1\r\n", NULL},
         {"EXISTS a", ":0\r\n", NULL},
+        {"SET a 1", "+OK\r\n", NULL},
+        {"GETEX a PXAT 1000001", "$1\r\n1\r\n", NULL},
+        {"PTTL a", ":1\r\n", NULL},
+        {"GETEX a PXAT 1000000", "$1\r\n1\r\n", NULL}, /* now is past: gone at once */
+        {"DBSIZE", ":0\r\n", NULL},
         {"SET a 1 PXAT 1000000", "+OK\r\n", NULL},
         {"SET a 1 NX", "+OK\r\n", NULL},
         {"MGET a b", "*2\r\n$1\r\n1\r\n$-1\r\n", "*2\r\n$1\r\n1\r\n_\r\n"},
@@ -141,6 +146,56 @@ static void test_readers_note_due_keys(void **state)
         }
     }
     assert_int_equal(store_count(w.store, 0), 1);
+    store_free(w.store);
+}
+
+/* Within an entry that could not remove every due key (their number is bounded), they are gone all the same. */
+static void test_writers_see_no_due_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *reply;
+    } cases[] = {
+        {"KEYS *", "*1\r\n$5\r\nstays\r\n"},
+        {"SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$5\r\nstays\r\n"},
+        {"RANDOMKEY", "$5\r\nstays\r\n"},
+        {"GET k", "$-1\r\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        struct slice argv[8];
+        struct buf out = BUF_EMPTY;
+        world_init(&w);
+        expect(&w, 2, "SET k v PX 100", "+OK\r\n");
+        expect(&w, 2, "SET stays v", "+OK\r\n");
+        w.now_ms += 100;
+        call(&w, 2, argv, split(cases[i].line, argv), true, &out);
+        assert_true(slice_equal(buf_slice(&out), slice_cstr(cases[i].reply)));
+        buf_deinit(&out);
+        store_free(w.store);
+    }
+}
+
+static void test_randomkey_gives_every_key(void **state)
+{
+    (void)state;
+    struct world w;
+    unsigned seen[5] = {0};
+    world_init(&w);
+    for (const char *key = "01234"; *key; key++) {
+        char line[] = "SET x v";
+        line[4] = *key;
+        expect(&w, 2, line, "+OK\r\n");
+    }
+    for (int i = 0; i < 5000; i++) {
+        struct slice argv[] = {SLICE_LITERAL("RANDOMKEY")};
+        struct buf out = BUF_EMPTY;
+        call(&w, 2, argv, 1, i % 2, &out);
+        seen[out.data[4] - '0']++;
+        buf_deinit(&out);
+    }
+    for (int i = 0; i < 5; i++)
+        assert_in_range(seen[i], 850, 1150);
     store_free(w.store);
 }
 
@@ -289,6 +344,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replies),
         cmocka_unit_test(test_readers_note_due_keys),
+        cmocka_unit_test(test_writers_see_no_due_keys),
+        cmocka_unit_test(test_randomkey_gives_every_key),
         cmocka_unit_test(test_random_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -426,9 +426,55 @@ static void test_due_keys(void **state)
     assert_null(store_find(&r, key));
     assert_int_equal(r.due_ms, 150);
     assert_int_equal(store_count(s, 0), 1);
+    struct store_key *later = store_put_string(&w, SLICE_LITERAL("l"), SLICE_LITERAL("v"), false);
+    store_set_expiry(&w, &later, 155);
+    r = (struct store_view){.store = s, .now_ms = 160}; /* the earliest of several counts */
+    assert_null(store_find(&r, SLICE_LITERAL("l")));
+    assert_null(store_find(&r, key));
+    assert_null(store_find(&r, SLICE_LITERAL("l")));
+    assert_int_equal(r.due_ms, 150);
     w.now_ms = 151;
     assert_false(store_delete(&w, key));
-    assert_int_equal(store_count(s, 0), 0);
+    assert_int_equal(store_count(s, 0), 1);
+    store_free(s);
+}
+
+/* Each part of the state counts: no two of these states have the same digest, and the way to a state does not count. */
+static void test_digest_tells_states_apart(void **state)
+{
+    (void)state;
+    struct store *s = store_new(2, seed);
+    struct store_view v = {.store = s, .now_ms = 1, .writing = true};
+    struct slice k = SLICE_LITERAL("k"), l = SLICE_LITERAL("l");
+    uint64_t seen[12];
+    size_t n = 0;
+    seen[n++] = store_digest(s);
+    struct store_key *key = store_put_string(&v, k, SLICE_LITERAL("12"), false);
+    seen[n++] = store_digest(s);
+    store_set_expiry(&v, &key, 100);
+    seen[n++] = store_digest(s);
+    store_set_expiry(&v, &key, 101);
+    seen[n++] = store_digest(s);
+    store_put_text(&v, k, SLICE_LITERAL("12"), false);
+    seen[n++] = store_digest(s);
+    store_put_string(&v, k, SLICE_LITERAL("13"), false);
+    seen[n++] = store_digest(s);
+    store_rename(&v, k, 0, l);
+    seen[n++] = store_digest(s);
+    store_rename(&v, l, 1, l);
+    seen[n++] = store_digest(s);
+    v.db = 1;
+    store_copy(&v, l, 0, l);
+    seen[n++] = store_digest(s);
+    store_copy(&v, l, 1, k);
+    seen[n++] = store_digest(s);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_true(seen[i] != seen[j]);
+    store_delete(&v, k);
+    assert_true(store_digest(s) == seen[n - 2]);
+    store_flush(&v, true);
+    assert_true(store_digest(s) == seen[0]);
     store_free(s);
 }
 
@@ -514,6 +560,22 @@ static void test_memory(void **state)
     store_free(s);
 }
 
+/* A value that becomes small gives its memory back. */
+static void test_memory_follows_the_value(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {4000, 10, 100000, 10, 5000, 3000, 20};
+    struct store *s = store_new(1, seed);
+    struct store_view v = {.store = s, .now_ms = 1, .writing = true};
+    char *text = calloc(1, 100000);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct store_key *k = store_put_string(&v, SLICE_LITERAL("k"), slice_of(text, lengths[i]), false);
+        assert_in_range(store_key_bytes(k), lengths[i], 2 * lengths[i] + 128);
+    }
+    free(text);
+    store_free(s);
+}
+
 static void test_sweep_is_bounded(void **state)
 {
     (void)state;
@@ -541,7 +603,9 @@ int main(void)
         cmocka_unit_test(test_scan_sees_what_stays),
         cmocka_unit_test(test_expiry_goes_by_time_database_key),
         cmocka_unit_test(test_due_keys),
+        cmocka_unit_test(test_digest_tells_states_apart),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_memory_follows_the_value),
         cmocka_unit_test(test_sweep_is_bounded),
         cmocka_unit_test(test_memory),
     };
