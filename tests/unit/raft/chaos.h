@@ -2,7 +2,7 @@
 #ifndef TESTS_RAFT_CHAOS_H
 #define TESTS_RAFT_CHAOS_H
 
-#include "cluster.h"
+#include "net.h"
 
 struct chaos_result {
     bool safe, lively;

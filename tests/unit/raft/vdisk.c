@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cluster.h"
+#include "net.h"
 
-struct entry *entries_at(struct entries *e, uint64_t index)
+struct entry *net_entries_at(struct entries *e, uint64_t index)
 {
     if (index >= e->cap) {
         size_t cap = e->cap ? e->cap : 256;
@@ -20,7 +20,7 @@ struct entry *entries_at(struct entries *e, uint64_t index)
     return &e->at[index];
 }
 
-uint64_t entries_term(const struct entries *e, uint64_t index)
+uint64_t net_entries_term(const struct entries *e, uint64_t index)
 {
     return index <= e->last && index < e->cap && e->at[index].there ? e->at[index].term : 0;
 }
@@ -28,20 +28,20 @@ uint64_t entries_term(const struct entries *e, uint64_t index)
 static void cut(struct entries *e, uint64_t from)
 {
     for (uint64_t i = from; i <= e->last; i++)
-        entries_at(e, i)->there = false;
+        net_entries_at(e, i)->there = false;
     if (e->last >= from)
         e->last = from - 1;
 }
 
-static void apply_write(struct cluster *c, struct node *n, const struct write *w, uint64_t last)
+static void apply_write(struct net *c, struct node *n, const struct write *w, uint64_t last)
 {
     if (w->cut)
         cut(&n->journal, w->cut_from);
     for (uint64_t i = w->first; i <= last; i++) {
-        struct entry *e = entries_at(&n->journal, i);
+        struct entry *e = net_entries_at(&n->journal, i);
         if (e->there && i > n->snapshot.index && e->term != w->entries[i - w->first].term)
-            cluster_fail(c, "node %d: entry %llu overwritten on disk without a cut", (int)n->id,
-                         (unsigned long long)i);
+            net_fail(c, "node %d: entry %llu overwritten on disk without a cut", (int)n->id,
+                     (unsigned long long)i);
         *e = w->entries[i - w->first];
         if (n->journal.last < i)
             n->journal.last = i;
@@ -60,7 +60,19 @@ static void pop_write(struct node *n)
     n->write_count--;
 }
 
-void vdisk_append(struct cluster *c, int i, const struct raft_duties *d)
+/* One sync at a time; what comes while it runs is synced together by the next one. */
+static uint64_t group_done_us(struct net *c, struct node *n)
+{
+    if (c->now_us >= n->disk_free_us)
+        n->disk_free_us = n->next_free_us;
+    if (c->now_us >= n->disk_free_us)
+        return n->disk_free_us = n->next_free_us = c->now_us + net_below(c, n->disk_min_us, n->disk_max_us);
+    if (n->next_free_us <= n->disk_free_us)
+        n->next_free_us = n->disk_free_us + net_below(c, n->disk_min_us, n->disk_max_us);
+    return n->next_free_us;
+}
+
+void vdisk_append(struct net *c, int i, const struct raft_duties *d)
 {
     struct node *n = &c->node[i];
     if (!d->cut && d->append_last < d->append_first)
@@ -76,16 +88,14 @@ void vdisk_append(struct cluster *c, int i, const struct raft_duties *d)
     if (w->last >= w->first) {
         w->entries = mem_alloc((size_t)(w->last - w->first + 1) * sizeof *w->entries);
         for (uint64_t k = w->first; k <= w->last; k++)
-            w->entries[k - w->first] = *entries_at(&n->memory, k);
+            w->entries[k - w->first] = *net_entries_at(&n->memory, k);
     }
-    uint64_t start = n->disk_free_us > c->now_us ? n->disk_free_us : c->now_us;
-    n->disk_free_us = start + cluster_below(c, n->disk_min_us, n->disk_max_us);
-    w->done_us = n->disk_free_us;
-    cluster_schedule(c, EV_WRITTEN, i, w->done_us)->incarnation = n->incarnation;
+    w->done_us = group_done_us(c, n);
+    net_schedule(c, EV_WRITTEN, i, w->done_us)->incarnation = n->incarnation;
 }
 
 /* The oldest write under way is durable. Sometimes its completion is told together with the next one's. */
-bool vdisk_written(struct cluster *c, int i, struct raft_event *out)
+bool vdisk_written(struct net *c, int i, struct raft_event *out)
 {
     struct node *n = &c->node[i];
     if (n->write_count == 0 || write_at(n, 0)->done_us > c->now_us)
@@ -106,34 +116,34 @@ bool vdisk_written(struct cluster *c, int i, struct raft_event *out)
     return told;
 }
 
-void vdisk_save_vote(struct cluster *c, int i, const struct raft_duties *d)
+void vdisk_save_vote(struct net *c, int i, const struct raft_duties *d)
 {
     struct node *n = &c->node[i];
     uint64_t start = n->vote_free_us > c->now_us ? n->vote_free_us : c->now_us;
-    n->vote_free_us = start + cluster_below(c, n->disk_min_us, n->disk_max_us);
-    struct event *e = cluster_schedule(c, EV_VOTE_SAVED, i, n->vote_free_us);
+    n->vote_free_us = start + net_below(c, n->disk_min_us, n->disk_max_us);
+    struct event *e = net_schedule(c, EV_VOTE_SAVED, i, n->vote_free_us);
     e->incarnation = n->incarnation;
     e->vote = (struct vote_file){d->vote_term, d->vote_for, d->short_log_until, d->short_log};
 }
 
-void vdisk_crash(struct cluster *c, int i)
+void vdisk_crash(struct net *c, int i)
 {
     struct node *n = &c->node[i];
-    size_t reached = cluster_below(c, 0, n->write_count);
+    size_t reached = net_below(c, 0, n->write_count);
     for (size_t k = 0; k < reached; k++) {
         apply_write(c, n, write_at(n, 0), write_at(n, 0)->last);
         pop_write(n);
     }
-    if (n->write_count > 0 && cluster_below(c, 0, 1)) {
+    if (n->write_count > 0 && net_below(c, 0, 1)) {
         struct write *w = write_at(n, 0);
         uint64_t last = w->last;
         if (w->last >= w->first)
-            last = w->first - 1 + cluster_below(c, 0, w->last - w->first + 1);
+            last = w->first - 1 + net_below(c, 0, w->last - w->first + 1);
         apply_write(c, n, w, last);
     }
     while (n->write_count > 0)
         pop_write(n);
-    n->disk_free_us = n->vote_free_us = 0;
+    n->disk_free_us = n->next_free_us = n->vote_free_us = 0;
     /* What recovery will find: contiguous from the snapshot on, each following the one before. */
     uint64_t term = n->snapshot.term, at = n->snapshot.index;
     while (at + 1 <= n->journal.last && n->journal.at[at + 1].there &&

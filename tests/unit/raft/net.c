@@ -1,5 +1,5 @@
 /* Time, the network, and the place of the node: carries out the core's duties as the real one does. */
-#include "cluster.h"
+#include "net.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #define LLU(x) ((unsigned long long)(x))
 
-void cluster_fail(struct cluster *c, const char *fmt, ...)
+void net_fail(struct net *c, const char *fmt, ...)
 {
     if (c->failure[0])
         return; /* the first one tells most */
@@ -22,13 +22,13 @@ void cluster_fail(struct cluster *c, const char *fmt, ...)
     va_end(args);
 }
 
-uint64_t cluster_below(struct cluster *c, uint64_t low, uint64_t high)
+uint64_t net_below(struct net *c, uint64_t low, uint64_t high)
 {
     return low + prng_below(&c->prng, high - low + 1);
 }
 
-static void trace(struct cluster *c, int i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void trace(struct cluster *c, int i, const char *fmt, ...)
+static void trace(struct net *c, int i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void trace(struct net *c, int i, const char *fmt, ...)
 {
     if (!c->trace)
         return;
@@ -47,7 +47,7 @@ static bool before(const struct event *a, const struct event *b)
     return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
 }
 
-static void heap_put(struct cluster *c, struct event *e)
+static void heap_put(struct net *c, struct event *e)
 {
     if (c->heap_count == c->heap_cap) {
         c->heap_cap = c->heap_cap ? c->heap_cap * 2 : 1024;
@@ -59,7 +59,7 @@ static void heap_put(struct cluster *c, struct event *e)
     c->heap[at] = e;
 }
 
-static struct event *heap_take(struct cluster *c)
+static struct event *heap_take(struct net *c)
 {
     struct event *top = c->heap[0], *last = c->heap[--c->heap_count];
     size_t at = 0;
@@ -78,7 +78,7 @@ static struct event *heap_take(struct cluster *c)
     return top;
 }
 
-struct event *cluster_schedule(struct cluster *c, enum event_kind kind, int i, uint64_t at_us)
+struct event *net_schedule(struct net *c, enum event_kind kind, int i, uint64_t at_us)
 {
     struct event *e = mem_calloc(1, sizeof *e);
     e->kind = kind;
@@ -97,32 +97,32 @@ static void event_free(struct event *e)
 
 /* The network. */
 
-static bool reachable(struct cluster *c, int from, int to)
+static bool reachable(struct net *c, int from, int to)
 {
     return c->node[from].raft && c->node[to].raft && !c->cut[from][to];
 }
 
-static void carry(struct cluster *c, int from, const struct raft_message *m)
+static void carry(struct net *c, int from, const struct raft_message *m)
 {
     int to = (int)m->to - 1;
-    uint64_t at = c->now_us + cluster_below(c, c->delay_min_us, c->delay_max_us);
+    uint64_t at = c->now_us + net_below(c, c->delay_min_us, c->delay_max_us);
     if (!c->reorder && at <= c->latest[from][to])
         at = c->latest[from][to] + 1;
     c->latest[from][to] = at;
-    struct event *e = cluster_schedule(c, EV_MESSAGE, to, at);
+    struct event *e = net_schedule(c, EV_MESSAGE, to, at);
     e->incarnation = c->reorder ? 0 : c->node[to].incarnation;
     e->message = *m;
     if (m->type == RAFT_MSG_APPEND && m->last >= m->first) {
         e->count = (size_t)(m->last - m->first + 1);
         e->entries = mem_alloc(e->count * sizeof *e->entries);
         for (size_t k = 0; k < e->count; k++) {
-            e->entries[k] = *entries_at(&c->node[from].memory, m->first + k);
+            e->entries[k] = *net_entries_at(&c->node[from].memory, m->first + k);
             assert(e->entries[k].there);
         }
     }
 }
 
-static void transmit(struct cluster *c, int from, const struct raft_message *m)
+static void transmit(struct net *c, int from, const struct raft_message *m)
 {
     int to = (int)m->to - 1;
     assert(to >= 0 && to < c->count && to != from && m->from == (uint64_t)from + 1);
@@ -138,7 +138,7 @@ static void transmit(struct cluster *c, int from, const struct raft_message *m)
 }
 
 /* Tells both ends of every pair whose link came or went. */
-static void relink(struct cluster *c)
+static void relink(struct net *c)
 {
     for (int i = 0; i < c->count; i++)
         for (int j = 0; j < c->count; j++) {
@@ -148,8 +148,7 @@ static void relink(struct cluster *c)
             c->linked[i][j] = stands;
             if (!c->links || !c->node[i].raft)
                 continue;
-            struct event *e =
-                cluster_schedule(c, EV_LINK, i, c->now_us + cluster_below(c, 100, stands ? 2000 : 400));
+            struct event *e = net_schedule(c, EV_LINK, i, c->now_us + net_below(c, 100, stands ? 2000 : 400));
             e->incarnation = c->node[i].incarnation;
             e->peer = (uint64_t)j + 1;
             e->up = stands;
@@ -157,20 +156,20 @@ static void relink(struct cluster *c)
         }
 }
 
-void cluster_cut(struct cluster *c, int from, int to, bool cut)
+void net_cut(struct net *c, int from, int to, bool cut)
 {
     c->cut[from][to] = cut;
     relink(c);
 }
 
-void cluster_isolate(struct cluster *c, int i)
+void net_isolate(struct net *c, int i)
 {
     for (int j = 0; j < c->count; j++)
         c->cut[i][j] = c->cut[j][i] = j != i;
     relink(c);
 }
 
-void cluster_heal(struct cluster *c)
+void net_heal(struct net *c)
 {
     memset(c->cut, 0, sizeof c->cut);
     relink(c);
@@ -178,16 +177,16 @@ void cluster_heal(struct cluster *c)
 
 /* The node's place. */
 
-static void fill(struct cluster *c, int i, const struct raft_duties *d, const struct event *source)
+static void fill(struct net *c, int i, const struct raft_duties *d, const struct event *source)
 {
     struct node *n = &c->node[i];
     if (d->cut)
         for (uint64_t k = d->cut_from; k <= n->memory.last; k++)
-            entries_at(&n->memory, k)->there = false;
+            net_entries_at(&n->memory, k)->there = false;
     if (d->cut && n->memory.last >= d->cut_from)
         n->memory.last = d->cut_from - 1;
     for (uint64_t k = d->append_first; k <= d->append_last; k++) {
-        struct entry *e = entries_at(&n->memory, k);
+        struct entry *e = net_entries_at(&n->memory, k);
         if (source && source->kind == EV_MESSAGE && source->message.type == RAFT_MSG_APPEND) {
             *e = source->entries[k - source->message.first];
         } else if (source && source->entries) {
@@ -201,11 +200,11 @@ static void fill(struct cluster *c, int i, const struct raft_duties *d, const st
         e->there = true;
         e->prev_term = k == 1 ? 0 : raft_term_at(n->raft, k - 1);
         n->memory.last = k;
-        check_appended(c, i, k);
+        net_check_appended(c, i, k);
     }
 }
 
-static void step(struct cluster *c, int i, struct raft_event e, const struct event *source)
+static void step(struct net *c, int i, struct raft_event e, const struct event *source)
 {
     struct node *n = &c->node[i];
     struct raft_duties d;
@@ -225,33 +224,33 @@ static void step(struct cluster *c, int i, struct raft_event e, const struct eve
     if (d.save_vote)
         vdisk_save_vote(c, i, &d);
     vdisk_append(c, i, &d);
-    check_step(c, i, &d);
+    net_check_step(c, i, &d);
     if (raft_role(n->raft) == RAFT_LEADER && (role != RAFT_LEADER || term != raft_term(n->raft))) {
         c->elections++;
-        check_became_leader(c, i);
+        net_check_became_leader(c, i);
     }
     if (n->damaged && !raft_short_log(n->raft))
         n->damaged = false;
     uint64_t commit = raft_commit(n->raft);
     if (commit > n->commit_seen && e.type != RAFT_EVENT_SNAPSHOT_INSTALLED)
         for (uint64_t k = n->commit_seen + 1; k <= commit; k++)
-            check_committed(c, i, k);
+            net_check_committed(c, i, k);
     n->commit_seen = n->applied = commit;
     for (size_t k = 0; k < d.message_count; k++)
         transmit(c, i, &d.messages[k]);
     if (d.send_snapshot) {
         int to = (int)d.send_snapshot - 1;
-        uint64_t at = c->now_us + cluster_below(c, 5 * MS, 40 * MS);
+        uint64_t at = c->now_us + net_below(c, 5 * MS, 40 * MS);
         bool arrives = reachable(c, i, to) && prng_below(&c->prng, 1000) >= c->loss_permille;
         c->snapshots++;
         trace(c, i, "snapshot %llu to n%d", LLU(n->snapshot.index), to + 1);
-        struct event *sent = cluster_schedule(c, EV_SNAPSHOT_SENT, i, at + MS);
+        struct event *sent = net_schedule(c, EV_SNAPSHOT_SENT, i, at + MS);
         sent->incarnation = n->incarnation;
         sent->peer = d.send_snapshot;
         sent->snapshot = n->snapshot;
         sent->gone = !arrives;
         if (arrives) {
-            struct event *got = cluster_schedule(c, EV_SNAPSHOT, to, at);
+            struct event *got = net_schedule(c, EV_SNAPSHOT, to, at);
             got->incarnation = c->node[to].incarnation;
             got->peer = n->id;
             got->leader_term = raft_term(n->raft);
@@ -262,18 +261,18 @@ static void step(struct cluster *c, int i, struct raft_event e, const struct eve
         assert(source && source->kind == EV_SNAPSHOT && !n->installing);
         n->installing = true;
         n->incoming = source->snapshot;
-        cluster_schedule(c, EV_INSTALLED, i, c->now_us + cluster_below(c, 5 * MS, 60 * MS))->incarnation =
+        net_schedule(c, EV_INSTALLED, i, c->now_us + net_below(c, 5 * MS, 60 * MS))->incarnation =
             n->incarnation;
     }
 }
 
-void cluster_event(struct cluster *c, int i, struct raft_event e)
+void net_event(struct net *c, int i, struct raft_event e)
 {
     if (c->node[i].raft && !c->node[i].paused)
         step(c, i, e, NULL);
 }
 
-static void deliver_message(struct cluster *c, int i, struct event *e)
+static void deliver_message(struct net *c, int i, struct event *e)
 {
     struct raft_entry metas[512];
     assert(e->count <= 512);
@@ -283,7 +282,7 @@ static void deliver_message(struct cluster *c, int i, struct event *e)
     step(c, i, (struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &e->message}, e);
 }
 
-static void deliver_installed(struct cluster *c, int i, struct event *e)
+static void deliver_installed(struct net *c, int i, struct event *e)
 {
     struct node *n = &c->node[i];
     (void)e;
@@ -292,8 +291,8 @@ static void deliver_installed(struct cluster *c, int i, struct event *e)
     uint64_t index = n->snapshot.index;
     if (raft_term_at(n->raft, index) != n->snapshot.term) {
         for (uint64_t k = 1; k <= n->memory.last; k++)
-            entries_at(&n->memory, k)->there = false;
-        entries_at(&n->memory, index);
+            net_entries_at(&n->memory, k)->there = false;
+        net_entries_at(&n->memory, index);
         n->memory.last = index;
     }
     c->installs++;
@@ -302,10 +301,10 @@ static void deliver_installed(struct cluster *c, int i, struct event *e)
          NULL);
     n->chain = n->snapshot.chain;
     if (index <= c->committed_last && c->committed[index].chain != n->chain)
-        cluster_fail(c, "node %d installed a snapshot that is not the state at %llu", i + 1, LLU(index));
+        net_fail(c, "node %d installed a snapshot that is not the state at %llu", i + 1, LLU(index));
 }
 
-static void deliver(struct cluster *c, struct event *e)
+static void deliver(struct net *c, struct event *e)
 {
     int i = e->node;
     struct node *n = &c->node[i];
@@ -328,6 +327,7 @@ static void deliver(struct cluster *c, struct event *e)
             step(c, i, out, NULL);
         break;
     case EV_VOTE_SAVED:
+        net_check_vote_saved(c, i, &e->vote);
         n->vote = e->vote;
         step(c, i,
              (struct raft_event){.type = RAFT_EVENT_VOTE_SAVED, .term = e->vote.term, .peer = e->vote.vote},
@@ -375,7 +375,7 @@ static void deliver(struct cluster *c, struct event *e)
     event_free(e);
 }
 
-bool cluster_step(struct cluster *c, uint64_t until_us)
+bool net_step(struct net *c, uint64_t until_us)
 {
     uint64_t at = c->heap_count > 0 ? c->heap[0]->at_us : UINT64_MAX;
     int who = -1;
@@ -402,29 +402,29 @@ bool cluster_step(struct cluster *c, uint64_t until_us)
     for (int k = 0; k < 4 && raft_deadline_us(c->node[who].raft) <= c->now_us; k++)
         step(c, who, (struct raft_event){.type = RAFT_EVENT_TICK}, NULL);
     if (raft_deadline_us(c->node[who].raft) <= c->now_us && raft_role(c->node[who].raft) != RAFT_LEADER)
-        cluster_fail(c, "node %d has a deadline that a tick does not move", who + 1);
+        net_fail(c, "node %d has a deadline that a tick does not move", who + 1);
     return true;
 }
 
-void cluster_run(struct cluster *c, uint64_t for_us)
+void net_run(struct net *c, uint64_t for_us)
 {
     uint64_t until = c->now_us + for_us;
-    while (cluster_step(c, until))
+    while (net_step(c, until))
         ;
 }
 
-bool cluster_run_until(struct cluster *c, uint64_t for_us, bool (*done)(struct cluster *))
+bool net_run_until(struct net *c, uint64_t for_us, bool (*done)(struct net *))
 {
     uint64_t until = c->now_us + for_us;
     while (!done(c))
-        if (!cluster_step(c, until))
+        if (!net_step(c, until))
             return done(c) && !c->failure[0];
     return !c->failure[0];
 }
 
 /* Life and death. */
 
-static void boot(struct cluster *c, int i)
+static void boot(struct net *c, int i)
 {
     struct node *n = &c->node[i];
     struct raft_recovered found = {.term = n->vote.term,
@@ -443,7 +443,7 @@ static void boot(struct cluster *c, int i)
     n->memory.last = n->snapshot.index;
     for (uint64_t k = n->snapshot.index + 1; k <= n->journal.last && n->journal.at[k].there; k++) {
         const struct entry *e = &n->journal.at[k];
-        *entries_at(&n->memory, k) = *e;
+        *net_entries_at(&n->memory, k) = *e;
         n->memory.last = k;
         raft_load(n->raft, k, &(struct raft_entry){e->term, e->kind, 100, e->members});
     }
@@ -454,7 +454,7 @@ static void boot(struct cluster *c, int i)
           LLU(n->memory.last), found.short_log ? ", short" : "");
 }
 
-void cluster_crash(struct cluster *c, int i)
+void net_crash(struct net *c, int i)
 {
     struct node *n = &c->node[i];
     if (!n->raft)
@@ -473,7 +473,7 @@ void cluster_crash(struct cluster *c, int i)
     relink(c);
 }
 
-void cluster_damage(struct cluster *c, int i, uint64_t keep_last)
+void net_damage(struct net *c, int i, uint64_t keep_last)
 {
     struct node *n = &c->node[i];
     assert(!n->raft);
@@ -490,7 +490,7 @@ void cluster_damage(struct cluster *c, int i, uint64_t keep_last)
             c->heap[k]->incarnation = UINT64_MAX;
 }
 
-void cluster_restart(struct cluster *c, int i)
+void net_restart(struct net *c, int i)
 {
     if (c->node[i].raft)
         return;
@@ -498,13 +498,13 @@ void cluster_restart(struct cluster *c, int i)
     relink(c);
 }
 
-void cluster_pause(struct cluster *c, int i)
+void net_pause(struct net *c, int i)
 {
     if (c->node[i].raft)
         c->node[i].paused = true;
 }
 
-void cluster_resume(struct cluster *c, int i, bool read_first)
+void net_resume(struct net *c, int i, bool read_first)
 {
     struct node *n = &c->node[i];
     if (!n->paused)
@@ -512,7 +512,7 @@ void cluster_resume(struct cluster *c, int i, bool read_first)
     n->paused = false;
     step(c, i, (struct raft_event){.type = RAFT_EVENT_STALLED}, NULL);
     if (read_first)
-        cluster_read(c, i);
+        net_read(c, i);
     size_t count = n->inbox_count;
     n->inbox_count = 0;
     for (size_t k = 0; k < count; k++) {
@@ -521,15 +521,15 @@ void cluster_resume(struct cluster *c, int i, bool read_first)
     }
 }
 
-void cluster_link(struct cluster *c, int i, int peer, bool up, bool gone)
+void net_link(struct net *c, int i, int peer, bool up, bool gone)
 {
-    cluster_event(c, i,
-                  (struct raft_event){.type = up ? RAFT_EVENT_LINK_UP : RAFT_EVENT_LINK_LOST,
-                                      .peer = (uint64_t)peer + 1,
-                                      .gone = gone});
+    net_event(c, i,
+              (struct raft_event){.type = up ? RAFT_EVENT_LINK_UP : RAFT_EVENT_LINK_LOST,
+                                  .peer = (uint64_t)peer + 1,
+                                  .gone = gone});
 }
 
-void members_put(struct raft_members *m, uint64_t id, bool voter)
+void net_members_put(struct raft_members *m, uint64_t id, bool voter)
 {
     for (uint32_t k = 0; k < m->count; k++)
         if (m->at[k].id == id) {
@@ -543,7 +543,7 @@ void members_put(struct raft_members *m, uint64_t id, bool voter)
     snprintf(at->name, sizeof at->name, "n%llu", LLU(id));
 }
 
-void members_remove(struct raft_members *m, uint64_t id)
+void net_members_remove(struct raft_members *m, uint64_t id)
 {
     for (uint32_t k = 0; k < m->count; k++)
         if (m->at[k].id == id) {
@@ -553,7 +553,7 @@ void members_remove(struct raft_members *m, uint64_t id)
         }
 }
 
-static const struct raft_members *keep_members(struct cluster *c, const struct raft_members *m)
+static const struct raft_members *keep_members(struct net *c, const struct raft_members *m)
 {
     assert(c->members_count < sizeof c->members_pool / sizeof c->members_pool[0]);
     struct raft_members *copy = mem_alloc(sizeof *copy);
@@ -561,9 +561,14 @@ static const struct raft_members *keep_members(struct cluster *c, const struct r
     return c->members_pool[c->members_count++] = copy;
 }
 
-struct cluster *cluster_new(int voters, int spare, uint64_t seed)
+struct net *net_new(int voters, int spare, uint64_t seed)
 {
-    struct cluster *c = mem_calloc(1, sizeof *c);
+    return net_new_with(voters, spare, seed, 2000, 8);
+}
+
+struct net *net_new_with(int voters, int spare, uint64_t seed, size_t append_max_bytes, uint32_t inflight_max)
+{
+    struct net *c = mem_calloc(1, sizeof *c);
     c->count = voters + spare;
     c->seed = seed;
     c->trace = getenv("RAFT_TRACE") != NULL;
@@ -573,12 +578,12 @@ struct cluster *cluster_new(int voters, int spare, uint64_t seed)
     c->delay_max_us = 1000;
     c->config = (struct raft_config){.heartbeat_us = 50 * MS,
                                      .election_us = 1000 * MS,
-                                     .append_max_bytes = 2000,
+                                     .append_max_bytes = append_max_bytes,
                                      .inflight_max_bytes = 20000,
-                                     .inflight_max = 8};
+                                     .inflight_max = inflight_max};
     struct raft_members m = {0};
     for (int i = 0; i < voters; i++)
-        members_put(&m, (uint64_t)i + 1, true);
+        net_members_put(&m, (uint64_t)i + 1, true);
     for (int i = 0; i < c->count; i++) {
         c->node[i].id = (uint64_t)i + 1;
         c->node[i].disk_min_us = 100;
@@ -586,23 +591,23 @@ struct cluster *cluster_new(int voters, int spare, uint64_t seed)
     }
     /* Founding: the first one holds entry 1, the others are blank. */
     c->node[0].vote = (struct vote_file){.term = 1, .vote = 1};
-    *entries_at(&c->node[0].journal, 1) = (struct entry){.term = 1,
-                                                         .value = ++c->next_value,
-                                                         .kind = RAFT_ENTRY_CONFIG,
-                                                         .there = true,
-                                                         .members = keep_members(c, &m)};
+    *net_entries_at(&c->node[0].journal, 1) = (struct entry){.term = 1,
+                                                             .value = ++c->next_value,
+                                                             .kind = RAFT_ENTRY_CONFIG,
+                                                             .there = true,
+                                                             .members = keep_members(c, &m)};
     c->node[0].journal.last = 1;
     for (int i = 0; i < c->count; i++) {
         boot(c, i);
         if (i == 0)
-            check_appended(c, 0, 1);
+            net_check_appended(c, 0, 1);
     }
     c->links = true;
     relink(c);
     return c;
 }
 
-void cluster_free(struct cluster *c)
+void net_free(struct net *c)
 {
     for (int i = 0; i < c->count; i++) {
         raft_free(c->node[i].raft);
@@ -616,13 +621,13 @@ void cluster_free(struct cluster *c)
         mem_free((void *)(uintptr_t)c->members_pool[k]);
     mem_free(c->heap);
     mem_free(c->reads);
-    check_free(c);
+    net_check_free(c);
     mem_free(c);
 }
 
 /* Use. */
 
-int cluster_leader(struct cluster *c)
+int net_leader(struct net *c)
 {
     int best = -1;
     for (int i = 0; i < c->count; i++) {
@@ -634,22 +639,30 @@ int cluster_leader(struct cluster *c)
     return best;
 }
 
-static bool has_leader(struct cluster *c)
+int net_other(struct net *c, int not_this, int nth)
 {
-    int i = cluster_leader(c);
+    for (int i = 0; i < c->count; i++)
+        if (i != not_this && c->node[i].raft && nth-- == 0)
+            return i;
+    return -1;
+}
+
+static bool has_leader(struct net *c)
+{
+    int i = net_leader(c);
     if (i < 0)
         return false;
     struct raft *r = c->node[i].raft;
     return raft_term_at(r, raft_commit(r)) == raft_term(r);
 }
 
-int cluster_wait_leader(struct cluster *c, uint64_t for_us)
+int net_wait_leader(struct net *c, uint64_t for_us)
 {
-    cluster_run_until(c, for_us, has_leader);
-    return has_leader(c) ? cluster_leader(c) : -1;
+    net_run_until(c, for_us, has_leader);
+    return has_leader(c) ? net_leader(c) : -1;
 }
 
-uint64_t cluster_propose(struct cluster *c, int i, uint32_t count)
+uint64_t net_propose(struct net *c, int i, uint32_t count)
 {
     struct node *n = &c->node[i];
     if (!n->raft || n->paused || !raft_accepts(n->raft) || n->write_count > 400)
@@ -668,7 +681,7 @@ uint64_t cluster_propose(struct cluster *c, int i, uint32_t count)
     return last;
 }
 
-bool cluster_propose_members(struct cluster *c, int i, const struct raft_members *members)
+bool net_propose_members(struct net *c, int i, const struct raft_members *members)
 {
     struct node *n = &c->node[i];
     if (!n->raft || n->paused || !raft_may_change_members(n->raft))
@@ -681,12 +694,12 @@ bool cluster_propose_members(struct cluster *c, int i, const struct raft_members
     return true;
 }
 
-struct raft_members cluster_members(struct cluster *c, int i)
+struct raft_members net_members(struct net *c, int i)
 {
     return *raft_members(c->node[i].raft);
 }
 
-int cluster_read(struct cluster *c, int i)
+int net_read(struct net *c, int i)
 {
     struct node *n = &c->node[i];
     if (!n->raft || n->paused)
@@ -707,26 +720,26 @@ int cluster_read(struct cluster *c, int i)
 }
 
 /* A snapshot of what is applied, with the members in force there and not those appended since (B36). */
-void cluster_compact(struct cluster *c, int i, uint64_t keep)
+void net_compact(struct net *c, int i, uint64_t keep)
 {
     struct node *n = &c->node[i];
     if (!n->raft || n->paused || n->installing || n->applied <= n->snapshot.index)
         return;
-    struct event *e = cluster_schedule(c, EV_COMPACTED, i, c->now_us + cluster_below(c, 1 * MS, 30 * MS));
+    struct event *e = net_schedule(c, EV_COMPACTED, i, c->now_us + net_below(c, 1 * MS, 30 * MS));
     e->incarnation = n->incarnation;
     e->snapshot =
         (struct snapshot){n->applied, raft_term_at(n->raft, n->applied), n->chain, n->snapshot.members};
     for (uint64_t k = n->applied; k > n->snapshot.index; k--)
-        if (entries_at(&n->memory, k)->members) {
-            e->snapshot.members = *entries_at(&n->memory, k)->members;
+        if (net_entries_at(&n->memory, k)->members) {
+            e->snapshot.members = *net_entries_at(&n->memory, k)->members;
             break;
         }
     e->compact_to = n->applied > keep ? n->applied - keep : 0;
 }
 
-bool cluster_agrees(struct cluster *c, uint64_t index)
+bool net_agrees(struct net *c, uint64_t index)
 {
-    int leader = cluster_leader(c);
+    int leader = net_leader(c);
     if (leader < 0)
         return false;
     const struct raft_members *m = raft_members(c->node[leader].raft);
@@ -738,20 +751,20 @@ bool cluster_agrees(struct cluster *c, uint64_t index)
     return true;
 }
 
-bool cluster_commits(struct cluster *c, uint64_t for_us)
+bool net_commits(struct net *c, uint64_t for_us)
 {
     uint64_t until = c->now_us + for_us, index = 0, term = 0;
     while (c->now_us < until && !c->failure[0]) {
-        int leader = cluster_wait_leader(c, until - c->now_us);
+        int leader = net_wait_leader(c, until - c->now_us);
         if (leader < 0)
             return false;
         if (index == 0 || raft_term(c->node[leader].raft) != term) {
-            index = cluster_propose(c, leader, 1);
+            index = net_propose(c, leader, 1);
             term = raft_term(c->node[leader].raft);
         }
-        if (index != 0 && cluster_agrees(c, index))
+        if (index != 0 && net_agrees(c, index))
             return true;
-        cluster_run(c, 5 * MS);
+        net_run(c, 5 * MS);
     }
     return false;
 }

@@ -5,8 +5,8 @@
  * After every single step the checks of check.c look at the whole cluster: election safety, log matching,
  * leader completeness, state machine safety, durability before every ack and commit, linearizable reads. The
  * first violation stops the run and is kept in `failure`. */
-#ifndef TESTS_RAFT_CLUSTER_H
-#define TESTS_RAFT_CLUSTER_H
+#ifndef TESTS_RAFT_NET_H
+#define TESTS_RAFT_NET_H
 
 #include "base/prng.h"
 #include "raft/raft.h"
@@ -63,7 +63,7 @@ struct node {
     bool damaged; /* lost part of its journal, and knows it */
     struct write writes[512];
     size_t write_head, write_count;
-    uint64_t disk_free_us, vote_free_us;
+    uint64_t disk_free_us, next_free_us, vote_free_us;
     uint64_t disk_min_us, disk_max_us;
 
     struct event *inbox[65536]; /* while paused */
@@ -110,7 +110,7 @@ struct identity { /* of entry (index, term): one value, one predecessor */
     uint64_t index, term, value, prev_term;
 };
 
-struct cluster {
+struct net {
     int count;
     struct node node[NODES_MAX];
     uint64_t now_us, order, steps;
@@ -154,59 +154,62 @@ struct cluster {
 };
 
 /* Nodes 1..voters found a cluster; `spare` more are blank. */
-struct cluster *cluster_new(int voters, int spare, uint64_t seed);
-void cluster_free(struct cluster *c);
-void cluster_fail(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct net *net_new(int voters, int spare, uint64_t seed);
+struct net *net_new_with(int voters, int spare, uint64_t seed, size_t append_max_bytes,
+                         uint32_t inflight_max);
+void net_free(struct net *c);
+void net_fail(struct net *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Time. */
-bool cluster_step(struct cluster *c, uint64_t until_us); /* false: nothing before until_us */
-void cluster_run(struct cluster *c, uint64_t for_us);
-bool cluster_run_until(struct cluster *c, uint64_t for_us, bool (*done)(struct cluster *));
+bool net_step(struct net *c, uint64_t until_us); /* false: nothing before until_us */
+void net_run(struct net *c, uint64_t for_us);
+bool net_run_until(struct net *c, uint64_t for_us, bool (*done)(struct net *));
 
 /* Faults. Nodes are named by their place, id - 1. */
-void cluster_crash(struct cluster *c, int i); /* unsynced writes may be lost */
-void cluster_damage(struct cluster *c, int i,
-                    uint64_t keep_last); /* a node that is down loses its journal's end */
-void cluster_restart(struct cluster *c, int i);
-void cluster_pause(struct cluster *c, int i);
-void cluster_resume(struct cluster *c, int i, bool read_first);
-void cluster_cut(struct cluster *c, int from, int to, bool cut);
-void cluster_isolate(struct cluster *c, int i);
-void cluster_heal(struct cluster *c);
-void cluster_link(struct cluster *c, int i, int peer, bool up, bool gone); /* tells i */
+void net_crash(struct net *c, int i);                      /* unsynced writes may be lost */
+void net_damage(struct net *c, int i, uint64_t keep_last); /* a node that is down loses its journal's end */
+void net_restart(struct net *c, int i);
+void net_pause(struct net *c, int i);
+void net_resume(struct net *c, int i, bool read_first);
+void net_cut(struct net *c, int from, int to, bool cut);
+void net_isolate(struct net *c, int i);
+void net_heal(struct net *c);
+void net_link(struct net *c, int i, int peer, bool up, bool gone); /* tells i */
 
 /* Use. */
-int cluster_leader(struct cluster *c); /* the one of the highest term that runs; -1 */
-int cluster_wait_leader(struct cluster *c, uint64_t for_us);
-uint64_t cluster_propose(struct cluster *c, int i, uint32_t n); /* index of the last of n; 0: refused */
-bool cluster_propose_members(struct cluster *c, int i, const struct raft_members *members);
-struct raft_members cluster_members(struct cluster *c, int i);
-void members_put(struct raft_members *m, uint64_t id, bool voter);
-void members_remove(struct raft_members *m, uint64_t id);
-int cluster_read(struct cluster *c, int i); /* a handle for c->reads; -1: refused */
-void cluster_compact(struct cluster *c, int i, uint64_t keep);
-void cluster_event(struct cluster *c, int i, struct raft_event e);
-bool cluster_agrees(struct cluster *c, uint64_t index); /* every running member has applied it */
+int net_leader(struct net *c);                       /* the one of the highest term that runs; -1 */
+int net_other(struct net *c, int not_this, int nth); /* the nth running node other than that */
+int net_wait_leader(struct net *c, uint64_t for_us);
+uint64_t net_propose(struct net *c, int i, uint32_t n); /* index of the last of n; 0: refused */
+bool net_propose_members(struct net *c, int i, const struct raft_members *members);
+struct raft_members net_members(struct net *c, int i);
+void net_members_put(struct raft_members *m, uint64_t id, bool voter);
+void net_members_remove(struct raft_members *m, uint64_t id);
+int net_read(struct net *c, int i); /* a handle for c->reads; -1: refused */
+void net_compact(struct net *c, int i, uint64_t keep);
+void net_event(struct net *c, int i, struct raft_event e);
+bool net_agrees(struct net *c, uint64_t index); /* every running member has applied it */
 /* Proposes and waits until it is applied everywhere it should be. */
-bool cluster_commits(struct cluster *c, uint64_t for_us);
+bool net_commits(struct net *c, uint64_t for_us);
 
 /* check.c */
-void check_step(struct cluster *c, int i, const struct raft_duties *d);
-void check_appended(struct cluster *c, int i, uint64_t index);
-void check_became_leader(struct cluster *c, int i);
-void check_committed(struct cluster *c, int i, uint64_t index);
-void check_free(struct cluster *c);
-bool node_holds_durably(const struct node *n, uint64_t index, uint64_t term);
+void net_check_step(struct net *c, int i, const struct raft_duties *d);
+void net_check_appended(struct net *c, int i, uint64_t index);
+void net_check_vote_saved(struct net *c, int i, const struct vote_file *new);
+void net_check_became_leader(struct net *c, int i);
+void net_check_committed(struct net *c, int i, uint64_t index);
+void net_check_free(struct net *c);
+bool net_holds_durably(const struct node *n, uint64_t index, uint64_t term);
 
 /* vdisk.c */
-struct entry *entries_at(struct entries *e, uint64_t index); /* grows */
-uint64_t entries_term(const struct entries *e, uint64_t index);
-void vdisk_append(struct cluster *c, int i, const struct raft_duties *d);
-void vdisk_save_vote(struct cluster *c, int i, const struct raft_duties *d);
-bool vdisk_written(struct cluster *c, int i, struct raft_event *out);
-void vdisk_crash(struct cluster *c, int i);
+struct entry *net_entries_at(struct entries *e, uint64_t index); /* grows */
+uint64_t net_entries_term(const struct entries *e, uint64_t index);
+void vdisk_append(struct net *c, int i, const struct raft_duties *d);
+void vdisk_save_vote(struct net *c, int i, const struct raft_duties *d);
+bool vdisk_written(struct net *c, int i, struct raft_event *out);
+void vdisk_crash(struct net *c, int i);
 void vdisk_forget(struct node *n);
-struct event *cluster_schedule(struct cluster *c, enum event_kind kind, int i, uint64_t at_us);
-uint64_t cluster_below(struct cluster *c, uint64_t low, uint64_t high);
+struct event *net_schedule(struct net *c, enum event_kind kind, int i, uint64_t at_us);
+uint64_t net_below(struct net *c, uint64_t low, uint64_t high);
 
 #endif
