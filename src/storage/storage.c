@@ -309,16 +309,29 @@ void storage_snapshot_receive(struct storage *s, uint64_t cookie, uint64_t index
 }
 
 /* Events. */
-void storage_post(struct storage *s, const struct storage_event *event)
+bool storage_push_event(struct storage *s, const struct storage_event *event)
 {
     struct event_node *node = mem_alloc(sizeof *node);
     node->event = *event;
-    pthread_mutex_lock(&s->lock);
     bool wake = list_empty(&s->events);
     list_push_back(&s->events, &node->link);
-    if (wake && eventfd_write(s->event_fd, 1) != 0)
+    s->wakes += wake;
+    return wake;
+}
+
+void storage_wake_caller(struct storage *s)
+{
+    if (eventfd_write(s->event_fd, 1) != 0)
         log_fatal("Writing to an eventfd failed: %s", strerror(errno));
+}
+
+void storage_post(struct storage *s, const struct storage_event *event)
+{
+    pthread_mutex_lock(&s->lock);
+    bool wake = storage_push_event(s, event);
     pthread_mutex_unlock(&s->lock);
+    if (wake)
+        storage_wake_caller(s);
 }
 
 int storage_fd(const struct storage *s)
@@ -326,13 +339,15 @@ int storage_fd(const struct storage *s)
     return s->event_fd;
 }
 
-/* Takes all at once, so that the lock and the eventfd are touched once a wake-up. */
+/* Takes all at once, so that lock and eventfd are touched once a wake-up. The eventfd is written after the lock was
+ * let go of, so a wake may still be on its way when its events are gone: `wakes` counts those not yet read. */
 static void take_events(struct storage *s)
 {
+    eventfd_t count;
     pthread_mutex_lock(&s->lock);
+    if (s->wakes > 0 && eventfd_read(s->event_fd, &count) == 0)
+        s->wakes -= count;
     if (!list_empty(&s->events)) {
-        eventfd_t count;
-        (void)eventfd_read(s->event_fd, &count);
         s->taken = s->events;
         s->taken.next->prev = s->taken.prev->next = &s->taken;
         list_init(&s->events);

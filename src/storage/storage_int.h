@@ -100,6 +100,7 @@ struct storage {
     struct list write_queue, read_queue, events;
     pthread_cond_t write_wake, read_wake;
     bool write_waiting, read_waiting, write_stop, read_stop;
+    uint64_t wakes; /* writes to event_fd not yet read */
     uint64_t queued_bytes;
     uint64_t asked, done,
         asked_cut; /* the writer's requests, counted: taken, finished, and which was the last cut */
@@ -141,6 +142,9 @@ struct storage {
 
 /* storage.c */
 void storage_post(struct storage *s, const struct storage_event *event);
+/* The same in two halves: under the lock; and, if that says so, after it. */
+bool storage_push_event(struct storage *s, const struct storage_event *event);
+void storage_wake_caller(struct storage *s);
 void storage_queue_read(struct storage *s, struct op *op);
 struct op *storage_op(enum op_type type);
 void storage_op_free(struct op *op);

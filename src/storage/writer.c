@@ -85,22 +85,25 @@ static void commit(struct storage *s)
     uint64_t us = clock_mono_us() - began_us;
     s->unsynced = s->unsynced || !sync;
     raise_mark(s);
-    pthread_mutex_lock(&s->lock);
-    if (sync)
-        count_sync(s, us);
-    set_view(s);
-    s->stats.bytes_written += bytes;
-    s->queued_bytes -= s->batch_queued;
-    s->batch_queued = 0;
-    pthread_mutex_unlock(&s->lock);
-    if (sync)
-        tell_slow(s, us, "journal");
     struct storage_event event = {.type = STORAGE_PERSISTED,
                                   .cookie = s->batch_cookie,
                                   .index = j->last,
                                   .term = j->last_term,
                                   .us = us};
-    storage_post(s, &event);
+    pthread_mutex_lock(&s->lock);
+    if (sync)
+        count_sync(s, us);
+    set_view(s);
+    s->stats.bytes_written += bytes;
+    /* Without an append it was a cut alone. */
+    bool wake = s->batch_queued > 0 && storage_push_event(s, &event);
+    s->queued_bytes -= s->batch_queued;
+    s->batch_queued = 0;
+    pthread_mutex_unlock(&s->lock);
+    if (wake)
+        storage_wake_caller(s);
+    if (sync)
+        tell_slow(s, us, "journal");
 }
 
 /* A cut and the append that made it necessary are one batch; a cut alone is one by itself. */
@@ -299,7 +302,7 @@ static void wait_for_work(struct storage *s)
     s->write_waiting = false;
 }
 
-static void run_batch(struct storage *s, struct list *batch)
+static uint64_t run_batch(struct storage *s, struct list *batch)
 {
     uint64_t count = 0;
     list_for_each_safe(it, tmp, batch)
@@ -313,36 +316,39 @@ static void run_batch(struct storage *s, struct list *batch)
     commit(s);
     if (s->unsynced && s->fsync == STORAGE_FSYNC_EVERYSEC && clock_mono_us() - s->synced_us >= EVERYSEC_US)
         sync_now(s);
+    return count;
+}
+
+/* Tells the reader how far things are, and takes all that has been asked meanwhile. false: the end. */
+static bool next_batch(struct storage *s, struct list *batch, uint64_t done)
+{
+    list_init(batch);
     pthread_mutex_lock(&s->lock);
-    s->done += count;
+    s->done += done;
     s->running_since_us = 0;
-    bool wake = s->read_waiting && !list_empty(&s->read_queue);
-    pthread_mutex_unlock(&s->lock);
-    if (wake)
+    if (s->read_waiting && !list_empty(&s->read_queue))
         pthread_cond_signal(&s->read_wake);
+    wait_for_work(s);
+    bool more = !list_empty(&s->write_queue);
+    if (more) {
+        *batch = s->write_queue;
+        batch->next->prev = batch->prev->next = batch;
+        list_init(&s->write_queue);
+    }
+    bool end = s->write_stop && !more;
+    s->running_since_us = end ? 0 : clock_mono_us();
+    pthread_mutex_unlock(&s->lock);
+    return !end;
 }
 
 void *storage_writer_run(void *arg)
 {
     struct storage *s = arg;
     struct list batch;
+    uint64_t done = 0;
     s->synced_us = clock_mono_us();
-    for (;;) {
-        list_init(&batch);
-        pthread_mutex_lock(&s->lock);
-        wait_for_work(s);
-        bool end = s->write_stop && list_empty(&s->write_queue);
-        if (!list_empty(&s->write_queue)) {
-            batch = s->write_queue;
-            batch.next->prev = batch.prev->next = &batch;
-            list_init(&s->write_queue);
-        }
-        s->running_since_us = clock_mono_us();
-        pthread_mutex_unlock(&s->lock);
-        run_batch(s, &batch);
-        if (end)
-            break;
-    }
+    while (next_batch(s, &batch, done))
+        done = run_batch(s, &batch);
     settle(s);
     return NULL;
 }

@@ -1,5 +1,5 @@
 /* kvorum-inspect DIR [--new-cluster]: what a stopped node has on its disk; exit 1 when anything is damaged. */
-#include "inspect.h"
+#include "main/kvorum-inspect/inspect.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Entries and snapshot headers as lines. */
-#include "inspect.h"
+#include "main/kvorum-inspect/inspect.h"
 
 #include <inttypes.h>
 #include <time.h>

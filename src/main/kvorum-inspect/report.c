@@ -1,5 +1,5 @@
 /* Everything in a directory, line by line, every checksum verified. */
-#include "inspect.h"
+#include "main/kvorum-inspect/inspect.h"
 
 #include <inttypes.h>
 

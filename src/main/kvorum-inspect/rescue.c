@@ -1,7 +1,7 @@
 /* --new-cluster: the majority is lost for good, and this survivor goes on alone. Its whole state is kept, entries that
  * were never committed included, as a new cluster's: another cluster id, so that no node of the old one is ever listened
  * to again, and a member list of this node alone, in a term higher than any it has seen. */
-#include "inspect.h"
+#include "main/kvorum-inspect/inspect.h"
 
 #include <inttypes.h>
 #include <poll.h>
