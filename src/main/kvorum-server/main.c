@@ -266,7 +266,7 @@ static void sleep_until(struct process *p, uint64_t when_us)
 {
     uint64_t now_us = clock_mono_us();
     if (when_us <= now_us) {
-        event_base_loop(p->base, EVLOOP_NONBLOCK);
+        event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* ONCE: or a socket left unread would keep it */
         return;
     }
     uint64_t left_us = when_us - now_us;
