@@ -22,9 +22,20 @@ static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct
     }
 }
 
+/* Reads of the same connection that stand before this write. */
+static void run_reads_before(struct node *n, const struct raft_frame *f)
+{
+    if (!n->clients.before || n->waiters.count == 0)
+        return;
+    const struct waiter *w = waiters_at(&n->waiters, 0);
+    if (w->index == f->index && w->term == f->term && w->peer == 0)
+        n->clients.before(n->clients.arg, w->ticket);
+}
+
 static void apply_data(struct node *n, const struct raft_frame *f)
 {
     struct rsm_result result;
+    run_reads_before(n, f);
     buf_truncate(&n->reply, 0);
     rsm_apply(n->rsm, f->index, f->term, f->payload, &n->reply, &result);
     if (result.outcome == RSM_UNKNOWN_KIND) {

@@ -141,28 +141,31 @@ void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome,
     client_advance(c);
 }
 
-/* Runs the read in the first slot at its time, or the state's when that has moved on since: no reply on a connection is
- * older than one before it. */
+/* No reply on a connection is older than one before it. */
+static uint64_t read_time(struct server *s, const struct slot *slot)
+{
+    uint64_t stamp_ms = rsm_stamp_ms(node_rsm(s->node));
+    return slot->now_ms > stamp_ms ? slot->now_ms : stamp_ms;
+}
+
+static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct buf *out, uint64_t *due_ms)
+{
+    struct server *s = c->server;
+    size_t argc = slot_unpack(s, buf_slice(&slot->bytes)), start = out->len;
+    if (!node_query(s->node, now_ms, slot->db, c->resp, SLICE_LITERAL("default"), s->argv, argc, out, due_ms))
+        return false;
+    count_failure(c, slot, slice_of(out->data + start, out->len - start));
+    return true;
+}
+
 bool run_read(struct client *c, struct slot *slot, struct buf *out)
 {
     struct server *s = c->server;
     uint64_t due_ms = 0;
     for (;;) {
-        uint64_t stamp_ms = rsm_stamp_ms(node_rsm(s->node));
-        uint64_t now_ms = slot->now_ms > stamp_ms ? slot->now_ms : stamp_ms;
-        bool done;
-        if (slot->kind == KIND_WATCH) {
-            done = watch_run(c, now_ms, &due_ms);
-            if (done)
-                resp_simple(out, "OK");
-        } else {
-            size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
-            size_t start = out->len;
-            done = node_query(s->node, now_ms, slot->db, c->resp, SLICE_LITERAL("default"), s->argv, argc,
-                              out, &due_ms);
-            if (done)
-                count_failure(c, slot, slice_of(out->data + start, out->len - start));
-        }
+        uint64_t now_ms = read_time(s, slot);
+        bool done =
+            slot->kind == KIND_WATCH ? watch_run(c, now_ms, &due_ms) : query(c, slot, now_ms, out, &due_ms);
         if (done)
             break;
         slot->released = false;
@@ -177,7 +180,37 @@ bool run_read(struct client *c, struct slot *slot, struct buf *out)
         slot->released = true;
         slot->now_ms = due_ms;
     }
+    if (slot->kind == KIND_WATCH)
+        resp_simple(out, "OK");
     return true;
+}
+
+/* A read that must run before the write behind it: where a key is due, it runs at the moment before. Expiry may be late. */
+static void run_before_write(struct client *c, struct slot *slot)
+{
+    struct buf *out = &c->server->scratch;
+    uint64_t now_ms = read_time(c->server, slot), due_ms = 0;
+    buf_truncate(out, 0);
+    while (!query(c, slot, now_ms, out, &due_ms))
+        now_ms = due_ms - 1;
+    buf_truncate(&slot->bytes, 0);
+    buf_append_slice(&slot->bytes, buf_slice(out));
+    slot->state = SLOT_READY;
+    slot_close(c, slot);
+}
+
+void before_from_node(void *arg, uint64_t ticket)
+{
+    uint32_t seq;
+    struct client *c = ticket_client(arg, ticket, &seq);
+    if (!c || c->reads_open == 0)
+        return;
+    for (uint32_t i = c->head; i != seq; i++) {
+        struct slot *slot = slot_at(c, i);
+        if ((slot->state == SLOT_READ || slot->state == SLOT_ROUTE) && slot->kind == KIND_COMMAND &&
+            !slot->write)
+            run_before_write(c, slot);
+    }
 }
 
 /* Role, leader, term or members changed: those who waited for a leader go on, those who came to one that is no more leave. */

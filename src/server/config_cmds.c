@@ -55,11 +55,13 @@ static void set_failed(struct buf *out, struct slice name, struct slice reason)
 static bool check_set(const struct slice *argv, size_t argc, struct buf *out)
 {
     for (size_t i = 2; i < argc; i += 2) {
-        if (!config_is_known(argv[i])) {
-            resp_errorf(out, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
-                        (int)argv[i].len, argv[i].data);
-            return false;
-        }
+        if (config_is_known(argv[i]))
+            continue;
+        resp_errorf(out, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                    (int)argv[i].len, argv[i].data);
+        return false;
+    }
+    for (size_t i = 2; i < argc; i += 2) {
         const char *wrong = NULL;
         if (!config_is_mutable(argv[i]))
             wrong = "can't set immutable config";
@@ -147,7 +149,7 @@ static void set_replicated(struct client *c, const struct slice *argv, size_t ar
 static void config_set_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     if (argc % 2) {
-        resp_error(out, "ERR wrong number of arguments for 'config|set' command");
+        resp_error(out, "ERR syntax error");
         return;
     }
     bool replicated = false;

@@ -91,6 +91,7 @@ struct node_clients server_clients(struct server *s)
 {
     return (struct node_clients){.arg = s,
                                  .answer = answer_from_node,
+                                 .before = before_from_node,
                                  .read_ready = read_ready_from_node,
                                  .changed = changed_from_node};
 }

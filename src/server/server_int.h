@@ -289,6 +289,7 @@ size_t slot_unpack(struct server *s, struct slice packed); /* into s->argv; the 
 uint64_t wait_begin(struct client *c, enum slot_kind kind);
 void wait_end(struct client *c, enum node_outcome outcome);
 
+void before_from_node(void *arg, uint64_t ticket);
 void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer);
 void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
 void changed_from_node(void *arg, bool was_leader);

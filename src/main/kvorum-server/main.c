@@ -125,6 +125,12 @@ static void answer(void *arg, uint64_t ticket, const struct node_answer *a)
     c.answer(c.arg, ticket, a);
 }
 
+static void before(void *arg, uint64_t ticket)
+{
+    struct node_clients c = to_server(arg);
+    c.before(c.arg, ticket);
+}
+
 static void read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
 {
     struct node_clients c = to_server(arg);
@@ -189,7 +195,8 @@ static void start_node(struct process *p, const struct storage_found *found, con
                                  .settings = settings,
                                  .disk_reserve_bytes = c->disk_reserve_bytes};
     struct node_ports ports = {.arg = p, .say = say, .fatal = fatal};
-    struct node_clients clients = {.arg = p, .answer = answer, .read_ready = read_ready, .changed = changed};
+    struct node_clients clients = {
+        .arg = p, .answer = answer, .before = before, .read_ready = read_ready, .changed = changed};
     struct node_found node_found;
     disk_found(found, &node_found);
     disk_bind(&ports);
@@ -266,7 +273,8 @@ static void sleep_until(struct process *p, uint64_t when_us)
 {
     uint64_t now_us = clock_mono_us();
     if (when_us <= now_us) {
-        event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK); /* ONCE: or a socket left unread would keep it */
+        event_base_loop(p->base,
+                        EVLOOP_ONCE | EVLOOP_NONBLOCK); /* ONCE: or a socket left unread would keep it */
         return;
     }
     uint64_t left_us = when_us - now_us;
@@ -358,7 +366,8 @@ static void make_parts(struct process *p)
     struct node_hello self = make_self(p, &found);
     struct node_hello first = self;
     if (first.node_id == 0)
-        first.node_id = random_u64() | 1; /* until node_start has made the real one, before anything is sent */
+        first.node_id =
+            random_u64() | 1; /* until node_start has made the real one, before anything is sent */
     if (p->config->peer_port && !peers_open(p, &first, why, sizeof why))
         give_up(why);
     watch_signals(p);
