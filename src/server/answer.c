@@ -120,18 +120,17 @@ void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answ
         slot_settle(c, seq, answer);
 }
 
-/* One ticket stands for all reads of its group. */
+/* One ticket stands for all reads of its group, whose first may have been run by the write behind it. */
 void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
 {
-    uint32_t seq;
-    struct client *c = ticket_client(arg, ticket, &seq);
+    struct client *c = ticket_owner(arg, ticket);
     if (!c)
         return;
-    if (c->group_open && c->group == seq)
+    if (ticket_names(ticket, c->group))
         c->group_open = false;
-    for (uint32_t i = seq; i != c->tail; i++) {
+    for (uint32_t i = c->head; i != c->tail; i++) {
         struct slot *slot = slot_at(c, i);
-        if (slot->state != SLOT_READ || slot->released || slot->group != seq)
+        if (slot->state != SLOT_READ || slot->released || !ticket_names(ticket, slot->group))
             continue;
         slot->released = outcome == NODE_DONE;
         slot->now_ms = now_ms;

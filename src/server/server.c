@@ -232,6 +232,12 @@ bool server_hand_over(struct server *s, void (*done)(void *arg), void *arg)
 {
     if (!s->node || !node_is_serving(s->node))
         return false;
+    leader_refresh(s);
+    size_t heirs = 0;
+    for (size_t i = 0; i < s->status.peer_count; i++)
+        heirs += s->status.peers[i].voter && s->status.peers[i].link_up && !s->status.peers[i].self;
+    if (heirs == 0)
+        return false;
     s->handed_over = done;
     s->handed_over_arg = arg;
     buf_truncate(&s->error, 0);

@@ -77,12 +77,23 @@ uint64_t ticket_of(const struct client *c, uint32_t seq)
            (uint64_t)c->generation << TICKET_SLOT_BITS | (seq & SLOT_MASK);
 }
 
-struct client *ticket_client(struct server *s, uint64_t ticket, uint32_t *seq)
+struct client *ticket_owner(struct server *s, uint64_t ticket)
 {
     uint64_t place = ticket >> (TICKET_SLOT_BITS + TICKET_GENERATION_BITS);
     uint32_t generation = (uint32_t)(ticket >> TICKET_SLOT_BITS) & ((1u << TICKET_GENERATION_BITS) - 1);
     struct client *c = place < s->place_count ? s->clients[place] : NULL;
-    if (!c || c->generation != generation || c->doomed)
+    return c && c->generation == generation && !c->doomed ? c : NULL;
+}
+
+bool ticket_names(uint64_t ticket, uint32_t seq)
+{
+    return (((uint32_t)ticket ^ seq) & SLOT_MASK) == 0;
+}
+
+struct client *ticket_client(struct server *s, uint64_t ticket, uint32_t *seq)
+{
+    struct client *c = ticket_owner(s, ticket);
+    if (!c)
         return NULL;
     uint32_t ahead = ((uint32_t)ticket - c->head) & SLOT_MASK;
     if (ahead >= c->tail - c->head)

@@ -7,6 +7,8 @@
 /* The server's own, not a client's. */
 #define SERVER_TICKET UINT64_MAX
 
+struct client *ticket_owner(struct server *s, uint64_t ticket); /* NULL: gone */
+bool ticket_names(uint64_t ticket, uint32_t seq);
 struct client *ticket_client(struct server *s, uint64_t ticket,
                              uint32_t *seq); /* NULL: gone, or answered already */
 /* The request has had its last word, wherever that stands yet. */
