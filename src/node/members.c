@@ -62,6 +62,17 @@ static void note_removed(struct node *n, uint64_t id)
     n->removed_ids[n->removed_count++] = id;
 }
 
+static void note_own_removal(struct node *n, bool removed)
+{
+    if (removed == n->removed)
+        return;
+    n->removed = removed;
+    n->changed = true;
+    node_say(n, LOG_WARNING,
+             removed ? "This node has been removed from the cluster"
+                     : "This node is a member of the cluster again");
+}
+
 void members_changed(struct node *n)
 {
     const struct raft_members *m = talk_to(n);
@@ -74,11 +85,10 @@ void members_changed(struct node *n)
         if (m->at[i].id != n->identity.node_id && !node_peer(n, m->at[i].id))
             add_peer(n, &m->at[i]);
     bool in = m->count == 0 || raft_members_find(m, n->identity.node_id);
-    if (!in != n->removed && n->raft && raft_members(n->raft)->count) {
-        n->removed = !in;
-        node_say(n, LOG_WARNING,
-                 in ? "This node is a member of the cluster" : "This node has been removed from the cluster");
-    }
+    if (in)
+        n->was_member = m->count != 0;
+    /* While a node that joins is still catching up it sees the members of before it came. */
+    note_own_removal(n, !in && n->was_member);
     n->changed = true;
     show_self(n);
 }
@@ -96,6 +106,9 @@ void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hel
     struct peer *p = node_peer(n, hello->node_id);
     if (p)
         p->hello = *hello;
+    /* The entry that removed us may never reach us: the others hang up when it is committed. */
+    if (p && hello->removed && hello->cluster_id == n->identity.cluster_id && n->running)
+        note_own_removal(n, true);
     if (handle && handle == n->join_handle)
         n->join_peer = hello->node_id;
     found_on_hello(n, handle, hello);
@@ -107,6 +120,8 @@ void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hel
 /* u64 cluster id; members: to a member that has no entry yet, so that it knows whom to answer. */
 void members_on_link_up(struct node *n, struct peer *p)
 {
+    if (n->removed && raft_members_find(raft_members(n->raft), n->identity.node_id))
+        note_own_removal(n, false);
     if (p->hello.has_entries || raft_members(n->raft)->count == 0)
         return;
     struct buf frame = BUF_EMPTY;
@@ -306,7 +321,7 @@ static void forget_everything(struct node *n)
     n->raft = NULL;
     rsm_free(n->rsm);
     n->rsm = rsm_new();
-    n->running = n->removed = n->was_leader = n->diverged = n->adopting = false;
+    n->running = n->removed = n->was_member = n->was_leader = n->diverged = n->adopting = false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     memset(&n->applied_members, 0, sizeof(n->applied_members));
     memset(n->digests, 0, sizeof(n->digests));

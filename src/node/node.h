@@ -33,6 +33,7 @@ struct node_hello {
     uint16_t port, peer_port;
     uint16_t port_redirect, port_readonly, port_proxy; /* client ports by follower mode, 0: none */
     uint64_t apply_version;
+    bool removed; /* received: the sender says that we have been removed from its cluster */
 };
 
 enum node_channel { NODE_CONTROL, NODE_BULK };

@@ -219,7 +219,7 @@ struct node {
     uint16_t join_port;
     bool founding;     /* the first of the list, or alone: entry 1 is to be written */
     bool found_saving; /* it is being written */
-    bool removed, adopting;
+    bool removed, was_member, adopting;
     uint64_t version_asked_us;
     uint32_t found_handles[RAFT_MEMBERS_MAX];
     struct node_hello found_hellos[RAFT_MEMBERS_MAX];

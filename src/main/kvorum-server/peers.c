@@ -33,7 +33,8 @@ static struct node_hello node_hello(const struct transport_hello *t)
                            .port_redirect = t->port_redirect,
                            .port_readonly = t->port_readonly,
                            .port_proxy = t->port_proxy,
-                           .apply_version = t->apply_version};
+                           .apply_version = t->apply_version,
+                           .removed = t->removed};
     memcpy(h.name, t->name, sizeof h.name);
     memcpy(h.host, t->host, sizeof h.host);
     return h;
