@@ -174,7 +174,8 @@ static void queue_write(struct storage *s, struct op *op)
     pthread_mutex_lock(&s->lock);
     list_push_back(&s->write_queue, &op->link);
     s->asked++;
-    if (op->type == OP_CUT || op->type == OP_RESET || op->type == OP_RESCUE || op->type == OP_INSTALL)
+    if (op->type == OP_CUT || op->type == OP_COMPACT || op->type == OP_RESET || op->type == OP_RESCUE ||
+        op->type == OP_INSTALL)
         s->asked_cut = s->asked;
     s->queued_bytes += op->block.len;
     bool wake = s->write_waiting;

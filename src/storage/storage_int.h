@@ -103,7 +103,7 @@ struct storage {
     uint64_t wakes; /* writes to event_fd not yet read */
     uint64_t queued_bytes;
     uint64_t asked, done,
-        asked_cut; /* the writer's requests, counted: taken, finished, and which was the last cut */
+        asked_cut; /* the writer's requests, counted: taken, finished, and the last that took entries away */
     struct journal_view view; /* what may be read just now */
     uint64_t generation;
     struct snapshot_id newest;   /* index 0: none */
