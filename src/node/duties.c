@@ -225,13 +225,14 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
 
 /* ---- receiving ---------------------------------------------------------------------------------------- */
 
-/* Cuts the frames that follow an APPEND's header into what Raft wants to know of them. false: not what was
- * announced. */
-static bool read_entries(struct node *n, struct raft_message *m, struct slice bytes,
+/* Cuts the frames that follow an APPEND's header into what Raft wants to know of them; `frames` shrinks to
+ * those that count. false: not what was announced. */
+static bool read_entries(struct node *n, struct raft_message *m, struct slice *frames,
                          struct raft_members *members)
 {
     size_t count = m->last >= m->first ? (size_t)(m->last - m->first + 1) : 0, at = 0;
     bool have_members = false;
+    struct slice bytes = *frames;
     if (count > bytes.len / RAFT_ENTRY_HEADER)
         return false;
     if (count > n->received_cap) {
@@ -257,6 +258,7 @@ static bool read_entries(struct node *n, struct raft_message *m, struct slice by
         }
         at += f.len;
     }
+    frames->len = at;
     m->entries = n->received;
     return true;
 }
@@ -270,7 +272,7 @@ void node_on_raft_frame(struct node *n, uint64_t from, struct reader *r, struct 
     struct raft_block source = {.first = 1, .last = 0};
     if (m.type == RAFT_MSG_APPEND) {
         struct slice bytes = slice_of(r->at, reader_left(r));
-        if (!read_entries(n, &m, bytes, &members))
+        if (!read_entries(n, &m, &bytes, &members))
             return;
         source = (struct raft_block){.first = m.first,
                                      .last = m.last,

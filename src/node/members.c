@@ -85,8 +85,8 @@ void members_changed(struct node *n)
         if (m->at[i].id != n->identity.node_id && !node_peer(n, m->at[i].id))
             add_peer(n, &m->at[i]);
     bool in = m->count == 0 || raft_members_find(m, n->identity.node_id);
-    if (in)
-        n->was_member = m->count != 0;
+    if (n->raft && raft_members_find(raft_members(n->raft), n->identity.node_id))
+        n->was_member = true;
     /* While a node that joins is still catching up it sees the members of before it came. */
     note_own_removal(n, !in && n->was_member);
     n->changed = true;
