@@ -44,6 +44,7 @@ static void run_snapshot_read(struct storage *s, const struct op *op)
     struct snapshot_reader *r =
         snapshot_readers_get(&s->readers, s->dir_fd, op->index, &newest, clock_mono_us());
     if (r) {
+        event.ok = true;
         event.index = r->id.index;
         event.term = r->id.term;
         event.total = r->id.bytes;

@@ -99,7 +99,7 @@ enum storage_event_type {
     STORAGE_PERSISTED, /* cookie of the last append it covers; index, term: journal durable up to here; us: how long write and sync took */
     STORAGE_READ,      /* cookie, block (a reference is the receiver's), first asked in `index` */
     STORAGE_SNAPSHOT_WRITTEN,
-    STORAGE_SNAPSHOT_PIECE,    /* cookie, index, term, offset, total, block.blob/offset/len = the bytes */
+    STORAGE_SNAPSHOT_PIECE, /* cookie, index, term, offset, total, block.blob/offset/len = the bytes; ok false: there is no snapshot */
     STORAGE_SNAPSHOT_RECEIVED, /* cookie, index, term, offset = next wanted, ok, last */
     STORAGE_SNAPSHOT_INSTALLED,
 };

@@ -246,12 +246,15 @@ static void a_snapshot_travels_in_pieces(void **state)
     struct buf content = BUF_EMPTY, newer = BUF_EMPTY;
     disk_rdb(&content, 100000, 1);
     disk_rdb(&newer, 70000, 2);
+    storage_snapshot_read(s, 4, 0, 0, 100);
+    assert_false(disk_wait(s, STORAGE_SNAPSHOT_PIECE).ok); /* there is none yet */
     assert_true(write_snapshot(s, 80, 1, &content).ok);
     uint64_t offset = 0, total = 1;
     while (offset < total) {
         storage_snapshot_read(s, 4, offset ? 80 : 0, offset, 30000);
         struct storage_event e = disk_wait(s, STORAGE_SNAPSHOT_PIECE);
         assert_int_equal(e.cookie, 4);
+        assert_true(e.ok);
         assert_int_equal(e.index, 80);
         assert_int_equal(e.term, 1);
         assert_int_equal(e.offset, offset);
