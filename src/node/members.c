@@ -180,6 +180,11 @@ static void ask_to_join(struct node *n)
     if (in || !n->join_peer || n->now_us < n->join_asked_us + JOIN_RETRY_US)
         return;
     n->join_asked_us = n->now_us;
+    if (++n->join_tries % 10 == 0)
+        node_say(n, LOG_WARNING,
+                 "Not let in by %s yet: if its leader's log says that another node holds this "
+                 "name or address, CLUSTER FORGET that one first",
+                 n->join_host);
     struct raft_member self = {
         .id = n->identity.node_id, .port = n->config.self.port, .peer_port = n->config.self.peer_port};
     memcpy(self.name, n->config.self.name, sizeof(self.name));

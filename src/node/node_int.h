@@ -215,6 +215,7 @@ struct node {
     uint32_t join_handle, invite_handle;
     uint64_t invite_until_us;
     uint64_t join_peer, join_asked_us;
+    uint32_t join_tries;
     char join_host[RAFT_HOST_MAX]; /* "" : not joining */
     uint16_t join_port;
     bool founding;     /* the first of the list, or alone: entry 1 is to be written */
