@@ -100,7 +100,7 @@ struct node_config {
     const char *join_host; /* NULL: not joining */
     uint16_t join_port;    /* peer port */
     const char *const
-        *settings; /* replicated settings from the file: name, value, ..., NULL; used at founding only */
+        *settings; /* kept: replicated settings from the file, name, value, ..., NULL; used at founding only */
     uint64_t disk_reserve_bytes; /* below this much free disk writes are refused */
 };
 

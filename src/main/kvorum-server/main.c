@@ -182,7 +182,7 @@ static void load_entry(void *arg, const struct raft_frame *frame)
 static void start_node(struct process *p, const struct storage_found *found, const struct node_hello *self)
 {
     const struct config *c = p->config;
-    const char **settings = config_settings(c);
+    p->settings = config_settings(c);
     struct node_config config = {.self = *self,
                                  .heartbeat_us = (uint64_t)c->heartbeat_ms * 1000,
                                  .election_us = (uint64_t)c->election_ms * 1000,
@@ -192,7 +192,7 @@ static void start_node(struct process *p, const struct storage_found *found, con
                                  .initial_cluster = c->founders,
                                  .join_host = *c->join ? c->join_host : NULL,
                                  .join_port = c->join_peer_port,
-                                 .settings = settings,
+                                 .settings = p->settings,
                                  .disk_reserve_bytes = c->disk_reserve_bytes};
     struct node_ports ports = {.arg = p, .say = say, .fatal = fatal};
     struct node_clients clients = {
@@ -206,7 +206,6 @@ static void start_node(struct process *p, const struct storage_found *found, con
     storage_replay(p->storage, found->snapshot_index + 1, load_entry, p);
     server_attach(p->server, p->node);
     node_start(p->node, clock_mono_us());
-    mem_free(settings);
 }
 
 static void open_disk(struct process *p, struct storage_found *found)
@@ -385,6 +384,7 @@ static void take_down(struct process *p)
         transport_free(p->transport);
     storage_close(p->storage);
     node_free(p->node);
+    mem_free(p->settings);
     event_free(p->disk);
     event_free(p->deadline);
     for (size_t i = 0; i < sizeof p->signals / sizeof p->signals[0]; i++)
