@@ -163,7 +163,8 @@ void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
 
 void members_join(struct node *n, const char *host, uint16_t peer_port)
 {
-    snprintf(n->join_host, sizeof(n->join_host), "%s", host);
+    if (host != n->join_host) /* asked again from there */
+        snprintf(n->join_host, sizeof(n->join_host), "%s", host);
     n->join_port = peer_port;
     n->join_peer = 0;
     n->join_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);

@@ -64,9 +64,15 @@ const struct node_status *topology(struct server *s)
     return st;
 }
 
+/* The last leader counts only while it is a member: this node may have been removed, or have joined another cluster. */
 uint64_t topology_leader(const struct server *s)
 {
-    return s->status.leader ? s->status.leader : s->leader;
+    if (s->status.leader)
+        return s->status.leader;
+    for (size_t i = 0; i < s->status.peer_count; i++)
+        if (s->status.peers[i].id == s->leader)
+            return s->leader;
+    return 0;
 }
 
 static bool is_alive(const struct node_peer_status *p)
