@@ -744,8 +744,10 @@ bool net_agrees(struct net *c, uint64_t index)
         return false;
     const struct raft_members *m = raft_members(c->node[leader].raft);
     for (uint32_t k = 0; k < m->count; k++) {
-        struct node *n = &c->node[m->at[k].id - 1];
-        if (n->raft && !n->paused && n->applied < index)
+        int i = (int)m->at[k].id - 1;
+        struct node *n = &c->node[i];
+        bool heard = i == leader || (!c->cut[leader][i] && !c->cut[i][leader]);
+        if (n->raft && !n->paused && heard && n->applied < index)
             return false;
     }
     return true;

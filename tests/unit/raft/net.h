@@ -188,7 +188,7 @@ void net_members_remove(struct raft_members *m, uint64_t id);
 int net_read(struct net *c, int i); /* a handle for c->reads; -1: refused */
 void net_compact(struct net *c, int i, uint64_t keep);
 void net_event(struct net *c, int i, struct raft_event e);
-bool net_agrees(struct net *c, uint64_t index); /* every running member has applied it */
+bool net_agrees(struct net *c, uint64_t index); /* every member within the leader's reach has applied it */
 /* Proposes and waits until it is applied everywhere it should be. */
 bool net_commits(struct net *c, uint64_t for_us);
 
