@@ -60,7 +60,9 @@ static void a_cut_leader_is_replaced_and_comes_back_quietly(void **state)
         int first = net_wait_leader(c, 4 * SECOND);
         uint64_t cut_at = c->now_us;
         net_isolate(c, first);
-        net_run(c, 100 * MS); /* twice two heartbeats would be enough to stand, an election timeout to step down */
+        net_run(c,
+                100 *
+                    MS); /* twice two heartbeats would be enough to stand, an election timeout to step down */
         net_run(c, 1100 * MS);
         assert_int_not_equal(raft_role(c->node[first].raft), RAFT_LEADER); /* CheckQuorum */
         int second = net_wait_leader(c, 4 * SECOND);
