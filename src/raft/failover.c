@@ -32,8 +32,9 @@ static uint64_t rank_of(const struct raft *r)
     return rank;
 }
 
-void raft_leader_ended(struct raft *r)
+void raft_leader_ended(struct raft *r, bool process)
 {
+    r->ended_until_us = process ? r->now_us + r->config.heartbeat_us : 0;
     r->lost_leader = r->leader;
     r->leader = 0;
     r->leader_lost = true;
@@ -64,7 +65,7 @@ void raft_on_link(struct raft *r, const struct raft_event *event)
     if (up)
         r->cut_us = 0;
     else if (event->gone)
-        raft_leader_ended(r);
+        raft_leader_ended(r, true);
     else if (r->cut_us == 0)
         r->cut_us = r->now_us + 2 * r->config.heartbeat_us;
 }
@@ -128,7 +129,7 @@ void raft_tick_follower(struct raft *r)
         return;
     }
     if (r->cut_us != 0 && r->now_us >= r->cut_us)
-        raft_leader_ended(r);
+        raft_leader_ended(r, false);
     if (r->failover_us != 0 && r->now_us >= r->failover_us) {
         r->failover_tries++;
         r->failover_us = r->failover_tries < TRIES_MAX ? r->now_us + RETRY_US * r->failover_tries : 0;

@@ -120,6 +120,8 @@ static bool from_leader(struct raft *r, const struct raft_message *m)
                  (unsigned long long)m->term);
         return false;
     }
+    if (r->leader_lost && m->from == r->lost_leader && r->now_us < r->ended_until_us)
+        return false; /* written before its process ended */
     raft_hear_leader(r, m->from);
     if (m->round > r->ack_round)
         r->ack_round = m->round;

@@ -144,8 +144,9 @@ struct raft {
     /* Fast failover. */
     bool leader_lost; /* we saw the leader's process end, or have been cut off from it */
     uint64_t lost_leader;
-    uint64_t cut_us;      /* the link is down: at this time the leader counts as lost; 0: it is up */
-    uint64_t failover_us; /* when to start a pre-vote; 0: not at all */
+    uint64_t ended_until_us; /* its process ended: until then what still comes from it is no sign of life */
+    uint64_t cut_us;         /* the link is down: at this time the leader counts as lost; 0: it is up */
+    uint64_t failover_us;    /* when to start a pre-vote; 0: not at all */
     uint32_t failover_tries;
 
     /* Candidate. */
@@ -203,7 +204,7 @@ void raft_refuse_stale(struct raft *r, const struct raft_message *m);
 
 /* failover.c */
 void raft_hear_leader(struct raft *r, uint64_t leader);
-void raft_leader_ended(struct raft *r);
+void raft_leader_ended(struct raft *r, bool process);
 void raft_on_link(struct raft *r, const struct raft_event *event);
 void raft_on_beat(struct raft *r, uint64_t peer, uint64_t term);
 void raft_on_stalled(struct raft *r);

@@ -16,7 +16,7 @@ static void random_histories_are_safe_and_end_well(void **state)
     (void)state;
     const char *one = getenv("RAFT_SEED"), *many = getenv("RAFT_SEEDS");
     uint64_t first = one ? strtoull(one, NULL, 10) : 1;
-    uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : 300;
+    uint64_t count = one ? 1 : many ? strtoull(many, NULL, 10) : 1500;
     uint64_t bad = 0;
     struct chaos_result sum = {0};
     for (uint64_t seed = first; seed < first + count; seed++) {
