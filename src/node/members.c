@@ -40,12 +40,16 @@ static void add_peer(struct node *n, const struct raft_member *m)
     memset(p, 0, sizeof(*p));
     p->id = m->id;
     memcpy(p->hello.name, m->name, sizeof(p->hello.name));
-    p->handle = n->ports.dial(n->ports.arg, m->host, m->peer_port, m->id);
+    /* A node that took the place of a dead one meets it in the log while it catches up: that is its own address. */
+    bool own = strcmp(m->host, n->config.self.host) == 0 && m->peer_port == n->config.self.peer_port;
+    if (!own)
+        p->handle = n->ports.dial(n->ports.arg, m->host, m->peer_port, m->id);
 }
 
 static void drop_peer(struct node *n, size_t i)
 {
-    n->ports.hang_up(n->ports.arg, n->peers[i].handle);
+    if (n->peers[i].handle)
+        n->ports.hang_up(n->ports.arg, n->peers[i].handle);
     mem_free(n->peers[i].queue);
     n->peers[i] = n->peers[--n->peer_count];
 }
@@ -164,7 +168,8 @@ void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
 void members_join(struct node *n, const char *host, uint16_t peer_port)
 {
     if (host != n->join_host) /* asked again from there */
-        snprintf(n->join_host, sizeof(n->join_host), "%s", host);
+        if (host != n->join_host)
+            snprintf(n->join_host, sizeof(n->join_host), "%s", host);
     n->join_port = peer_port;
     n->join_peer = 0;
     n->join_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);

@@ -99,8 +99,8 @@ struct node_config {
     struct raft_members initial_cluster;
     const char *join_host; /* NULL: not joining */
     uint16_t join_port;    /* peer port */
-    const char *const
-        *settings; /* kept: replicated settings from the file, name, value, ..., NULL; used at founding only */
+    const char *const *
+        settings; /* kept: replicated settings from the file, name, value, ..., NULL; used at founding only */
     uint64_t disk_reserve_bytes; /* below this much free disk writes are refused */
 };
 
