@@ -18,8 +18,8 @@ enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
 struct request {
     struct list link;
     uint64_t cookie, ticket;
-    uint64_t number;            /* in the node's session; 0: carries a client's own, or reads */
-    uint64_t asked_us, lost_us; /* lost_us: since when there has been no leader to ask */
+    uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
+    uint64_t sent_us, lost_us; /* lost_us: since when there has been no leader to ask */
     enum forward_op op;
     bool sent, unknown; /* sent and not answered; sent once to a leader that may have run it */
     struct buf payload;
@@ -107,6 +107,7 @@ static void deliver(struct node *n, struct request *q)
     put_u64(&frame, lowest_unanswered(n));
     buf_append_slice(&frame, buf_slice(&q->payload));
     q->sent = true;
+    q->sent_us = n->now_us;
     if (leader == n->identity.node_id) {
         struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
         forward_on_frame(n, leader, &r);
@@ -126,7 +127,6 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     q->cookie = ++p->cookie;
     q->ticket = ticket;
     q->op = op;
-    q->asked_us = n->now_us;
     if (op == FORWARD_WRITE && req->numbering == RSM_TAGGED && req->kind != RSM_SESSION &&
         req->kind != RSM_SETTING) {
         own.numbering = RSM_PROXY_NUMBER;
@@ -186,6 +186,21 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
     n->clients.answer(n->clients.arg, ticket, &a);
 }
 
+/* Frames may be lost, and with them a request or its answer, without any link of ours breaking: the leader's link to us is
+ * its own. Whatever is not answered for an election timeout is asked again; if it has run, or is about to, its number tells. */
+static void ask_again(struct node *n)
+{
+    list_for_each(it, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (!q->sent || n->now_us < q->sent_us + n->config.election_us)
+            continue;
+        q->sent = false;
+        q->unknown |= q->op == FORWARD_WRITE;
+        n->proxied->resend = true;
+    }
+}
+
 /* Parked too long without a leader: what was never sent surely did not run. */
 static void give_up(struct node *n, struct request *q)
 {
@@ -203,6 +218,7 @@ void forward_turn(struct node *n)
         p->resend = false;
         return;
     }
+    ask_again(n);
     if (p->resend && leader) {
         p->resend = false;
         list_for_each_safe(it, tmp, &p->requests)
