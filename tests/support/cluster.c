@@ -242,12 +242,15 @@ int cluster_leader(struct cluster *c, unsigned mask, int ms)
     }
 }
 
-static bool say(struct cluster *c, int node, const char *peer, const char *what)
+/* Both ends of a link judge each frame, hence the halves. */
+static bool say(struct cluster *c, int node, const char *peer, bool cut)
 {
-    redisReply *reply = cluster_ask(c, node, 3000, "DEBUG KVORUM-LINK %s %b", peer, what, strlen(what));
+    redisReply *reply = cut ? cluster_ask(c, node, 3000, "DEBUG KVORUM-LINK %s cut", peer)
+                            : cluster_ask(c, node, 3000, "DEBUG KVORUM-LINK %s drop %d delay %d", peer,
+                                          c->drop_permille / 2, c->delay_ms / 2);
     bool good = reply && reply->type == REDIS_REPLY_STATUS;
     if (!good)
-        fprintf(stderr, "node %d: DEBUG KVORUM-LINK %s %s: %s\n", node + 1, peer, what,
+        fprintf(stderr, "node %d: DEBUG KVORUM-LINK %s: %s\n", node + 1, peer,
                 reply && reply->str ? reply->str : "no reply");
     if (reply)
         freeReplyObject(reply);
@@ -279,7 +282,7 @@ bool cluster_partition(struct cluster *c, const unsigned *groups, int count)
             for (int g = 0; g < count; g++)
                 together = together || ((groups[g] >> a & 1) && (groups[g] >> b & 1));
             if (a != b && c->nodes[a].pid > 0)
-                good = say(c, a, c->nodes[b].id, together ? "heal" : "cut") && good;
+                good = say(c, a, c->nodes[b].id, !together) && good;
         }
     }
     return good;
@@ -287,24 +290,16 @@ bool cluster_partition(struct cluster *c, const unsigned *groups, int count)
 
 bool cluster_heal(struct cluster *c)
 {
-    bool good = true;
-    for (int i = 0; i < c->count; i++)
-        if (c->nodes[i].pid > 0)
-            good = say(c, i, "*", "heal") && good;
-    return good;
+    return cluster_unreliable(c, 0, 0);
 }
 
 bool cluster_unreliable(struct cluster *c, int drop_permille, int delay_ms)
 {
     bool good = true;
-    for (int i = 0; i < c->count; i++) {
-        redisReply *reply =
-            c->nodes[i].pid > 0
-                ? cluster_ask(c, i, 3000, "DEBUG KVORUM-LINK * drop %d delay %d", drop_permille, delay_ms)
-                : NULL;
-        good = good && (c->nodes[i].pid == 0 || (reply && reply->type == REDIS_REPLY_STATUS));
-        if (reply)
-            freeReplyObject(reply);
-    }
+    c->drop_permille = drop_permille;
+    c->delay_ms = delay_ms;
+    for (int i = 0; i < c->count; i++)
+        if (c->nodes[i].pid > 0)
+            good = say(c, i, "*", false) && good;
     return good;
 }

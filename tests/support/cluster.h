@@ -21,9 +21,10 @@ struct cluster {
     int count;
     struct cluster_node nodes[CLUSTER_MAX];
     char dir[256];
-    const char *const *options; /* further arguments of the server, NULL-terminated; or NULL */
-    unsigned all;               /* the mask of every node */
-    bool failed;                /* keep the directory */
+    const char *const *options;  /* further arguments of the server, NULL-terminated; or NULL */
+    unsigned all;                /* the mask of every node */
+    bool failed;                 /* keep the directory */
+    int drop_permille, delay_ms; /* what cluster_unreliable said last */
 };
 
 /* Starts `count` nodes and waits until one leads. False (and a line on stderr): it did not come about. */
@@ -39,9 +40,10 @@ int cluster_terminate(struct cluster *c, int node, int ms);
 
 /* The node of `mask` that calls itself master; -1 after `ms`. */
 int cluster_leader(struct cluster *c, unsigned mask, int ms);
-/* Nodes of different groups hear nothing of each other; those of no group are alone. (0): all are together.
- */
+/* Nodes of different groups hear nothing of each other; those of no group are alone. count 0: all are together. Links
+ * within a group are as unreliable as cluster_unreliable has made them. */
 bool cluster_partition(struct cluster *c, const unsigned *groups, int count);
+/* Every link is whole and reliable again. */
 bool cluster_heal(struct cluster *c);
 /* Every link loses `drop_permille` of its frames, each way, and delays each by up to `delay_ms`. */
 bool cluster_unreliable(struct cluster *c, int drop_permille, int delay_ms);
