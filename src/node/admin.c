@@ -247,9 +247,8 @@ enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uin
         members_invite(n, host, peer_port);
         return NODE_DONE;
     }
-    for (uint32_t db = 0; db < rsm_limits(n->rsm).databases; db++)
-        if (store_count(rsm_store(n->rsm), db))
-            return refused(error, "ERR this node holds keys: only an empty node can join another");
+    if (members_have_keys(n))
+        return refused(error, "ERR this node holds keys: only an empty node can join another");
     snprintf(n->join_host, sizeof(n->join_host), "%s", host);
     n->join_port = peer_port;
     members_start_over(n);

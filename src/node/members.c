@@ -105,9 +105,34 @@ const char *node_admit(struct node *n, const struct node_hello *hello)
     return NULL;
 }
 
+bool members_have_keys(struct node *n)
+{
+    for (uint32_t db = 0; db < rsm_limits(n->rsm).databases; db++)
+        if (store_count(rsm_store(n->rsm), db))
+            return true;
+    return false;
+}
+
+/* CLUSTER MEET at a node in a cluster of several: the other one, that is us, joins (DESIGN 6). */
+static void follow_invitation(struct node *n, const struct node_hello *hello)
+{
+    if (!n->config.may_be_invited || !n->running || n->join_host[0] || raft_members(n->raft)->count != 1 ||
+        members_have_keys(n))
+        return;
+    node_say(n, LOG_NOTICE, "Invited into cluster %016llx by %s", (unsigned long long)hello->cluster_id,
+             hello->name);
+    snprintf(n->join_host, sizeof(n->join_host), "%s", hello->host);
+    n->join_port = hello->peer_port;
+    members_start_over(n);
+}
+
 void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hello)
 {
     struct peer *p = node_peer(n, hello->node_id);
+    if (hello->invites) {
+        follow_invitation(n, hello);
+        return;
+    }
     if (p)
         p->hello = *hello;
     /* The entry that removed us may never reach us: the others hang up when it is committed. */
@@ -182,6 +207,7 @@ static void ask_to_join(struct node *n)
     if (in && n->join_handle) {
         n->ports.hang_up(n->ports.arg, n->join_handle);
         n->join_handle = 0;
+        n->join_host[0] = 0;
     }
     if (in || !n->join_peer || n->now_us < n->join_asked_us + JOIN_RETRY_US)
         return;
@@ -264,10 +290,16 @@ static void promote_learners(struct node *n)
 }
 
 /* The node there is asked, over a link of its own, to drop what it is and to join us. */
-void members_invite(struct node *n, const char *host, uint16_t peer_port)
+static void end_invitation(struct node *n)
 {
     if (n->invite_handle)
         n->ports.hang_up(n->ports.arg, n->invite_handle);
+    n->invite_handle = 0;
+}
+
+void members_invite(struct node *n, const char *host, uint16_t peer_port)
+{
+    end_invitation(n);
     n->invite_until_us = n->now_us + 10 * n->config.election_us;
     n->invite_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);
 }
@@ -296,6 +328,8 @@ static void raise_version(struct node *n)
 void members_turn(struct node *n)
 {
     found_turn(n);
+    if (n->invite_handle && n->now_us > n->invite_until_us)
+        end_invitation(n);
     if (n->join_host[0])
         ask_to_join(n);
     if (!n->running)

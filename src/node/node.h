@@ -34,6 +34,7 @@ struct node_hello {
     uint16_t port_redirect, port_readonly, port_proxy; /* client ports by follower mode, 0: none */
     uint64_t apply_version;
     bool removed; /* received: the sender says that we have been removed from its cluster */
+    bool invites; /* received: the sender is of another cluster and asks us to join it (CLUSTER MEET) */
 };
 
 enum node_channel { NODE_CONTROL, NODE_BULK };
@@ -99,6 +100,7 @@ struct node_config {
     struct raft_members initial_cluster;
     const char *join_host; /* NULL: not joining */
     uint16_t join_port;    /* peer port */
+    bool may_be_invited;   /* cluster-enabled: a node alone and without keys follows another cluster's MEET */
     const char *const *
         settings; /* kept: replicated settings from the file, name, value, ..., NULL; used at founding only */
     uint64_t disk_reserve_bytes; /* below this much free disk writes are refused */

@@ -347,6 +347,7 @@ void members_join(struct node *n, const char *host, uint16_t peer_port);
 void members_invite(struct node *n, const char *host, uint16_t peer_port); /* the node there is to join us */
 /* Drops journal, snapshot, vote and id; then joins (join_host set) or founds a cluster of one. */
 void members_start_over(struct node *n);
+bool members_have_keys(struct node *n); /* in any database */
 
 /* found.c */
 void members_start(struct node *n);

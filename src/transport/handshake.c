@@ -141,11 +141,24 @@ static void take_hello(struct conn *c, const struct frame *f)
     open_up(c, FRAME_CHALLENGE);
 }
 
+/* A founded cluster that dials without knowing whom wants this node to join it. */
+static const char *take_invitation(struct conn *c)
+{
+    struct transport *t = c->t;
+    struct transport_hello hello = c->peer;
+    hello.invites = true;
+    if (c->channel == TRANSPORT_CONTROL && t->callbacks.hello)
+        t->callbacks.hello(t->callbacks.arg, 0, &hello);
+    return "it belongs to another cluster: invited to join";
+}
+
 /* Version, architecture and secret hold. Does the caller want us, and do we want the caller? */
 static const char *judge_identity(struct conn *c, enum refusal *reason)
 {
     struct transport *t = c->t;
     *reason = REFUSAL_CLUSTER;
+    if (!transport_same_cluster(c->peer.cluster_id, t->self.cluster_id) && c->target == 0)
+        return take_invitation(c);
     if (!transport_same_cluster(c->peer.cluster_id, t->self.cluster_id))
         return "the two belong to different clusters";
     *reason = REFUSAL_SELF;

@@ -25,6 +25,9 @@ struct transport_hello {
     uint64_t term; /* blank = cluster_id 0, term 0, no entry */
     bool has_entries;
     bool removed; /* set in a refusal: the cluster has removed you */
+    bool
+        invites; /* received only: of another cluster, and dialled whoever is here: CLUSTER MEET asks us to join it. No
+                     link comes of it */
     char name[RAFT_NAME_MAX];
     char host[RAFT_HOST_MAX];                          /* announced client address */
     uint16_t port, peer_port;                          /* announced */

@@ -190,6 +190,7 @@ static void start_node(struct process *p, const struct storage_found *found, con
                                  .checkpoint_bytes = c->checkpoint_bytes,
                                  .chance = random_u64(),
                                  .initial_cluster = c->founders,
+                                 .may_be_invited = c->cluster_enabled,
                                  .join_host = *c->join ? c->join_host : NULL,
                                  .join_port = c->join_peer_port,
                                  .settings = p->settings,

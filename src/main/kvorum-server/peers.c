@@ -34,7 +34,8 @@ static struct node_hello node_hello(const struct transport_hello *t)
                            .port_readonly = t->port_readonly,
                            .port_proxy = t->port_proxy,
                            .apply_version = t->apply_version,
-                           .removed = t->removed};
+                           .removed = t->removed,
+                           .invites = t->invites};
     memcpy(h.name, t->name, sizeof h.name);
     memcpy(h.host, t->host, sizeof h.host);
     return h;

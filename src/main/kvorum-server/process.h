@@ -20,7 +20,8 @@ struct process {
     uint64_t now_us;
     bool woken; /* this pass has been given its time */
 
-    const char **settings; /* replicated ones as configured: the node keeps them for when it founds a cluster */
+    const char *
+        *settings; /* replicated ones as configured: the node keeps them for when it founds a cluster */
     uint64_t term, leader; /* for the beat thread */
     bool is_leader;
 
