@@ -66,6 +66,13 @@ static void note_removed(struct node *n, uint64_t id)
     n->removed_ids[n->removed_count++] = id;
 }
 
+static void end_invitation(struct node *n)
+{
+    if (n->invite_handle)
+        n->ports.hang_up(n->ports.arg, n->invite_handle);
+    n->invite_handle = 0;
+}
+
 static void note_own_removal(struct node *n, bool removed)
 {
     if (removed == n->removed)
@@ -93,6 +100,7 @@ void members_changed(struct node *n)
         n->was_member = true;
     /* While a node that joins is still catching up it sees the members of before it came. */
     note_own_removal(n, !in && n->was_member);
+    end_invitation(n); /* followed, or somebody else came meanwhile: MEET may be sent again */
     n->changed = true;
     show_self(n);
 }
@@ -290,13 +298,6 @@ static void promote_learners(struct node *n)
 }
 
 /* The node there is asked, over a link of its own, to drop what it is and to join us. */
-static void end_invitation(struct node *n)
-{
-    if (n->invite_handle)
-        n->ports.hang_up(n->ports.arg, n->invite_handle);
-    n->invite_handle = 0;
-}
-
 void members_invite(struct node *n, const char *host, uint16_t peer_port)
 {
     end_invitation(n);
