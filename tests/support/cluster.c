@@ -204,8 +204,11 @@ bool cluster_start(struct cluster *c, int count, const char *const *options)
 
 void cluster_stop(struct cluster *c)
 {
-    for (int i = 0; i < c->count; i++)
+    for (int i = 0; i < c->count; i++) {
         cluster_kill(c, i);
+        test_port_release(c->nodes[i].port);
+        test_port_release(c->nodes[i].peer_port);
+    }
     if (c->failed) {
         fprintf(stderr, "the nodes' logs are in %s/n*/log\n", c->dir);
         return;

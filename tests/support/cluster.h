@@ -12,7 +12,7 @@
 enum { CLUSTER_MAX = 7 };
 
 struct cluster_node {
-    int port, peer_port;
+    uint16_t port, peer_port;
     pid_t pid;   /* 0: not running */
     char id[48]; /* CLUSTER MYID, empty until asked */
 };

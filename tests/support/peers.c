@@ -108,6 +108,7 @@ void peer_start(struct peer *p, struct event_base *base, struct peer_options o)
 void peer_stop(struct peer *p)
 {
     transport_free(p->t);
+    test_port_release(p->port);
     p->t = NULL;
     buf_deinit(&p->last_frame);
     buf_deinit(&p->all_frames);
