@@ -293,12 +293,22 @@ static uint64_t deadline(const struct node *n)
     return at < beat ? at : beat;
 }
 
-/* Blocks are kept for followers that lag a little; what is durable and applied may go when memory is short.
- */
-static uint64_t keep_from(const struct node *n)
+/* What is durable and applied is kept in memory for peers that lag; what all of them hold, or nobody is there to want,
+ * only until it is no longer warm. The journal has the rest. */
+static void trim_cache(struct node *n)
 {
+    size_t spare = n->peer_count ? CACHE_SPARE_BYTES : 0;
+    if (n->cache.bytes <= spare)
+        return;
     uint64_t applied = rsm_applied(n->rsm), durable = raft_persisted(n->raft);
-    return applied < durable ? applied : durable;
+    uint64_t done = applied < durable ? applied : durable, held = done;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        struct raft_progress p;
+        if (raft_progress(n->raft, n->peers[i].id, &p) && p.match < held)
+            held = p.match;
+    }
+    cache_trim(&n->cache, held, spare);
+    cache_trim(&n->cache, done, CACHE_MAX_BYTES);
 }
 
 static void tell_server(struct node *n)
@@ -328,7 +338,7 @@ uint64_t node_turn(struct node *n)
     admin_turn(n);
     snapshot_turn(n);
     more |= rsm_store(n->rsm) && store_sweep(rsm_store(n->rsm), 64);
-    cache_trim(&n->cache, keep_from(n), CACHE_MAX_BYTES);
+    trim_cache(n);
     tell_server(n);
     return more || n->open_count || n->round_wanted ? 0 : deadline(n);
 }

@@ -45,7 +45,8 @@ enum frame_type {
 #define ADMIN_TICKET ((uint64_t)1 << 63)
 
 enum {
-    CACHE_MAX_BYTES = 64 << 20,        /* durable and applied blocks kept for followers */
+    CACHE_MAX_BYTES = 64 << 20,        /* durable and applied blocks kept for followers that lack them */
+    CACHE_SPARE_BYTES = 1 << 20,       /* ... and whoever has them */
     UNCOMMITTED_MAX_BYTES = 128 << 20, /* proposed and not committed: past it node_is_full */
     APPLY_TURN_ENTRIES = 2000,         /* one turn applies about this many, then looks at its sockets again */
     APPLY_READ_BYTES = 4 << 20,
