@@ -146,8 +146,11 @@ void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hel
     /* The entry that removed us may never reach us: the others hang up when it is committed. */
     if (p && hello->removed && hello->cluster_id == n->identity.cluster_id && n->running)
         note_own_removal(n, true);
-    if (handle && handle == n->join_handle)
+    if (handle && handle == n->join_handle) {
+        if (!n->join_peer)
+            n->join_asked_us = 0;
         n->join_peer = hello->node_id;
+    }
     found_on_hello(n, handle, hello);
     n->changed = true;
 }
@@ -217,14 +220,19 @@ static void ask_to_join(struct node *n)
         n->join_handle = 0;
         n->join_host[0] = 0;
     }
-    if (in || !n->join_peer || n->now_us < n->join_asked_us + JOIN_RETRY_US)
+    if (in || n->now_us < n->join_asked_us + JOIN_RETRY_US)
         return;
     n->join_asked_us = n->now_us;
-    if (++n->join_tries % 10 == 0)
+    if (++n->join_tries % 10 == 0 && n->join_peer)
         node_say(n, LOG_WARNING,
                  "Not let in by %s yet: if its leader's log says that another node holds this "
                  "name or address, CLUSTER FORGET that one first",
                  n->join_host);
+    else if (n->join_tries % 10 == 0)
+        node_say(n, LOG_WARNING, "No node answers at %s, peer port %u: --join takes host:port@peer-port",
+                 n->join_host, (unsigned)n->join_port);
+    if (!n->join_peer)
+        return;
     struct raft_member self = {
         .id = n->identity.node_id, .port = n->config.self.port, .peer_port = n->config.self.peer_port};
     memcpy(self.name, n->config.self.name, sizeof(self.name));
