@@ -7,10 +7,10 @@
 /* Fresh, in server.status, at least one row. */
 const struct node_status *topology(struct server *s);
 uint64_t topology_leader(const struct server *s); /* the present or the last one, 0: never one */
-void cluster_slots(struct client *c, struct buf *out);
-void cluster_shards(struct client *c, struct buf *out);
-void cluster_nodes(struct client *c, struct buf *out);
-void cluster_replicas(struct client *c, struct slice of, struct buf *out);
-void cluster_info(struct client *c, struct buf *out);
+void topology_slots(struct client *c, struct buf *out);
+void topology_shards(struct client *c, struct buf *out);
+void topology_nodes(struct client *c, struct buf *out);
+void topology_replicas(struct client *c, struct slice of, struct buf *out);
+void topology_info(struct client *c, struct buf *out);
 
 #endif

@@ -78,31 +78,31 @@ static void cluster_myid(struct client *c, const struct slice *argv, size_t argc
 static void slots_here(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argv, (void)argc;
-    cluster_slots(c, out);
+    topology_slots(c, out);
 }
 
 static void shards_here(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argv, (void)argc;
-    cluster_shards(c, out);
+    topology_shards(c, out);
 }
 
 static void nodes_here(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argv, (void)argc;
-    cluster_nodes(c, out);
+    topology_nodes(c, out);
 }
 
 static void info_here(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argv, (void)argc;
-    cluster_info(c, out);
+    topology_info(c, out);
 }
 
 static void replicas_here(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argc;
-    cluster_replicas(c, argv[2], out);
+    topology_replicas(c, argv[2], out);
 }
 
 /* ---- membership ---- */

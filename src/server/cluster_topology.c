@@ -98,7 +98,7 @@ static void put_slots_node(const struct client *c, const struct node_peer_status
     resp_array(out, 0);
 }
 
-void cluster_slots(struct client *c, struct buf *out)
+void topology_slots(struct client *c, struct buf *out)
 {
     const struct node_status *st = topology(c->server);
     uint64_t leader = topology_leader(c->server);
@@ -146,7 +146,7 @@ static void put_shards_node(const struct client *c, const struct node_peer_statu
     resp_bulk_cstr(out, is_alive(p) ? (p->snapshotting ? "loading" : "online") : "failed");
 }
 
-void cluster_shards(struct client *c, struct buf *out)
+void topology_shards(struct client *c, struct buf *out)
 {
     const struct node_status *st = topology(c->server);
     uint64_t leader = topology_leader(c->server);
@@ -186,7 +186,7 @@ static void put_node_line(const struct client *c, const struct node_status *st,
                p->id == leader ? " 0-16383" : "");
 }
 
-void cluster_nodes(struct client *c, struct buf *out)
+void topology_nodes(struct client *c, struct buf *out)
 {
     const struct node_status *st = topology(c->server);
     struct buf text = BUF_EMPTY;
@@ -196,7 +196,7 @@ void cluster_nodes(struct client *c, struct buf *out)
     buf_deinit(&text);
 }
 
-void cluster_replicas(struct client *c, struct slice of, struct buf *out)
+void topology_replicas(struct client *c, struct slice of, struct buf *out)
 {
     const struct node_status *st = topology(c->server);
     uint64_t leader = topology_leader(c->server), id;
@@ -227,7 +227,7 @@ void cluster_replicas(struct client *c, struct slice of, struct buf *out)
     buf_deinit(&line);
 }
 
-void cluster_info(struct client *c, struct buf *out)
+void topology_info(struct client *c, struct buf *out)
 {
     struct server *s = c->server;
     const struct node_status *st = topology(s);

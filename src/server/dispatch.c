@@ -31,12 +31,13 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     if ((h->flags & H_LEADER) && s->node && !route_knows_leader(s) && route_park(c))
         return WAIT;
     struct command_stat *stat = stat_of(s, row);
-    struct buf *out = reply_begin(c);
+    struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
     size_t start = out->len;
     c->wait_asked = false;
     h->run(c, argv, argc, out);
     if (c->wait_asked)
-        return WAIT;
+        return WAIT; /* untouched: it would be looked at again and again */
+    client_touch(c);
     stat->calls++;
     if (out->len > start && out->data[start] == '-') {
         stat->failed++;
@@ -69,8 +70,7 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     if (!(row->flags & CMD_WRITE))
         return route_read(c, row, argv, argc);
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
-    /* The slot costs a look at the keys, and is needed by followers only. */
-    uint16_t key_slot = node_is_serving(s->node) ? 0 : route_key_slot(row, argv, argc);
+    uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
     return route_write(c, row, &req, KIND_COMMAND, key_slot, numbered);
 }
 

@@ -26,6 +26,7 @@ void leader_refresh(struct server *s)
     struct node_status *st = &s->status;
     node_status(s->node, st);
     s->self = st->node_id;
+    s->clustered = cluster_says_enabled(s);
     for (size_t i = 0; i < st->peer_count; i++) {
         const struct node_peer_status *p = &st->peers[i];
         if (p->id != st->leader)
@@ -42,6 +43,8 @@ void leader_refresh(struct server *s)
 uint16_t route_key_slot(const struct command *row, const struct slice *argv, size_t argc)
 {
     int positions[KEYS_LOOKED_AT];
+    if (row->first_key == 1 && !row->find_keys && argc > 1)
+        return key_slot(argv[1].data, argv[1].len);
     int count = command_keys(row, argv, argc, positions, KEYS_LOOKED_AT);
     if (count <= 0)
         return 0;

@@ -195,6 +195,7 @@ struct server {
     uint64_t now_us, wall_us, started_us, started_wall_us;
     struct rsm_limits limits;
     bool again;
+    bool clustered; /* MOVED may be said: requests keep their slot */
 
     uint64_t self;   /* this node's id */
     uint64_t leader; /* the last one known; kept while there is none */

@@ -180,6 +180,10 @@ static bool route_again(struct client *c, struct slot *slot)
     }
     if (!route_knows_leader(s) && route_park(c))
         return false;
+    if (!slot->write && slot->kind == KIND_COMMAND) {
+        size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
+        slot->key_slot = route_key_slot(slot->row, s->argv, argc);
+    }
     buf_truncate(&slot->bytes, 0);
     route_refuse(c, &slot->bytes, slot->key_slot, slot->write, slot->write && c->session);
     slot->state = SLOT_READY;

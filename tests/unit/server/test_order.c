@@ -1,0 +1,179 @@
+/* Replies in the order of requests, reads at the state they belong to, one round for many reads. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static int setup(void **state)
+{
+    struct bench *b = calloc(1, sizeof *b);
+    bench_start(b, NULL);
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bench_stop(*state);
+    free(*state);
+    return 0;
+}
+
+static void test_inline_when_alone(void **state)
+{
+    struct bench *b = *state;
+    b->node->alone = true;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET a\nPING\nECHO hi");
+    assert_reply(b, fd, "$-1|+PONG|$2|hi|");
+    assert_int_equal(b->node->read_count, 0);
+    close(fd);
+}
+
+static void test_replies_keep_order(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET k 1\nPING\nNOSUCH\nGET k\nSET");
+    assert_reply(b, fd, "");
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "+OK|+PONG|-ERR unknown command 'NOSUCH', with args beginning with: |");
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "$1|1|-ERR wrong number of arguments for 'set' command|");
+    close(fd);
+}
+
+/* All of it committed in one turn: each read sees the writes before it and none behind it. */
+static void test_read_between_writes(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET n\nINCR n\nGET n\nGET n\nINCR n\nGET n");
+    fake_commit(b->node, 2);
+    assert_reply(b, fd, "$-1|:1|$1|1|$1|1|:2|");
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "$1|2|");
+    close(fd);
+}
+
+static void test_one_ticket_for_a_batch(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET a\nGET b\nGET c");
+    assert_int_equal(b->node->reads_asked, 1);
+    assert_reply(b, fd, "");
+    /* What comes later was not received when that round began. */
+    bench_send(b, fd, "GET d");
+    assert_int_equal(b->node->reads_asked, 2);
+    b->node->read_count = 1; /* the second round is still on its way */
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "$-1|$-1|$-1|");
+    close(fd);
+}
+
+/* A key is due: the read waits for a clock entry. */
+static void test_due_key(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET k v PX 100\nGET k");
+    fake_commit(b->node, 1);
+    b->node->now_ms += 100;
+    assert_reply(b, fd, "+OK|");
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "");
+    assert_true(b->node->read_count == 1 && b->node->reads[0].due);
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "$-1|");
+    close(fd);
+}
+
+static void test_late_ticket(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET k 1\nGET k");
+    close(fd);
+    bench_run(b);
+    fd = bench_connect(b, b->port); /* may have the same place */
+    bench_send(b, fd, "GET x");
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "");
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "$-1|");
+    close(fd);
+}
+
+/* Far more than one ring holds: it grows, and stops the reading at its bound. */
+static void test_deep_pipeline(void **state)
+{
+    struct bench *b = *state;
+    enum { REQUESTS = 6000 };
+    struct buf text = BUF_EMPTY, expected = BUF_EMPTY;
+    int fd = bench_connect(b, b->port);
+    for (int i = 1; i <= REQUESTS; i++) {
+        buf_append_cstr(&text, "INCR n\r\n");
+        buf_printf(&expected, ":%d|", i);
+    }
+    put_u8(&expected, 0);
+    bench_send_raw(b, fd, text.data, text.len);
+    assert_true(b->node->write_count >= 4000 && b->node->write_count < REQUESTS);
+    struct buf got = BUF_EMPTY;
+    while (b->node->write_count) {
+        fake_commit(b->node, b->node->write_count > 1000 ? 1000 : b->node->write_count);
+        buf_append_cstr(&got, bench_read(b, fd));
+    }
+    put_u8(&got, 0);
+    assert_string_equal(got.data, expected.data);
+    buf_deinit(&text);
+    buf_deinit(&expected);
+    buf_deinit(&got);
+    close(fd);
+}
+
+static void test_request_in_pieces(void **state)
+{
+    struct bench *b = *state;
+    static const char request[] =
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    int fd = bench_connect(b, b->port);
+    for (size_t i = 0; i < sizeof request - 1; i++)
+        bench_send_raw(b, fd, request + i, 1);
+    assert_int_equal(b->node->write_count, 1);
+    fake_commit(b->node, 1);
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "+OK|$5|hello|");
+    close(fd);
+}
+
+static void test_full_node_is_not_fed(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    b->node->full = true;
+    bench_send(b, fd, "SET k 1");
+    assert_int_equal(b->node->write_count, 0);
+    b->node->full = false;
+    bench_run(b);
+    assert_int_equal(b->node->write_count, 1);
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "+OK|");
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_inline_when_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replies_keep_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_read_between_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_ticket_for_a_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_due_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_late_ticket, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deep_pipeline, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_request_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_node_is_not_fed, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* Where requests go when this node does not lead, and what becomes of those that were under way when it lost its office
+ * (DESIGN 5 and 6). */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int setup(void **state)
+{
+    static const char *const directives[] = {"cluster-enabled", "yes", "election-timeout", "500", NULL};
+    struct bench *b = calloc(1, sizeof *b);
+    bench_start(b, directives);
+    *state = b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bench_stop(*state);
+    free(*state);
+    return 0;
+}
+
+static void test_moved(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET foo");
+    assert_reply(b, fd, "-MOVED 12182 10.0.0.9:7009|");
+    bench_send(b, fd, "SET {foo}x 1\nPING");
+    assert_reply(b, fd, "-MOVED 12182 10.0.0.9:7009|+PONG|");
+    bench_send(b, fd, "MULTI\nSET foo 1\nEXEC");
+    assert_reply(
+        b, fd,
+        "+OK|-MOVED 12182 10.0.0.9:7009|-EXECABORT Transaction discarded because of previous errors.|");
+    assert_int_equal(b->node->writes_asked, 0);
+    close(fd);
+}
+
+/* DESIGN 5: a re-sent write must not land before its successors have been refused. */
+static void test_nothing_lands_behind_a_moved_write(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET a 1");
+    b->node->serving = false; /* loses the office, and wins it again before the next request is read */
+    b->node->leader = FAKE_OTHER;
+    b->node->clients.changed(b->node->clients.arg, false);
+    fake_settle(b->node, NODE_NOT_LEADER);
+    b->node->serving = true;
+    b->node->leader = FAKE_SELF;
+    b->node->clients.changed(b->node->clients.arg, false);
+    bench_send(b, fd, "SET b 2\nGET a");
+    assert_int_equal(b->node->writes_asked, 1);
+    assert_int_equal(b->node->reads_asked, 0);
+    const char *reply = bench_read(b, fd);
+    assert_ptr_equal(strstr(reply, "-MOVED 15495 "), reply); /* a */
+    assert_non_null(strstr(reply, "-MOVED 3300 "));          /* b */
+    /* The input has run empty and the replies are out: the connection is whole again. */
+    bench_send(b, fd, "SET c 3");
+    assert_int_equal(b->node->writes_asked, 2);
+    close(fd);
+}
+
+static void test_park_until_a_leader_is_known(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, 0);
+    int parked = bench_connect(b, b->port), other = bench_connect(b, b->port);
+    bench_send(b, parked, "GET foo\nPING");
+    bench_send(b, other, "PING\nINFO cluster\nCLUSTER KEYSLOT foo");
+    assert_reply(b, parked, "");
+    assert_reply(b, other, "+PONG|$30|# Cluster|cluster_enabled:1||:12182|");
+    bench_send(b, other, "CLUSTER SLOTS");
+    assert_reply(b, other, "");
+    bench_role(b, false, FAKE_OTHER);
+    assert_reply(b, parked, "-MOVED 12182 10.0.0.9:7009|+PONG|");
+    assert_non_null(strstr(bench_read(b, other), "$8|10.0.0.9|:7009|"));
+    close(parked);
+    close(other);
+}
+
+static void test_park_ends(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    bench_role(b, false, 0);
+    int key = bench_connect(b, b->port), topology = bench_connect(b, b->port);
+    bench_send(b, key, "SET a 1\nSET b 2");
+    bench_send(b, topology, "CLUSTER SLOTS");
+    bench_sleep(b, 900);
+    assert_reply(b, key, "");
+    bench_sleep(b, 200);
+    assert_reply(b, key, "-CLUSTERDOWN The cluster is down|-CLUSTERDOWN The cluster is down|");
+    assert_non_null(strstr(bench_read(b, topology), "10.0.0.9")); /* the last leader */
+    close(key);
+    close(topology);
+}
+
+static void test_parked_request_runs_here(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, 0);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET a 1\nGET a");
+    assert_int_equal(b->node->writes_asked, 0);
+    bench_role(b, true, FAKE_SELF);
+    assert_int_equal(b->node->writes_asked, 1);
+    fake_commit(b->node, 1);
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "+OK|$1|1|");
+    close(fd);
+}
+
+/* All that was received is answered, then the connection is half-closed; what comes after that is not run. */
+static void test_step_down(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET a 1\nGET a\nSET b 2\nPING");
+    b->node->serving = false;
+    b->node->leader = 0;
+    b->node->clients.changed(b->node->clients.arg, true);
+    bench_send(b, fd, "SET c 3");
+    fake_commit(b->node, 1); /* the log told that the first one made it */
+    assert_reply(b, fd, "+OK|");
+    fake_settle(b->node, NODE_UNKNOWN);
+    bench_role(b, false, FAKE_OTHER);
+    fake_round(b->node, NODE_NOT_LEADER);
+    const char *reply = bench_read(b, fd);
+    assert_ptr_equal(strstr(reply, "-MOVED 15495 10.0.0.9:7009|-MAYBE "), reply);
+    assert_non_null(strstr(reply, "+PONG|-MOVED "));
+    assert_non_null(strstr(reply, "<end>"));
+    assert_int_equal(b->node->writes_asked, 2);
+    bench_send(b, fd, "SET d 4");
+    assert_int_equal(b->node->writes_asked, 2);
+    close(fd);
+}
+
+static void test_idle_connections_leave(void **state)
+{
+    struct bench *b = *state;
+    int led = bench_connect(b, b->port), proxied = bench_connect(b, b->proxy_port);
+    bench_role(b, false, FAKE_OTHER);
+    int later = bench_connect(b, b->port);
+    assert_reply(b, led, "<end>");
+    assert_reply(b, proxied, "");
+    assert_reply(b, later, "");
+    close(led);
+    close(proxied);
+    close(later);
+}
+
+static void test_lost_reads_go_elsewhere(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->port); /* came while this node followed: stays */
+    bench_role(b, true, FAKE_SELF);
+    bench_send(b, fd, "GET foo\nGET bar");
+    b->node->serving = false;
+    b->node->leader = 0;
+    b->node->clients.changed(b->node->clients.arg, true);
+    fake_round(b->node, NODE_NOT_LEADER);
+    assert_reply(b, fd, "");
+    bench_role(b, false, FAKE_OTHER);
+    assert_reply(b, fd, "-MOVED 12182 10.0.0.9:7009|-MOVED 5061 10.0.0.9:7009|");
+    close(fd);
+}
+
+static void test_readonly(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "READONLY\nGET foo\nSET foo 1");
+    assert_int_equal(b->node->reads_asked, 1);
+    fake_round(b->node, NODE_DONE);
+    assert_reply(b, fd, "+OK|$-1|-MOVED 12182 10.0.0.9:7009|");
+    close(fd);
+}
+
+/* A write is not forwarded while a read of its connection is unanswered, nor the other way round. */
+static void test_proxy_keeps_order(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->proxy_port);
+    bench_send(b, fd, "SET n 1\nINCR n\nGET n\nINCR n\nPING");
+    assert_int_equal(b->node->forwards_asked, 2);
+    fake_commit(b->node, 2);
+    bench_run(b);
+    assert_true(b->node->forwards_asked == 3 && b->node->forwarded_reads == 1);
+    fake_commit(b->node, 1);
+    bench_run(b);
+    assert_int_equal(b->node->forwards_asked, 4);
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "+OK|:2|$1|2|:3|+PONG|");
+    close(fd);
+}
+
+static void test_alone_says_disabled(void **state)
+{
+    struct bench *b = *state;
+    assert_true(b->config->cluster_enabled);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "CLUSTER MYID\nCLUSTER NOSUCH");
+    const char *reply = bench_read(b, fd);
+    assert_ptr_equal(strstr(reply, "$40|0000000000000007"), reply);
+    assert_non_null(strstr(reply, "-ERR unknown subcommand 'NOSUCH'. Try CLUSTER HELP.|"));
+    close(fd);
+}
+
+static void test_loading(void **state)
+{
+    struct bench *b = *state;
+    b->node->loading = true;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET a\nSET a 1\nINFO modules");
+    assert_reply(b, fd,
+                 "-LOADING Redis is loading the dataset in memory|-LOADING Redis is loading the dataset in "
+                 "memory|$11|# Modules||");
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_moved, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_lands_behind_a_moved_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_park_until_a_leader_is_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_park_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parked_request_runs_here, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_step_down, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_idle_connections_leave, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lost_reads_go_elsewhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_alone_says_disabled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_loading, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
