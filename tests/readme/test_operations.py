@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import HOST, PORTS, ROOT, Checks, Cluster, Conn, RespError, ask, info, kvorum, redis, scratch, wait  # noqa: E402
+from servers import HOST, PORTS, ROOT, Checks, Cluster, Conn, RespError, ask, info, kvorum_alone, redis, scratch, wait  # noqa: E402
 
 INSPECT = os.path.join(ROOT, "build", "kvorum-inspect")
 KEYS = 2000
@@ -27,6 +27,11 @@ def whole(port):
     """All that fill() wrote is there."""
     with Conn(port) as conn:
         return [conn.call("GET", "k:%d" % i) for i in range(KEYS)] == [b"%d" % i for i in range(KEYS)]
+
+
+def joining(node):
+    """--join's word for the cluster of `node`. (Its peer port is not where the default would have it.)"""
+    return "%s:%d@%d" % (HOST, node.port, node.port + 20)
 
 
 def role(node):
@@ -57,7 +62,7 @@ def replace_a_node(checks, cluster):
 
     checks.equal("CLUSTER FORGET", ask(leader.port, "CLUSTER", "FORGET", old_id), b"OK")
     at = lost.args.index("--initial-cluster")
-    lost.args[at:at + 2] = ["--join", "%s:%d" % (HOST, leader.port)]
+    lost.args[at:at + 2] = ["--join", joining(leader)]
     shutil.rmtree(lost.folder)
     os.makedirs(lost.folder)
     lost.start()
@@ -83,7 +88,7 @@ def back_up_and_restore(checks, cluster):
 
     restored = scratch("readme/restored")
     shutil.copy(os.path.join(backup, "dump.rdb"), restored)
-    fresh = kvorum(PORTS + 42, restored).start()
+    fresh = kvorum_alone(PORTS + 42, restored).start()
     wait("it to serve", lambda: role(fresh) == "leader")
     checks.ok("a new cluster is founded from a backup", whole(fresh.port))
     fresh.stop()
@@ -104,7 +109,7 @@ def lose_the_majority(checks, cluster):
     checks.equal("and takes writes", ask(survivor.port, "SET", "new", "1"), b"OK")
 
     for i in (4, 5):
-        more = cluster.node(i, "--join", "%s:%d" % (HOST, survivor.port)).start()
+        more = cluster.node(i, "--join", joining(survivor)).start()
         cluster.nodes.append(more)
         checks.run("n%d joins it" % i, wait, "it to follow", lambda node=more: role(node) == "follower")
     checks.run("three vote again", wait, "three voters", lambda: voters(survivor) == 3)

@@ -1,8 +1,8 @@
 """What the scripts under tests/ and redis-compat/ share: starting and ending servers, and talking RESP to them.
 
 Standard library only. A script ends every process it started (atexit), by its pid, and leaves its data under build/tmp
-for a look after a failure; the next run of the same script clears it. Ports: KVORUM_PORTS (default 21700) is the first
-of the hundred that may be used.
+for a look after a failure; the next run of the same script clears it. Each running script has a hundred ports of its
+own; KVORUM_PORTS sets the first of them.
 """
 
 import atexit
@@ -17,9 +17,30 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(ROOT, "build", "kvorum-server"))
 REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the one in PATH: see there
-PORTS = int(os.environ.get("KVORUM_PORTS", "21700"))
 HOST = "127.0.0.1"
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+# A test runner ends what takes too long by SIGTERM: leave no servers behind then either.
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def take_ports():
+    """The first port of a block of a hundred that no other script has; the last one, listened on, says that it is taken."""
+    if "KVORUM_PORTS" in os.environ:
+        return int(os.environ["KVORUM_PORTS"]), None
+    for first in range(27000, 30000, 100):
+        mark = socket.socket()
+        try:
+            mark.bind((HOST, first + 99))
+            mark.listen()
+            return first, mark
+        except OSError:
+            mark.close()
+    sys.exit("no block of ports is free")
+
+
+PORTS, ports_mark = take_ports()
 
 
 class RespError(Exception):
@@ -197,6 +218,11 @@ def redis(port, folder, *args):
 
 def kvorum(port, folder, *args):
     return Server(KVORUM, port, folder, *args)
+
+
+def kvorum_alone(port, folder, *args):
+    """A cluster of one; its peer port stays in our block."""
+    return kvorum(port, folder, "--cluster-port", str(port + 5), *args)
 
 
 class Cluster:
