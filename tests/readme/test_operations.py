@@ -3,6 +3,7 @@
 anew from one survivor."""
 # time limit: 180 s
 
+import glob
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import HOST, PORTS, ROOT, Checks, Cluster, Conn, RespError, ask, info, kvorum_alone, redis, scratch, wait  # noqa: E402
+from servers import HOST, PORTS, ROOT, Checks, Cluster, Conn, RespError, ask, info, kvorum, kvorum_alone, redis, scratch, wait  # noqa: E402
 
 INSPECT = os.path.join(ROOT, "build", "kvorum-inspect")
 KEYS = 2000
@@ -75,26 +76,67 @@ def replace_a_node(checks, cluster):
     wait("the old leader to follow", lambda: role(leader) in ("leader", "follower"))
 
 
+def restore(file, folder, port):
+    """A node started on what kvorum-inspect made of the file."""
+    address = "r1=%s:%d@%d" % (HOST, port, port + 5)
+    done = subprocess.run([INSPECT, folder, "--restore", file, address], capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    node = kvorum_alone(port, folder, "--node-name", "r1").start()
+    wait("it to serve", lambda: role(node) == "leader")
+    return node
+
+
+def inspect_finds_no_fault(folder):
+    return subprocess.run([INSPECT, folder], capture_output=True, timeout=60).returncode == 0
+
+
 def back_up_and_restore(checks, cluster):
     node = cluster.followers()[0]
-    ask(node.port, "SAVE", timeout=30)
+    checks.equal("SAVE", ask(node.port, "SAVE", timeout=30), b"OK")
+    newest = max(glob.glob(os.path.join(node.folder, "snapshot-*.rdb")), key=os.path.getmtime)
     backup = scratch("readme/backup")
-    name = ask(node.port, "CONFIG", "GET", "dbfilename")[1].decode()
-    shutil.copy(os.path.join(node.folder, name), os.path.join(backup, "dump.rdb"))
+    file = shutil.copy(newest, os.path.join(backup, "dump.rdb"))
 
     stock = redis(PORTS + 41, backup).start()
     checks.ok("redis-server loads a backup", whole(stock.port))
+    ask(stock.port, "SET", "from", "redis", "PX", 100000000)
+    with Conn(stock.port) as conn:
+        conn.call("SELECT", 5)
+        conn.call("SET", "in", "five")
+    ask(stock.port, "SAVE")
     stock.stop()
 
-    restored = scratch("readme/restored")
-    shutil.copy(os.path.join(backup, "dump.rdb"), restored)
-    fresh = kvorum_alone(PORTS + 42, restored).start()
-    wait("it to serve", lambda: role(fresh) == "leader")
-    checks.ok("a new cluster is founded from a backup", whole(fresh.port))
+    fresh = restore(file, scratch("readme/restored"), PORTS + 42)
+    checks.ok("a backup is restored", whole(fresh.port))
+    fresh.stop()
+    checks.ok("what was restored has no fault", inspect_finds_no_fault(fresh.folder))
+
+    fresh = restore(os.path.join(backup, "dump.rdb"), scratch("readme/from_redis"), PORTS + 42)
+    checks.ok("a dump of Redis is restored", whole(fresh.port) and ask(fresh.port, "GET", "from") == b"redis")
+    checks.ok("its expiry times too", 99000000 < ask(fresh.port, "PTTL", "from") <= 100000000)
+    with Conn(fresh.port) as conn:
+        conn.call("SELECT", 5)
+        checks.equal("and its databases", conn.call("GET", "in"), b"five")
+        conn.call("SET", "in", "six")
     fresh.stop()
     fresh.start()
-    checks.ok("and keeps it", whole(fresh.port))
+    wait("it to serve", lambda: role(fresh) == "leader")
+    checks.ok("it keeps all that over a restart", whole(fresh.port))
+    more = kvorum(PORTS + 43, scratch("readme/joined"), "--cluster-port", str(PORTS + 48), "--node-name", "r2", "--join",
+                  "%s:%d@%d" % (HOST, fresh.port, fresh.port + 5)).start()
+    checks.run("a node joins it", wait, "r2 to vote", lambda: role(more) == "follower" and voters(fresh) == 2)
     fresh.stop()
+    more.stop()
+    checks.ok("nothing is wrong with either's directory", inspect_finds_no_fault(fresh.folder) and inspect_finds_no_fault(more.folder))
+
+    again = subprocess.run([INSPECT, fresh.folder, "--restore", file, "r1=%s:1" % HOST], capture_output=True, text=True)
+    checks.ok("nothing is restored over data", again.returncode == 1 and "has data already" in again.stderr, again.stderr)
+    with open(file, "r+b") as damaged:
+        damaged.seek(200)
+        damaged.write(b"?")
+    again = subprocess.run([INSPECT, scratch("readme/damaged"), "--restore", file, "r1=%s:1" % HOST], capture_output=True, text=True)
+    checks.ok("a damaged file is not restored", again.returncode == 1 and "cannot be loaded" in again.stderr, again.stderr)
 
 
 def lose_the_majority(checks, cluster):

@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "rsm/rsm.h"
-#include "storage/storage.h"
 
 struct survey {
     uint64_t last, term;
@@ -70,18 +69,25 @@ static struct raft_block config_block(uint64_t index, uint64_t term, const struc
     return block;
 }
 
-static void carry_out(struct storage *storage, const struct storage_vote *vote,
-                      const struct raft_block *block)
+void inspect_await(struct storage *storage, int type, struct storage_event *event)
 {
-    struct storage_event event;
-    storage_rescue(storage, vote, block, 1);
     for (;;) {
-        while (storage_poll(storage, &event))
-            if (event.type == STORAGE_VOTE_SAVED)
+        while (storage_poll(storage, event))
+            if ((int)event->type == type)
                 return;
         struct pollfd p = {.fd = storage_fd(storage), .events = POLLIN};
         poll(&p, 1, -1);
     }
+}
+
+void inspect_new_cluster(struct storage *storage, const struct storage_vote *vote, uint64_t index,
+                         const struct raft_member *self)
+{
+    struct storage_event event;
+    struct raft_block block = config_block(index, vote->term, self);
+    storage_rescue(storage, vote, &block, 1);
+    inspect_await(storage, STORAGE_VOTE_SAVED, &event);
+    blob_unref(block.blob);
 }
 
 static int rescue_open(struct storage *storage, const struct storage_found *found)
@@ -101,9 +107,7 @@ static int rescue_open(struct storage *storage, const struct storage_found *foun
         .node_id = found->vote.node_id, .term = term, .voted_for = found->vote.node_id};
     while (vote.cluster_id == 0 || vote.cluster_id == found->vote.cluster_id)
         os_random(&vote.cluster_id, sizeof vote.cluster_id);
-    struct raft_block block = config_block(s.last + 1, term, self);
-    carry_out(storage, &vote, &block);
-    blob_unref(block.blob);
+    inspect_new_cluster(storage, &vote, s.last + 1, self);
     printf("NEW CLUSTER %016" PRIx64 " of one node, %016" PRIx64 " (%s), out of cluster %016" PRIx64 ".\n",
            vote.cluster_id, vote.node_id, self->name, found->vote.cluster_id);
     printf("Kept: everything this node holds, up to index %" PRIu64 " of term %" PRIu64 ".\n", s.last,
