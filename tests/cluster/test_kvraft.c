@@ -22,6 +22,7 @@ struct fixture {
     struct cluster cluster;
     struct load load;
     bool loaded;
+    const char *const *options; /* of the servers */
 };
 
 static int setup(void **state)
@@ -52,7 +53,7 @@ static int teardown(void **state)
 
 static void start(struct fixture *f, int nodes, int clients)
 {
-    CHECK(f, cluster_start(&f->cluster, nodes, NULL));
+    CHECK(f, cluster_start(&f->cluster, nodes, f->options));
     load_init(&f->load, &f->cluster, "shared", clients);
     f->loaded = true;
 }
@@ -158,6 +159,63 @@ static void test_persist_concurrent(void **state)
 static void test_persist_partition(void **state)
 {
     generic(state, "persist, partition", 5, CLIENTS, 2, RESTARTS | PARTITIONS);
+}
+
+/* The same with a checkpoint every few dozen entries: whoever comes back or was cut off is behind the journal's start. */
+static const char *const small_journal[] = {"--checkpoint-bytes", "65536", NULL};
+
+static bool snapshots_were_made(struct cluster *c, const char *field)
+{
+    char value[32];
+    for (int i = 0; i < c->count; i++)
+        if (c->nodes[i].pid > 0 && cluster_info(c, i, field, value, sizeof value) && atoi(value) > 0)
+            return true;
+    fprintf(stderr, "no node has %s > 0\n", field);
+    return false;
+}
+
+static void test_snapshot_kvraft(void **state)
+{
+    struct fixture *f = *state;
+    f->options = small_journal;
+    generic(state, "snapshot, restarts", 3, CLIENTS, 3, RESTARTS);
+    CHECK(f, snapshots_were_made(&f->cluster, "snapshot_index"));
+}
+
+static void test_snapshot_partition(void **state)
+{
+    struct fixture *f = *state;
+    f->options = small_journal;
+    generic(state, "snapshot, partitions", 5, CLIENTS, 3, PARTITIONS | RESTARTS);
+    CHECK(f, snapshots_were_made(&f->cluster, "snapshot_index"));
+}
+
+/* A follower is away while the journal it would need is given up: it is sent a snapshot, under load. */
+static void test_snapshot_install(void **state)
+{
+    struct fixture *f = *state;
+    struct cluster *c = &f->cluster;
+    f->options = small_journal;
+    start(f, 3, CLIENTS);
+    f->load.pause_ms = 0;
+    for (int round = 0; round < 3; round++) {
+        int leader = cluster_leader(c, c->all, 5000);
+        CHECK(f, leader >= 0);
+        int away = (leader + 1) % 3;
+        cluster_kill(c, away);
+        load_start(&f->load);
+        test_sleep_ms(1500);
+        CHECK(f, cluster_spawn(c, away));
+        test_sleep_ms(500);
+        cluster_kill(c, leader); /* what was installed has to do now */
+        test_sleep_ms(500);
+        bool good = load_stop(&f->load);
+        CHECK(f, good);
+        CHECK(f, cluster_spawn(c, leader));
+        CHECK(f, load_check(&f->load));
+    }
+    CHECK(f, snapshots_were_made(c, "snapshots_installed"));
+    report(f, "snapshot install");
 }
 
 /* The leader's process is killed again and again; it comes back as a follower each time. */
@@ -417,6 +475,9 @@ int main(int argc, char **argv)
         TEST(test_persist_kvraft),
         TEST(test_persist_concurrent),
         TEST(test_persist_partition),
+        TEST(test_snapshot_kvraft),
+        TEST(test_snapshot_partition),
+        TEST(test_snapshot_install),
         TEST(test_lock),
     };
     if (argc > 1)
