@@ -49,6 +49,7 @@ static void apply_data(struct node *n, const struct raft_frame *f)
         snapshot_checkpoint_applied(n, &result);
     if (rsm_stamp_ms(n->rsm) > n->last_stamp_ms)
         n->last_stamp_ms = rsm_stamp_ms(n->rsm);
+    clock_raise(&n->clock, n->last_stamp_ms * 1000, n->now_us);
 }
 
 static void apply_entry(struct node *n, const struct raft_frame *f)

@@ -1,6 +1,7 @@
 /* The cluster clock (DESIGN 4): the lower median of the voters' wall clocks, run on by the monotonic clock
  * between two looks, never backwards. One bad clock of three is outvoted; of two voters the earlier counts,
- * so that expiry may come late and never early. */
+ * so that expiry may come late and never early. For the same reason a voter that has not been heard yet
+ * counts as the earliest: a node that knows its own clock alone believes nobody. */
 #include "node/node_int.h"
 
 void clock_hear(struct cluster_clock *c, uint64_t id, uint64_t wall_us, uint64_t now_us)
@@ -40,7 +41,9 @@ bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, i
 void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us)
 {
     int64_t wall[RAFT_MEMBERS_MAX];
-    size_t n = 0;
+    size_t n = 0, voters = 0;
+    for (uint32_t i = 0; i < members->count; i++)
+        voters += members->at[i].voter;
     for (size_t i = 0; i < c->count; i++) {
         const struct raft_member *m = raft_members_find(members, c->heard[i].id);
         if (!m || !m->voter)
@@ -57,6 +60,7 @@ void clock_run(struct cluster_clock *c, const struct raft_members *members, uint
     if (n && (int64_t)c->value_us > wall[n - 1])
         elapsed -= elapsed / 10;
     c->value_us += elapsed;
-    if (n && wall[(n - 1) / 2] > (int64_t)c->value_us)
-        c->value_us = (uint64_t)wall[(n - 1) / 2];
+    size_t unheard = voters - n, median = voters ? (voters - 1) / 2 : 0;
+    if (n && median >= unheard && wall[median - unheard] > (int64_t)c->value_us)
+        c->value_us = (uint64_t)wall[median - unheard];
 }

@@ -244,6 +244,11 @@ static bool read_entries(struct node *n, struct raft_message *m, struct slice *f
         if (!raft_entry_read(slice_of(bytes.data + at, bytes.len - at), false, &f) || f.index != m->first + i)
             return false;
         n->received[i] = (struct raft_entry){.term = f.term, .kind = f.kind, .size = (uint32_t)f.len};
+        /* The cluster clock goes on from the last stamp in the journal, committed or not: a leader to come
+         * must not start behind it. */
+        uint64_t stamp_ms;
+        if (f.kind == RAFT_ENTRY_DATA && rsm_peek_stamp(f.payload, &stamp_ms))
+            clock_raise(&n->clock, stamp_ms * 1000, n->now_us);
         if (f.kind == RAFT_ENTRY_CONFIG) {
             /* One change at a time is committed before the next is proposed, but a batch for a lagging
              * follower may hold several: it is cut short after the first, the rest is sent again. */

@@ -197,7 +197,9 @@ void reads_release(struct node *n)
         /* Confirmed, but what it waits for was never committed: the entry of a lost office. */
         late |= n->now_us > w->asked_us + n->config.client_wait_us + 2 * n->config.election_us;
         w->lost |= late;
-        if (!w->lost && (w->seq != READ_CONFIRMED || (w->index > applied && !w->peer)))
+        /* Another node applies up to the index itself; what runs here, for whomever, waits for ours. */
+        bool behind = w->index > applied && (!w->peer || w->forwarded);
+        if (!w->lost && (w->seq != READ_CONFIRMED || behind))
             continue;
         list_remove(&w->link);
         list_push_back(&todo, &w->link);
@@ -232,8 +234,8 @@ void reads_on_index_reply(struct node *n, struct reader *r)
     list_for_each(it, &n->reads)
     {
         struct read_wait *w = list_entry(it, struct read_wait, link);
-        if (w->peer || w->seq != cookie)
-            continue;
+        if (w->peer || w->lost || w->seq != cookie)
+            continue; /* lost: a read of our own office, whose round only looks like this one */
         w->lost = !done;
         w->seq = READ_CONFIRMED;
         w->now_ms = now_ms;

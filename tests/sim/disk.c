@@ -1,5 +1,6 @@
-/* The world's disks: what was asked is done in order, takes time, and counts only when it is done. A crash leaves what was done
- * and, as on real disks, perhaps some of what was under way. */
+/* The world's disks: what was asked is done in order, takes time, and counts only when it is done; appends that
+ * wait together are done, and told, together. A crash leaves what was done and, as on real disks, perhaps some of
+ * what was under way. */
 #include "world_int.h"
 
 #include "base/alloc.h"
@@ -23,6 +24,7 @@ enum op_type {
 
 struct disk_op {
     struct list link;
+    uint64_t number, begun_us;
     enum op_type type;
     struct node_identity identity;
     struct raft_block block;
@@ -32,22 +34,31 @@ struct disk_op {
     bool keep, last;
 };
 
-void disk_event_free(struct node_disk_event *e)
+static enum disk_queue queue_of(enum op_type type)
 {
-    if (e->block.blob)
-        blob_unref(e->block.blob);
+    if (type == OP_SNAPSHOT)
+        return QUEUE_CHILD;
+    return type == OP_READ || type == OP_PIECE || type == OP_RECEIVE ? QUEUE_READER : QUEUE_WRITER;
 }
 
 static struct disk_op *ask(struct proc *p, enum op_type type)
 {
     struct world *w = p->world;
+    struct disk *d = &p->disk;
+    enum disk_queue q = queue_of(type);
     struct disk_op *op = mem_calloc(1, sizeof(*op));
     op->type = type;
-    uint64_t at_us = p->disk.free_at_us > w->now_us ? p->disk.free_at_us : w->now_us;
+    op->number = ++d->op;
+    uint64_t at_us = d->free_at_us[q] > w->now_us ? d->free_at_us[q] : w->now_us;
+    if (type == OP_READ && at_us < d->free_at_us[QUEUE_WRITER]) /* it sees what was written before it */
+        at_us = d->free_at_us[QUEUE_WRITER];
+    op->begun_us = at_us;
     at_us += 1 + prng_below(&w->chance, w->config.disk_us + 1);
-    p->disk.free_at_us = at_us;
-    list_push_back(&p->disk.ops, &op->link);
-    world_later(w, at_us - w->now_us, EVENT_DISK, p->number);
+    d->free_at_us[q] = at_us;
+    list_push_back(&d->ops[q], &op->link);
+    struct event *e = world_later(w, at_us - w->now_us, EVENT_DISK, p->number);
+    e->queue = q;
+    e->op = op->number;
     return op;
 }
 
@@ -147,7 +158,8 @@ static void make_durable(struct proc *p, struct disk_op *op)
         reset(p, &op->identity);
         break;
     case OP_SNAPSHOT:
-        put_snapshot(&d->durable, op);
+        if (op->index > d->durable.snapshot_index)
+            put_snapshot(&d->durable, op);
         break;
     case OP_INSTALL:
         buf_append(&op->bytes, d->receiving.data, d->receiving.len);
@@ -219,73 +231,127 @@ static void receive(struct proc *p, struct disk_op *op, struct node_disk_event *
     e->last = op->last;
 }
 
-void disk_done(struct proc *p, struct event *event)
+/* What is told to the node, if anything. */
+static bool result(struct proc *p, struct disk_op *op, struct node_disk_event *e)
 {
-    (void)event;
-    struct disk_op *op = list_entry(p->disk.ops.next, struct disk_op, link);
-    struct node_disk_event e = {.cookie = op->cookie, .index = op->index, .term = op->term, .ok = true};
-    bool tell = true;
-    make_durable(p, op);
+    *e = (struct node_disk_event){.cookie = op->cookie, .index = op->index, .term = op->term, .ok = true};
     switch (op->type) {
     case OP_IDENTITY:
     case OP_RESET:
-        e.type = NODE_DISK_IDENTITY_SAVED;
-        break;
+        e->type = NODE_DISK_IDENTITY_SAVED;
+        return true;
     case OP_APPEND:
-        e.type = NODE_DISK_PERSISTED;
-        e.index = p->disk.mark_index;
-        e.term = p->disk.mark_term;
-        break;
+        e->type = NODE_DISK_PERSISTED;
+        e->index = p->disk.mark_index;
+        e->term = p->disk.mark_term;
+        return true;
     case OP_CUT:
     case OP_COMPACT:
-        tell = false;
-        break;
+        return false;
     case OP_SNAPSHOT:
-        e.type = NODE_DISK_SNAPSHOT_WRITTEN;
-        e.total = op->bytes.len;
-        break;
+        e->type = NODE_DISK_SNAPSHOT_WRITTEN;
+        e->total = op->bytes.len;
+        return true;
     case OP_INSTALL:
-        e.type = NODE_DISK_SNAPSHOT_INSTALLED;
-        break;
+        e->type = NODE_DISK_SNAPSHOT_INSTALLED;
+        return true;
     case OP_READ:
-        e.type = NODE_DISK_READ;
-        read_entries(p, op, &e);
-        break;
+        e->type = NODE_DISK_READ;
+        read_entries(p, op, e);
+        return true;
     case OP_PIECE:
-        e.type = NODE_DISK_SNAPSHOT_PIECE;
-        read_piece(p, op, &e);
-        break;
+        e->type = NODE_DISK_SNAPSHOT_PIECE;
+        read_piece(p, op, e);
+        return true;
     case OP_RECEIVE:
-        e.type = NODE_DISK_SNAPSHOT_RECEIVED;
-        receive(p, op, &e);
-        break;
+        e->type = NODE_DISK_SNAPSHOT_RECEIVED;
+        receive(p, op, e);
+        return true;
     }
-    op_free(op);
+    return false;
+}
+
+static struct disk_op *front(const struct disk *d, uint32_t queue)
+{
+    return list_empty(&d->ops[queue]) ? NULL : list_entry(d->ops[queue].next, struct disk_op, link);
+}
+
+/* One sync for several appends, one word for all of them. */
+static bool goes_with(struct proc *p, const struct disk_op *op, const struct disk_op *next)
+{
+    return next && op->type == OP_APPEND && next->type == OP_APPEND && prng_below(&p->world->chance, 2);
+}
+
+void disk_done(struct proc *p, const struct event *event)
+{
+    struct disk_op *op = front(&p->disk, event->queue);
+    if (!op || op->number > event->op)
+        return; /* it went with the one before it */
+    struct node_disk_event e;
+    bool tell;
+    for (;;) {
+        make_durable(p, op);
+        tell = result(p, op, &e);
+        struct disk_op *next = op->link.next == &p->disk.ops[event->queue]
+                                   ? NULL
+                                   : list_entry(op->link.next, struct disk_op, link);
+        bool more = goes_with(p, op, next);
+        op_free(op);
+        if (!more)
+            break;
+        op = next;
+    }
     if (tell)
         node_on_disk(p->node, &e);
-    disk_event_free(&e);
+    if (e.block.blob)
+        blob_unref(e.block.blob);
 }
 
 void disk_crash(struct proc *p)
 {
     struct disk *d = &p->disk;
-    bool lost = prng_below(&p->world->chance, 2);
-    while (!list_empty(&d->ops)) {
-        struct disk_op *op = list_entry(d->ops.next, struct disk_op, link);
-        lost |= prng_below(&p->world->chance, 3) == 0;
-        if (!lost && op->type <= OP_SNAPSHOT)
-            make_durable(p, op);
-        op_free(op);
+    for (uint32_t q = 0; q < QUEUES; q++) {
+        bool lost = prng_below(&p->world->chance, 2);
+        for (struct disk_op *op; (op = front(d, q)); op_free(op)) {
+            lost |= prng_below(&p->world->chance, 3) == 0;
+            if (!lost && q != QUEUE_READER)
+                make_durable(p, op);
+        }
+        d->free_at_us[q] = 0;
     }
     buf_truncate(&d->receiving, 0);
-    d->free_at_us = 0;
+}
+
+/* Entries that were promised are gone; the mark still knows. */
+void disk_lose_tail(struct proc *p, size_t entries)
+{
+    struct disk_state *s = &p->disk.durable;
+    for (; entries && s->count; entries--)
+        blob_unref(s->frames[--s->count].blob);
+    p->world->promises_broken = true;
+}
+
+uint64_t disk_end(const struct proc *p)
+{
+    const struct disk_state *s = &p->disk.durable;
+    uint64_t end = s->count ? s->frames[s->count - 1].index : 0;
+    return end > s->snapshot_index ? end : s->snapshot_index;
+}
+
+const struct frame_at *disk_frame(const struct proc *p, uint64_t index)
+{
+    const struct disk_state *s = &p->disk.durable;
+    if (s->count == 0 || index < s->frames[0].index || index > s->frames[s->count - 1].index)
+        return NULL;
+    return &s->frames[index - s->frames[0].index];
 }
 
 void disk_wipe(struct proc *p)
 {
     struct disk *d = &p->disk;
-    while (d->ops.next && !list_empty(&d->ops))
-        op_free(list_entry(d->ops.next, struct disk_op, link));
+    for (uint32_t q = 0; d->ops[0].next && q < QUEUES; q++)
+        for (struct disk_op *op; (op = front(d, q));)
+            op_free(op);
     struct node_identity none = {0};
     reset(p, &none);
     mem_free(d->durable.frames);
@@ -296,13 +362,17 @@ void disk_wipe(struct proc *p)
 void disk_recover(struct proc *p, struct node_found *found)
 {
     struct disk *d = &p->disk;
-    if (!d->ops.next)
-        list_init(&d->ops);
+    for (uint32_t q = 0; !d->ops[QUEUES - 1].next && q < QUEUES; q++)
+        list_init(&d->ops[q]);
     *found = (struct node_found){.identity = d->durable.identity,
                                  .snapshot_index = d->durable.snapshot_index,
                                  .snapshot_term = d->durable.snapshot_term,
                                  .snapshot_bytes = d->durable.snapshot.len};
     drop_until(&d->durable, d->durable.snapshot_index);
+    uint64_t end = disk_end(p), term = d->durable.snapshot_term;
+    if (d->durable.count)
+        term = d->durable.frames[d->durable.count - 1].term;
+    found->short_log_found = term < d->mark_term || (term == d->mark_term && end < d->mark_index);
 }
 
 void disk_replay(struct proc *p, void (*each)(void *arg, const struct raft_frame *f), void *arg)
@@ -413,7 +483,9 @@ static void disk_state(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_by
     *journal_bytes = p->disk.journal_bytes;
     *snapshot_bytes = p->disk.durable.snapshot.len;
     *free_bytes = UINT64_MAX;
-    *write_running_us = 0;
+    const struct disk_op *op = front(&p->disk, QUEUE_WRITER);
+    uint64_t now_us = p->world->now_us;
+    *write_running_us = op && op->begun_us < now_us ? now_us - op->begun_us : 0;
 }
 
 void disk_ports(struct node_ports *ports)

@@ -1,6 +1,5 @@
-/* The clients' side of the proof. Sessions make a retry run once, so a token that stands twice is a defect; a token acknowledged
- * and missing is a lost write; one missing in a read that began after its acknowledgement is a stale read. */
-#include "work.h"
+/* What the clients ask, and how they go on when an answer comes, or none. */
+#include "work_int.h"
 
 #include "base/alloc.h"
 
@@ -9,41 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIENTS_MAX = 32, KEYS_MAX = 8, RETRY_US = 3000000 };
-
-enum phase { OPENING, IDLE, WRITING, READING };
-
-struct client {
-    enum phase phase;
-    bool waiting; /* a request is out */
-    uint32_t node, key, attempt, attempt_sent;
-    uint64_t session, number, asked_us, think_until_us;
-    uint64_t must_see[CLIENTS_MAX]; /* READING: the newest acknowledged token of each client in this key */
-};
-
-struct work {
-    struct world *world;
-    struct prng chance;
-    uint32_t count, keys;
-    struct client clients[CLIENTS_MAX];
-    uint64_t acked[CLIENTS_MAX][KEYS_MAX]; /* the newest number acknowledged */
-    bool paused;
-    uint64_t acks, reads, unknown;
-    char failed[256];
-};
-
 struct work *work_new(uint64_t seed, uint32_t clients, uint32_t keys)
 {
+    static const enum kind kinds[] = {IN_SESSION, PLAIN, COUNTER, IN_SESSION, PLAIN, EXPIRING};
     struct work *k = mem_calloc(1, sizeof(*k));
     assert(clients <= CLIENTS_MAX && keys <= KEYS_MAX);
     prng_seed(&k->chance, seed ^ 0x77);
     k->count = clients;
     k->keys = keys;
+    for (uint32_t i = 0; i < clients; i++) {
+        k->clients[i].kind = kinds[i % 6];
+        k->clients[i].phase = k->clients[i].kind == PLAIN ? IDLE : OPENING;
+    }
     return k;
 }
 
 void work_free(struct work *k)
 {
+    for (uint32_t i = 0; i < k->count; i++)
+        mem_free(k->clients[i].tokens);
     mem_free(k);
 }
 
@@ -54,7 +37,7 @@ void work_bind(struct work *k, struct world *w)
 
 static uint64_t ticket_of(const struct work *k, const struct client *c)
 {
-    return (uint64_t)(c - k->clients) << 32 | c->attempt;
+    return (uint64_t)client_number(k, c) << 32 | c->attempt;
 }
 
 static struct client *client_of(struct work *k, uint64_t ticket)
@@ -65,95 +48,216 @@ static struct client *client_of(struct work *k, uint64_t ticket)
     return c->waiting && c->attempt == (uint32_t)ticket ? c : NULL;
 }
 
-static void elsewhere(struct work *k, struct client *c)
+static void answered(struct work *k, struct client *c, enum phase next)
 {
+    c->phase = next;
     c->waiting = false;
     c->attempt++;
+    c->think_until_us = world_now_us(k->world) + (next == IDLE ? prng_below(&k->chance, 10000) : 0);
+}
+
+/* Not served here. In a session the same is asked again; without one the token is left as it is. */
+static void elsewhere(struct work *k, struct client *c, bool surely_not_run)
+{
+    bool plain_write = c->kind == PLAIN && c->phase == WRITING;
+    if (plain_write && surely_not_run)
+        work_token_of(c, c->number)->fate = FATE_NOT_RUN;
+    if (plain_write)
+        answered(k, c, IDLE);
+    else if (c->kind == COUNTER && (c->phase == WRITING || c->phase == GETTING))
+        answered(k, c, WATCHING); /* a transaction is retried as a whole */
+    else
+        answered(k, c, c->phase);
     c->think_until_us = world_now_us(k->world) + 1000 + prng_below(&k->chance, 20000);
     int leader = world_leader(k->world);
     c->node = leader >= 0 && prng_below(&k->chance, 4) ? (uint32_t)leader
                                                        : (uint32_t)prng_below(&k->chance, WORLD_NODES_MAX);
 }
 
-static size_t token(char *out, size_t max, uint32_t client, uint64_t number)
+/* ---- asking ------------------------------------------------------------------------------------------- */
+
+/* Arguments of the request at hand; `space` keeps their bytes. */
+struct words {
+    struct slice argv[6];
+    size_t argc;
+    char text[2][48], key[8];
+    struct buf big;
+};
+
+static void word(struct words *o, struct slice s)
 {
-    return (size_t)snprintf(out, max, "<%u.%llu>", client, (unsigned long long)number);
+    o->argv[o->argc++] = s;
 }
 
-static uint32_t key_of(const struct client *c, const struct work *k)
+static void number_word(struct words *o, int space, uint64_t number)
 {
-    return (uint32_t)(c->number * 7 % k->keys); /* the same for every retry */
+    word(o, slice_of(o->text[space], (size_t)snprintf(o->text[space], sizeof(o->text[0]), "%llu",
+                                                      (unsigned long long)number)));
 }
 
-static struct slice key_name(uint32_t key)
+static uint32_t counter_of(const struct client *c, const struct work *k)
 {
-    static const char *const names[KEYS_MAX] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"};
-    return slice_cstr(names[key]);
+    return client_number(k, c) / 6 % COUNTERS;
 }
 
-static enum node_outcome submit(struct work *k, struct client *c, struct node *n)
+static void command_words(struct work *k, struct client *c, struct words *o)
 {
-    uint32_t number = (uint32_t)(c - k->clients);
-    char id[16], text[48];
-    int id_len = snprintf(id, sizeof(id), "c%u", number);
-    struct buf error = BUF_EMPTY;
-    struct rsm_request req = {
-        .resp = 2, .client_id = slice_of(id, (size_t)id_len), .user = SLICE_LITERAL("default")};
-    struct slice argv[3];
+    switch (c->kind) {
+    case IN_SESSION:
+    case PLAIN:
+        word(o, SLICE_LITERAL("append"));
+        word(o, work_key(o->key, 'k', (uint32_t)(c->number * 7 % k->keys))); /* the same for every retry */
+        size_t len = work_token(o->text[0], sizeof(o->text[0]), client_number(k, c), c->number);
+        if (k->big_bytes && c->number % 16 == 3) {
+            buf_append(&o->big, o->text[0], len - 1);
+            while (o->big.len < k->big_bytes)
+                put_u8(&o->big, '-');
+            put_u8(&o->big, '>');
+            word(o, buf_slice(&o->big));
+        } else {
+            word(o, slice_of(o->text[0], len));
+        }
+        break;
+    case COUNTER:
+        word(o, SLICE_LITERAL("set"));
+        word(o, work_key(o->key, 'n', counter_of(c, k)));
+        number_word(o, 0, c->value + 1);
+        break;
+    case EXPIRING:
+        word(o, SLICE_LITERAL("set"));
+        word(o, work_key(o->key, 't', client_number(k, c)));
+        number_word(o, 0, c->number);
+        word(o, SLICE_LITERAL("px"));
+        number_word(o, 1, c->ttl_ms);
+        break;
+    }
+}
+
+static enum node_outcome ask_write(struct work *k, struct client *c, struct node *n)
+{
+    char id[16];
+    struct words o = {.big = BUF_EMPTY};
+    struct rsm_watch watch = {.version = c->version};
+    uint32_t count = 3, db = 0;
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default")};
+    req.client_id = slice_of(id, (size_t)snprintf(id, sizeof(id), "c%u", client_number(k, c)));
+    req.request_id = c->number;
     if (c->phase == OPENING) {
         req.kind = RSM_SESSION;
         req.may_open = true;
         req.request_id = 1;
-        argv[0] = req.client_id;
-        req.argc = 1;
+        word(&o, req.client_id);
     } else {
-        req.kind = RSM_COMMAND;
-        req.numbering = RSM_SESSION_NUMBER;
+        command_words(k, c, &o);
+        req.numbering = c->kind == PLAIN ? RSM_TAGGED : RSM_SESSION_NUMBER;
         req.session = c->session;
-        req.request_id = c->number;
-        argv[0] = SLICE_LITERAL("append");
-        argv[1] = key_name(key_of(c, k));
-        argv[2] = slice_of(text, token(text, sizeof(text), number, c->number));
-        req.argc = 3;
     }
-    req.argv = argv;
-    enum node_outcome outcome = prng_below(&k->chance, 3)
-                                    ? node_write(n, &req, ticket_of(k, c), &error)
-                                    : node_forward(n, &req, false, ticket_of(k, c), &error);
+    if (c->kind == COUNTER && c->phase == WRITING) {
+        req.kind = RSM_EXEC;
+        req.counts = &count;
+        req.dbs = &db;
+        req.commands = 1;
+        watch.key = o.argv[1];
+        req.watches = &watch;
+        req.watch_count = 1;
+    }
+    req.argv = o.argv;
+    req.argc = o.argc;
+    struct buf error = BUF_EMPTY;
+    enum node_outcome outcome = c->forwarded ? node_forward(n, &req, false, ticket_of(k, c), &error)
+                                             : node_write(n, &req, ticket_of(k, c), &error);
     buf_deinit(&error);
+    buf_deinit(&o.big);
     return outcome;
 }
 
-static void check_read(struct work *k, struct client *c, struct node *n, uint64_t now_ms)
+static struct slice read_key(const struct work *k, const struct client *c, char *space)
 {
-    struct buf reply = BUF_EMPTY;
-    struct slice argv[2] = {SLICE_LITERAL("get"), key_name(c->key)};
-    uint64_t due_ms;
-    if (!node_query(n, now_ms, 0, 2, SLICE_LITERAL("default"), argv, 2, &reply, &due_ms))
-        return;
-    put_u8(&reply, 0);
-    for (uint32_t i = 0; i < k->count; i++) {
-        char text[48];
-        if (c->must_see[i] == 0)
-            continue;
-        token(text, sizeof(text), i, c->must_see[i]);
-        if (!strstr(reply.data, text))
-            snprintf(k->failed, sizeof(k->failed), "stale read of %s at %llu us: %s is missing", argv[1].data,
-                     (unsigned long long)world_now_us(k->world), text);
-    }
-    buf_deinit(&reply);
-    k->reads++;
-    c->phase = IDLE;
-    c->waiting = false;
-    c->attempt++;
+    if (c->phase == READING)
+        return work_key(space, 'k', c->key);
+    return c->kind == COUNTER ? work_key(space, 'n', counter_of(c, k))
+                              : work_key(space, 't', client_number(k, c));
 }
 
-static void begin_read(struct work *k, struct client *c)
+/* A read's reply has come, from wherever. */
+static void read_done(struct work *k, struct client *c, struct slice reply)
 {
-    c->phase = READING;
-    c->key = (uint32_t)prng_below(&k->chance, k->keys);
-    for (uint32_t i = 0; i < k->count; i++)
-        c->must_see[i] = k->acked[i][c->key];
+    struct slice value;
+    if (c->phase == READING) {
+        work_check_read(k, c, reply);
+        answered(k, c, IDLE);
+    } else if (c->phase == LOOKING) {
+        work_check_look(k, c, reply);
+        answered(k, c, IDLE);
+    } else if (work_bulk(reply, &value)) {
+        char text[24] = "0";
+        if (value.data)
+            memcpy(text, value.data, value.len < 23 ? value.len : 23);
+        c->value = strtoull(text, NULL, 10);
+        answered(k, c, WRITING);
+    } else {
+        work_wrong(k, "a counter reads %.*s", (int)reply.len, reply.data);
+    }
+}
+
+/* The round is done: look. A key that is due asks for one more. */
+static void run_read(struct work *k, struct client *c, struct node *n, uint64_t now_ms)
+{
+    struct buf reply = BUF_EMPTY;
+    char space[8];
+    struct slice argv[2] = {SLICE_LITERAL("get"), read_key(k, c, space)};
+    uint64_t due_ms = 0;
+    bool ok = c->phase != WATCHING || node_watch(n, now_ms, 0, argv[1], &c->version, &due_ms);
+    if (ok && node_query(n, now_ms, 0, 2, SLICE_LITERAL("default"), argv, 2, &reply, &due_ms))
+        read_done(k, c, buf_slice(&reply));
+    else if (node_read_due(n, due_ms, ticket_of(k, c)) != NODE_PENDING)
+        elsewhere(k, c, true);
+    buf_deinit(&reply);
+}
+
+static enum node_outcome ask_read(struct work *k, struct client *c, struct node *n)
+{
+    char space[8];
+    if (c->forwarded && c->phase == WATCHING)
+        return node_forward_watch(n, 0, read_key(k, c, space), ticket_of(k, c));
+    if (c->forwarded || c->phase == GETTING) {
+        struct slice argv[2] = {SLICE_LITERAL("get"), read_key(k, c, space)};
+        struct rsm_request req = {
+            .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
+        struct buf error = BUF_EMPTY;
+        enum node_outcome outcome = node_forward(n, &req, true, ticket_of(k, c), &error);
+        buf_deinit(&error);
+        return outcome;
+    }
+    uint64_t now_ms = 0;
+    enum node_outcome outcome = node_read(n, 0, prng_below(&k->chance, 2), ticket_of(k, c), &now_ms);
+    if (outcome != NODE_DONE)
+        return outcome;
+    run_read(k, c, n, now_ms);
+    return NODE_PENDING;
+}
+
+static void choose(struct work *k, struct client *c)
+{
+    if (prng_below(&k->chance, 3) == 0) {
+        c->phase = READING;
+        c->key = (uint32_t)prng_below(&k->chance, k->keys);
+        for (uint32_t i = 0; i < k->count; i++)
+            c->must_see[i] = k->acked[i][c->key];
+        return;
+    }
+    if (c->kind == EXPIRING && c->set_number && prng_below(&k->chance, 4)) {
+        c->phase = LOOKING;
+        return;
+    }
+    c->phase = c->kind == COUNTER ? WATCHING : WRITING;
+    c->number++;
+    if (c->kind == IN_SESSION || c->kind == PLAIN)
+        *work_token_of(c, c->number) = (struct token){.key = (uint32_t)(c->number * 7 % k->keys)};
+    if (c->kind == EXPIRING) {
+        c->ttl_ms = 20 + prng_below(&k->chance, 800);
+        c->set_asked_us = world_now_us(k->world);
+    }
 }
 
 static void act(struct work *k, struct client *c, struct node *n)
@@ -161,28 +265,18 @@ static void act(struct work *k, struct client *c, struct node *n)
     if (c->phase == IDLE) {
         if (k->paused)
             return;
-        if (prng_below(&k->chance, 3) == 0) {
-            begin_read(k, c);
-        } else {
-            c->phase = WRITING;
-            c->number++;
-        }
+        choose(k, c);
     }
+    uint32_t attempt = c->attempt;
     c->waiting = true;
     c->asked_us = world_now_us(k->world);
-    enum node_outcome outcome;
-    if (c->phase == READING) {
-        uint64_t now_ms = 0;
-        outcome = node_read(n, 0, prng_below(&k->chance, 2), ticket_of(k, c), &now_ms);
-        if (outcome == NODE_DONE) {
-            check_read(k, c, n, now_ms);
-            return;
-        }
-    } else {
-        outcome = submit(k, c, n);
-    }
-    if (outcome != NODE_PENDING)
-        elsewhere(k, c);
+    c->forwarded = prng_below(&k->chance, 3) == 0;
+    k->asking = true;
+    enum node_outcome outcome =
+        c->phase == OPENING || c->phase == WRITING ? ask_write(k, c, n) : ask_read(k, c, n);
+    k->asking = false;
+    if (outcome != NODE_PENDING && c->attempt == attempt)
+        elsewhere(k, c, true);
 }
 
 void work_turn(void *arg, uint32_t node)
@@ -193,31 +287,70 @@ void work_turn(void *arg, uint32_t node)
     for (uint32_t i = 0; i < k->count; i++) {
         struct client *c = &k->clients[i];
         if (c->waiting && now_us > c->asked_us + RETRY_US)
-            elsewhere(k, c);
-        if (!c->waiting && c->node >= WORLD_NODES_MAX)
-            c->node = 0;
-        if (!c->waiting && now_us >= c->think_until_us && !world_node(k->world, c->node))
-            elsewhere(k, c);
+            elsewhere(k, c, false);
+        if (!c->waiting && now_us >= c->think_until_us &&
+            (c->node >= WORLD_NODES_MAX || !world_node(k->world, c->node)))
+            elsewhere(k, c, true);
         if (!c->waiting && c->node == node && now_us >= c->think_until_us)
             act(k, c, n);
     }
 }
 
+/* ---- being answered ----------------------------------------------------------------------------------- */
+
+static void unexpected(struct work *k, struct client *c, struct slice reply)
+{
+    work_wrong(k, "client %u, request %llu: unexpected reply %.*s", client_number(k, c),
+               (unsigned long long)c->number, (int)(reply.len < 100 ? reply.len : 100), reply.data);
+    answered(k, c, IDLE);
+}
+
+static void write_done(struct work *k, struct client *c, struct slice reply)
+{
+    struct token *t = work_token_of(c, c->number);
+    k->acks++;
+    k->last_ack_us = world_now_us(k->world);
+    if (c->kind == COUNTER && slice_equal(reply, SLICE_LITERAL("*1\r\n+OK\r\n"))) {
+        k->increments[counter_of(c, k)]++;
+    } else if (c->kind == COUNTER && slice_equal(reply, SLICE_LITERAL("*-1\r\n"))) {
+        /* somebody else was faster */
+    } else if (c->kind == EXPIRING && slice_equal(reply, SLICE_LITERAL("+OK\r\n"))) {
+        c->set_number = c->number;
+        c->gone = false;
+    } else if ((c->kind == IN_SESSION || c->kind == PLAIN) && reply.data[0] == ':') {
+        t->fate = FATE_DONE;
+        t->end = strtoull(reply.data + 1, NULL, 10);
+        k->acked[client_number(k, c)][t->key] = c->number;
+    } else if (c->kind == PLAIN && reply.len > 6 && memcmp(reply.data, "-MAYBE", 6) == 0) {
+        k->unknown++;
+    } else {
+        unexpected(k, c, reply);
+        return;
+    }
+    answered(k, c, IDLE);
+}
+
 static void done(struct work *k, struct client *c, struct slice reply)
 {
-    if (c->phase == OPENING && reply.data[0] == ':') {
+    switch (c->phase) {
+    case OPENING:
+        if (reply.data[0] != ':') {
+            unexpected(k, c, reply);
+            return;
+        }
         c->session = strtoull(reply.data + 1, NULL, 10);
-    } else if (c->phase == WRITING && reply.data[0] == ':') {
-        k->acked[c - k->clients][key_of(c, k)] = c->number;
-        k->acks++;
-    } else {
-        snprintf(k->failed, sizeof(k->failed), "client %u: unexpected reply %.*s", (unsigned)(c - k->clients),
-                 (int)(reply.len < 100 ? reply.len : 100), reply.data);
+        answered(k, c, IDLE);
+        return;
+    case WRITING:
+        write_done(k, c, reply);
+        return;
+    case WATCHING:
+        c->version = reply.data[0] == ':' ? strtoull(reply.data + 1, NULL, 10) : 0;
+        answered(k, c, GETTING);
+        return;
+    default:
+        read_done(k, c, reply);
     }
-    c->phase = IDLE;
-    c->waiting = false;
-    c->attempt++;
-    c->think_until_us = world_now_us(k->world) + prng_below(&k->chance, 10000);
 }
 
 static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct node_answer *a)
@@ -225,6 +358,8 @@ static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct no
     struct work *k = arg;
     struct client *c = client_of(k, ticket);
     (void)node;
+    if (k->asking)
+        work_wrong(k, "client %u is answered from within its own call", (unsigned)(ticket >> 32));
     if (!c)
         return;
     if (a->outcome == NODE_DONE) {
@@ -232,7 +367,7 @@ static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct no
         return;
     }
     k->unknown += a->outcome == NODE_UNKNOWN;
-    elsewhere(k, c);
+    elsewhere(k, c, a->outcome != NODE_UNKNOWN);
 }
 
 static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_outcome outcome,
@@ -243,9 +378,9 @@ static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_o
     if (!c)
         return;
     if (outcome == NODE_DONE)
-        check_read(k, c, world_node(k->world, node), now_ms);
+        run_read(k, c, world_node(k->world, node), now_ms);
     else
-        elsewhere(k, c);
+        elsewhere(k, c, true);
 }
 
 static void on_crashed(void *arg, uint32_t node)
@@ -253,7 +388,7 @@ static void on_crashed(void *arg, uint32_t node)
     struct work *k = arg;
     for (uint32_t i = 0; i < k->count; i++)
         if (k->clients[i].waiting && k->clients[i].node == node)
-            elsewhere(k, &k->clients[i]);
+            elsewhere(k, &k->clients[i], false);
 }
 
 struct world_client_calls work_calls(struct work *k)
@@ -261,6 +396,8 @@ struct world_client_calls work_calls(struct work *k)
     return (struct world_client_calls){
         .arg = k, .answer = on_answer, .read_ready = on_read_ready, .crashed = on_crashed};
 }
+
+/* ---- from outside ------------------------------------------------------------------------------------- */
 
 void work_pause(struct work *k, bool paused)
 {
@@ -273,6 +410,16 @@ bool work_idle(const struct work *k)
         if (k->clients[i].phase != IDLE)
             return false;
     return true;
+}
+
+void work_trust_clocks(struct work *k)
+{
+    k->clocks_trusted = true;
+}
+
+void work_big_values(struct work *k, size_t bytes)
+{
+    k->big_bytes = bytes;
 }
 
 uint64_t work_acked(const struct work *k)
@@ -290,49 +437,12 @@ uint64_t work_unknown(const struct work *k)
     return k->unknown;
 }
 
+uint64_t work_last_ack_us(const struct work *k)
+{
+    return k->last_ack_us;
+}
+
 const char *work_failed(const struct work *k)
 {
-    return k->failed[0] ? k->failed : NULL;
-}
-
-/* All tokens of one key: each once, each client's in order, none missing up to the acknowledged one. */
-static const char *check_key(struct work *k, uint32_t key, const char *text)
-{
-    uint64_t last[CLIENTS_MAX] = {0};
-    for (const char *at = text; (at = strchr(at, '<')); at++) {
-        unsigned client;
-        unsigned long long number;
-        if (sscanf(at, "<%u.%llu>", &client, &number) != 2 || client >= k->count)
-            return "a token is torn";
-        if (number <= last[client]) {
-            snprintf(k->failed, sizeof(k->failed), "k%u: <%u.%llu> stands twice or out of order", key, client,
-                     number);
-            return k->failed;
-        }
-        last[client] = number;
-    }
-    for (uint32_t i = 0; i < k->count; i++)
-        if (last[i] < k->acked[i][key]) {
-            snprintf(k->failed, sizeof(k->failed), "k%u: <%u.%llu> was acknowledged and is lost", key, i,
-                     (unsigned long long)k->acked[i][key]);
-            return k->failed;
-        }
-    return NULL;
-}
-
-const char *work_check(struct work *k, struct node *n)
-{
-    for (uint32_t key = 0; key < k->keys; key++) {
-        struct buf reply = BUF_EMPTY;
-        struct slice argv[2] = {SLICE_LITERAL("get"), key_name(key)};
-        uint64_t due_ms;
-        if (!node_query(n, node_cluster_ms(n), 0, 2, SLICE_LITERAL("default"), argv, 2, &reply, &due_ms))
-            return "a key without expiry is due";
-        put_u8(&reply, 0);
-        const char *wrong = check_key(k, key, reply.data);
-        buf_deinit(&reply);
-        if (wrong)
-            return wrong;
-    }
     return k->failed[0] ? k->failed : NULL;
 }

@@ -1,4 +1,4 @@
-/* The world's clock, network and processes. The disk is in disk.c. */
+/* The world's clock and processes. The network is in net.c, the disk in disk.c. */
 #include "world_int.h"
 
 #include "base/alloc.h"
@@ -6,12 +6,10 @@
 #include "base/log.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WALL_START_US 1700000000000000ull
-#define PORT_BASE     7000
 
 /* ---- events ------------------------------------------------------------------------------------------- */
 
@@ -45,7 +43,6 @@ static void event_free(struct event *e)
 {
     if (e->blob)
         blob_unref(e->blob);
-    disk_event_free(&e->disk);
     mem_free(e);
 }
 
@@ -53,135 +50,6 @@ void world_note(struct world *w, uint64_t what)
 {
     w->digest = (w->digest ^ what) * 0x9e3779b97f4a7c15ull;
     w->digest ^= w->digest >> 29;
-}
-
-/* ---- the network -------------------------------------------------------------------------------------- */
-
-static uint32_t by_id(const struct world *w, uint64_t id)
-{
-    for (uint32_t i = 0; i < w->count; i++)
-        if (w->nodes[i].id == id && id)
-            return i;
-    return UINT32_MAX;
-}
-
-static bool reaches(const struct world *w, uint32_t from, uint32_t to)
-{
-    return !w->cut[from][to];
-}
-
-static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
-                      const struct raft_block *blocks, size_t count)
-{
-    struct proc *p = arg;
-    struct world *w = p->world;
-    uint32_t to = by_id(w, peer);
-    w->frames++;
-    if (to == UINT32_MAX || !w->nodes[to].node || !reaches(w, p->number, to) ||
-        prng_below(&w->chance, 1000) < w->config.drop_permille)
-        return true;
-    size_t len = head.len;
-    for (size_t i = 0; i < count; i++)
-        len += blocks[i].len;
-    struct blob *blob = blob_new(NULL, len);
-    memcpy(blob->data, head.data, head.len);
-    for (size_t i = 0, at = head.len; i < count; at += blocks[i++].len)
-        memcpy(blob->data + at, blocks[i].blob->data + blocks[i].offset, blocks[i].len);
-    /* One channel keeps its order; the two overtake each other. */
-    uint64_t at_us = w->now_us + 20 + prng_below(&w->chance, w->config.delay_us + 1);
-    uint64_t *last = &w->last_delivery_us[p->number][to][channel == NODE_BULK];
-    if (at_us < *last)
-        at_us = *last;
-    *last = at_us;
-    struct event *e = world_later(w, at_us - w->now_us, EVENT_FRAME, to);
-    e->from = p->number;
-    e->peer = p->id;
-    e->channel = channel;
-    e->blob = blob;
-    return true;
-}
-
-static void hello_of(const struct proc *p, struct node_hello *out)
-{
-    *out = p->self;
-}
-
-/* A link is tried now and then until it stands; then both ends know it. */
-static uint32_t port_dial(void *arg, const char *host, uint16_t port, uint64_t expected_id)
-{
-    (void)host;
-    struct proc *p = arg;
-    assert(p->link_count < LINKS_MAX);
-    struct link *l = &p->links[p->link_count++];
-    *l = (struct link){.handle = ++p->handle, .to = (uint32_t)(port - PORT_BASE), .expected_id = expected_id};
-    world_later(p->world, 100, EVENT_DIAL, p->number)->handle = l->handle;
-    return l->handle;
-}
-
-static struct link *find_link(struct proc *p, uint32_t handle)
-{
-    for (size_t i = 0; i < p->link_count; i++)
-        if (p->links[i].handle == handle)
-            return &p->links[i];
-    return NULL;
-}
-
-static void port_hang_up(void *arg, uint32_t handle)
-{
-    struct proc *p = arg;
-    struct link *l = find_link(p, handle);
-    if (l)
-        *l = p->links[--p->link_count];
-}
-
-static void port_set_self(void *arg, const struct node_hello *self)
-{
-    struct proc *p = arg;
-    p->self = *self;
-    p->id = self->node_id;
-}
-
-static void dial_event(struct world *w, struct proc *p, uint32_t handle)
-{
-    struct link *l = find_link(p, handle);
-    if (!l || l->up)
-        return;
-    struct proc *to = l->to < w->count ? &w->nodes[l->to] : NULL;
-    struct node_hello theirs, ours;
-    if (!to || !to->node || !reaches(w, p->number, l->to) || !reaches(w, l->to, p->number)) {
-        world_later(w, 5000 + prng_below(&w->chance, 20000), EVENT_DIAL, p->number)->handle = handle;
-        return;
-    }
-    hello_of(to, &theirs);
-    hello_of(p, &ours);
-    bool strangers = theirs.cluster_id && ours.cluster_id && theirs.cluster_id != ours.cluster_id;
-    bool other = l->expected_id && theirs.node_id != l->expected_id;
-    if (strangers || other || node_admit(to->node, &ours)) {
-        world_later(w, 100000, EVENT_DIAL, p->number)->handle = handle;
-        return;
-    }
-    l->up = true;
-    l->life = to->life;
-    l->peer = theirs.node_id;
-    node_on_hello(p->node, handle, &theirs);
-    node_on_hello(to->node, 0, &ours);
-    node_on_link(p->node, theirs.node_id, true, false);
-}
-
-/* The process at the other end has ended: every link to it breaks and a fresh connect is refused. */
-static void break_links(struct world *w, uint32_t gone)
-{
-    for (uint32_t i = 0; i < w->count; i++) {
-        struct proc *p = &w->nodes[i];
-        for (size_t k = 0; p->node && k < p->link_count; k++)
-            if (p->links[k].to == gone && p->links[k].up) {
-                p->links[k].up = false;
-                struct event *e = world_later(w, 200 + prng_below(&w->chance, 300), EVENT_LINK_LOST, i);
-                e->peer = p->links[k].peer;
-                e->gone = reaches(w, i, gone);
-                world_later(w, 1000, EVENT_DIAL, i)->handle = p->links[k].handle;
-            }
-    }
 }
 
 /* ---- processes ---------------------------------------------------------------------------------------- */
@@ -273,17 +141,12 @@ void world_start(struct world *w, uint32_t i)
     p->number = i;
     p->life++;
     p->link_count = 0;
-    p->paused_until_us = 0;
+    p->paused_until_us = p->turn_at_us = 0;
+    memset(&p->seen, 0, sizeof(p->seen));
     fill_config(w, p, &config);
     disk_recover(p, &found);
-    struct node_ports ports = {.arg = p,
-                               .send = port_send,
-                               .dial = port_dial,
-                               .hang_up = port_hang_up,
-                               .set_self = port_set_self,
-                               .applying = port_applying,
-                               .say = port_say,
-                               .fatal = port_fatal};
+    struct node_ports ports = {.arg = p, .applying = port_applying, .say = port_say, .fatal = port_fatal};
+    net_ports(&ports);
     disk_ports(&ports);
     struct node_clients clients = {
         .arg = p, .answer = on_answer, .read_ready = on_read_ready, .changed = on_changed};
@@ -304,7 +167,7 @@ void world_crash(struct world *w, uint32_t i)
     p->node = NULL;
     p->life++;
     disk_crash(p);
-    break_links(w, i);
+    net_process_ended(w, i);
     if (w->calls.crashed)
         w->calls.crashed(w->calls.arg, i);
 }
@@ -314,11 +177,26 @@ void world_wipe(struct world *w, uint32_t i)
     assert(!w->nodes[i].node);
     disk_wipe(&w->nodes[i]);
     w->nodes[i].id = 0;
+    w->promises_broken = true;
+}
+
+void world_lose_tail(struct world *w, uint32_t i, size_t entries)
+{
+    assert(!w->nodes[i].node);
+    disk_lose_tail(&w->nodes[i], entries);
+}
+
+void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us)
+{
+    uint64_t *free_at_us = &w->nodes[i].disk.free_at_us[QUEUE_WRITER];
+    if (*free_at_us < w->now_us + for_us)
+        *free_at_us = w->now_us + for_us;
 }
 
 void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 {
-    w->nodes[i].paused_until_us = w->now_us + for_us;
+    if (w->nodes[i].paused_until_us < w->now_us + for_us)
+        w->nodes[i].paused_until_us = w->now_us + for_us;
 }
 
 uint32_t world_add(struct world *w, uint32_t via)
@@ -342,14 +220,13 @@ static void want_turn(struct world *w, struct proc *p, uint64_t at_us)
 
 static void deliver(struct world *w, struct proc *p, struct event *e)
 {
-    node_time(p->node, w->now_us, wall_us(w, p));
     switch (e->type) {
     case EVENT_FRAME:
         if (p->self.node_id)
             node_on_frame(p->node, e->peer, e->channel, slice_of(e->blob->data, e->blob->len), e->blob);
         break;
     case EVENT_DIAL:
-        dial_event(w, p, e->handle);
+        net_dial(w, p, e->handle);
         break;
     case EVENT_LINK_LOST:
         node_on_link(p->node, e->peer, false, e->gone);
@@ -362,14 +239,33 @@ static void deliver(struct world *w, struct proc *p, struct event *e)
     }
 }
 
-static void turn(struct world *w, struct proc *p, void (*each)(void *arg, uint32_t node), void *arg)
+static void turn(struct world *w, struct proc *p)
 {
-    if (each)
-        each(arg, p->number);
     uint64_t next_us = node_turn(p->node);
     if (next_us == 0)
         next_us = w->now_us + 5;
     want_turn(w, p, next_us);
+}
+
+/* One event; clients act before it or after it, and the turn follows at once or takes in some more. */
+static void pass(struct world *w, struct proc *p, struct event *e, void (*each)(void *arg, uint32_t node),
+                 void *arg)
+{
+    bool first = prng_below(&w->chance, 2), late = w->config.lag_us && prng_below(&w->chance, 2);
+    uint64_t life = p->life;
+    node_time(p->node, w->now_us, wall_us(w, p));
+    if (each && first)
+        each(arg, p->number);
+    deliver(w, p, e);
+    if (each && !first)
+        each(arg, p->number);
+    if (p->life != life)
+        return;
+    if (late && e->type != EVENT_TURN)
+        want_turn(w, p, w->now_us + prng_below(&w->chance, w->config.lag_us));
+    else
+        turn(w, p);
+    check_node(p);
 }
 
 void world_run(struct world *w, uint64_t until_us, void (*each)(void *arg, uint32_t node), void *arg)
@@ -392,8 +288,7 @@ void world_run(struct world *w, uint64_t until_us, void (*each)(void *arg, uint3
         }
         if (e->type == EVENT_TURN && p->turn_at_us == e->at_us)
             p->turn_at_us = 0;
-        deliver(w, p, e);
-        turn(w, p, each, arg);
+        pass(w, p, e, each, arg);
         event_free(e);
     }
     w->now_us = until_us;
@@ -425,6 +320,7 @@ void world_free(struct world *w)
     for (struct event *e; (e = heap_pop(&w->events));)
         event_free(e);
     heap_deinit(&w->events);
+    check_free(w);
     mem_free(w);
 }
 
@@ -480,6 +376,22 @@ void world_drop(struct world *w, uint32_t permille)
 void world_clock_jump(struct world *w, uint32_t i, int64_t by_us)
 {
     w->nodes[i].clock_offset_us += by_us;
+}
+
+void world_wrong(struct world *w, const char *fmt, ...)
+{
+    if (w->wrong[0])
+        return;
+    va_list args;
+    va_start(args, fmt);
+    int at = snprintf(w->wrong, sizeof(w->wrong), "%.6f s: ", (double)w->now_us / 1e6);
+    vsnprintf(w->wrong + at, sizeof(w->wrong) - (size_t)at, fmt, args);
+    va_end(args);
+}
+
+const char *world_failed(const struct world *w)
+{
+    return w->wrong[0] ? w->wrong : NULL;
 }
 
 uint64_t world_frames(const struct world *w)

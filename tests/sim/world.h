@@ -13,10 +13,14 @@ struct world;
 struct world_config {
     uint64_t seed;
     uint32_t nodes;
-    uint32_t drop_permille;    /* frames lost */
-    uint64_t delay_us;         /* of a frame, up to */
-    uint64_t disk_us;          /* of a sync, up to */
-    uint64_t checkpoint_bytes; /* 0: no checkpoints */
+    uint32_t drop_permille; /* frames lost */
+    uint64_t delay_us;      /* of a frame, up to */
+    uint32_t late_permille; /* frames that are late by up to late_us, and hold back those behind them */
+    uint64_t late_us;
+    uint32_t disorder_permille; /* frames that overtake, and frames that come twice: more than TCP would do */
+    uint64_t lag_us;            /* a turn comes up to this long after what it answers: events share turns */
+    uint64_t disk_us;           /* of a sync, up to */
+    uint64_t checkpoint_bytes;  /* 0: no checkpoints */
     const char *const *settings;
 };
 
@@ -43,6 +47,10 @@ void world_crash(struct world *w, uint32_t i); /* kill -9: unsynced writes are l
 void world_start(struct world *w, uint32_t i);
 void world_wipe(struct world *w, uint32_t i); /* of a node that is down */
 void world_pause(struct world *w, uint32_t i, uint64_t for_us);
+void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us); /* a write that hangs */
+void world_lose_tail(struct world *w, uint32_t i,
+                     size_t entries); /* of a node that is down: they were promised */
+void world_reset_link(struct world *w, uint32_t a, uint32_t b);
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
 void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);
 void world_heal(struct world *w);
@@ -51,6 +59,8 @@ void world_clock_jump(struct world *w, uint32_t i, int64_t by_us); /* its wall c
 /* A further node that joins through node `via`; its number. */
 uint32_t world_add(struct world *w, uint32_t via);
 
+/* NULL, or what rule the nodes have broken among themselves (check.c). */
+const char *world_failed(const struct world *w);
 uint64_t world_frames(const struct world *w);
 uint64_t world_digest(struct world *w); /* of the run so far: equal seeds, equal digests */
 

@@ -7,7 +7,9 @@
 #include "raft/entry.h"
 #include "world.h"
 
-#define LINKS_MAX 64
+#define LINKS_MAX     64
+#define WALL_START_US 1700000000000000ull
+#define PORT_BASE     7000
 
 enum event_type { EVENT_FRAME, EVENT_DIAL, EVENT_LINK_LOST, EVENT_DISK, EVENT_TURN };
 
@@ -20,7 +22,8 @@ struct event {
     enum node_channel channel;
     struct blob *blob;
     bool gone;
-    struct node_disk_event disk;
+    uint32_t queue; /* EVENT_DISK: which of the disk's queues, and how far it has come */
+    uint64_t op;
 };
 
 struct link {
@@ -43,14 +46,19 @@ struct disk_state {
     struct buf snapshot;
 };
 
+/* As the product's threads do: the writer (vote, journal, install), the reader, and the child that writes a
+ * snapshot. Each does one thing after the other; nothing orders them among each other. */
+enum disk_queue { QUEUE_WRITER, QUEUE_READER, QUEUE_CHILD, QUEUES };
+
 struct disk {
-    struct list ops;           /* under way, in order */
+    struct list ops[QUEUES]; /* under way, in order */
+    uint64_t free_at_us[QUEUES];
+    uint64_t op;               /* numbers them */
     struct disk_state durable; /* journal writes are applied here when they complete, in order */
-    uint64_t free_at_us;       /* the disk does one thing after the other */
     struct buf receiving;
     uint64_t receiving_index, receiving_term;
     uint64_t journal_bytes;
-    uint64_t mark_index, mark_term;
+    uint64_t mark_index, mark_term; /* the end of the journal that was promised */
 };
 
 struct proc {
@@ -66,7 +74,13 @@ struct proc {
     uint64_t paused_until_us, turn_at_us;
     int64_t clock_offset_us;
     struct disk disk;
+    /* check.c: what this life has shown so far */
+    struct {
+        uint64_t cluster, term, commit, checked, applied;
+    } seen;
 };
+
+struct history;
 
 struct world {
     struct world_config config;
@@ -78,17 +92,35 @@ struct world {
     uint32_t count;
     bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
     uint64_t last_delivery_us[WORLD_NODES_MAX][WORLD_NODES_MAX][2];
+    struct history *histories;
+    bool promises_broken; /* a disk has been made to forget: what a majority holds proves nothing any more */
+    bool states_differ;   /* a state machine has been tampered with: the nodes are to find out */
+    char wrong[256];
 };
 
 struct event *world_later(struct world *w, uint64_t after_us, enum event_type type, uint32_t node);
 void world_note(struct world *w, uint64_t what);
+void world_wrong(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* net.c */
+void net_ports(struct node_ports *ports);
+void net_dial(struct world *w, struct proc *p, uint32_t handle);
+void net_process_ended(struct world *w, uint32_t gone);
+
+/* disk.c */
 void disk_ports(struct node_ports *ports);
 void disk_recover(struct proc *p, struct node_found *found);
 void disk_replay(struct proc *p, void (*each)(void *arg, const struct raft_frame *f), void *arg);
 void disk_crash(struct proc *p);
 void disk_wipe(struct proc *p);
-void disk_done(struct proc *p, struct event *e);
-void disk_event_free(struct node_disk_event *e);
+void disk_lose_tail(struct proc *p, size_t entries);
+void disk_done(struct proc *p, const struct event *e);
+uint64_t disk_end(const struct proc *p);                                 /* of the durable journal */
+const struct frame_at *disk_frame(const struct proc *p, uint64_t index); /* NULL: not there */
+
+/* check.c: what must hold at every step, whatever happens */
+void check_node(struct proc *p);
+void check_send(struct proc *p, struct slice head);
+void check_free(struct world *w);
 
 #endif

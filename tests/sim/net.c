@@ -1,0 +1,178 @@
+/* The world's network: links that are dialled and break, frames that are lost, late, or come twice. */
+#include "world_int.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint32_t by_id(const struct world *w, uint64_t id)
+{
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->nodes[i].id == id && id)
+            return i;
+    return UINT32_MAX;
+}
+
+static bool reaches(const struct world *w, uint32_t from, uint32_t to)
+{
+    return !w->cut[from][to];
+}
+
+static struct blob *joined(struct slice head, const struct raft_block *blocks, size_t count)
+{
+    size_t len = head.len;
+    for (size_t i = 0; i < count; i++)
+        len += blocks[i].len;
+    struct blob *blob = blob_new(NULL, len);
+    memcpy(blob->data, head.data, head.len);
+    for (size_t i = 0, at = head.len; i < count; at += blocks[i++].len)
+        memcpy(blob->data + at, blocks[i].blob->data + blocks[i].offset, blocks[i].len);
+    return blob;
+}
+
+/* One channel keeps its order, unless disorder is asked for; the two overtake each other. Now and then a frame,
+ * and all behind it, is late. */
+static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channel)
+{
+    struct world *w = p->world;
+    uint64_t at_us = w->now_us + 20 + prng_below(&w->chance, w->config.delay_us + 1);
+    if (prng_below(&w->chance, 1000) < w->config.late_permille)
+        at_us += prng_below(&w->chance, w->config.late_us + 1);
+    uint64_t *last = &w->last_delivery_us[p->number][to][channel == NODE_BULK];
+    if (prng_below(&w->chance, 1000) < w->config.disorder_permille)
+        return at_us;
+    if (at_us < *last)
+        at_us = *last;
+    *last = at_us;
+    return at_us;
+}
+
+static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
+                      const struct raft_block *blocks, size_t count)
+{
+    struct proc *p = arg;
+    struct world *w = p->world;
+    uint32_t to = by_id(w, peer);
+    check_send(p, head);
+    w->frames++;
+    if (to == UINT32_MAX || !w->nodes[to].node || !reaches(w, p->number, to) ||
+        prng_below(&w->chance, 1000) < w->config.drop_permille)
+        return true;
+    struct blob *blob = joined(head, blocks, count);
+    bool twice = prng_below(&w->chance, 1000) < w->config.disorder_permille;
+    for (int copy = 0; copy <= twice; copy++) {
+        struct event *e = world_later(w, arrival_us(p, to, channel) - w->now_us, EVENT_FRAME, to);
+        e->from = p->number;
+        e->peer = p->id;
+        e->channel = channel;
+        e->blob = blob;
+        if (copy)
+            blob_ref(blob);
+    }
+    return true;
+}
+
+/* A link is tried now and then until it stands; then both ends know it. */
+static uint32_t port_dial(void *arg, const char *host, uint16_t port, uint64_t expected_id)
+{
+    (void)host;
+    struct proc *p = arg;
+    assert(p->link_count < LINKS_MAX);
+    struct link *l = &p->links[p->link_count++];
+    *l = (struct link){.handle = ++p->handle, .to = (uint32_t)(port - PORT_BASE), .expected_id = expected_id};
+    world_later(p->world, 100, EVENT_DIAL, p->number)->handle = l->handle;
+    return l->handle;
+}
+
+static struct link *find_link(struct proc *p, uint32_t handle)
+{
+    for (size_t i = 0; i < p->link_count; i++)
+        if (p->links[i].handle == handle)
+            return &p->links[i];
+    return NULL;
+}
+
+static void port_hang_up(void *arg, uint32_t handle)
+{
+    struct proc *p = arg;
+    struct link *l = find_link(p, handle);
+    if (l)
+        *l = p->links[--p->link_count];
+}
+
+/* Another id, or a cluster left: every connection is made anew. */
+static void port_set_self(void *arg, const struct node_hello *self)
+{
+    struct proc *p = arg;
+    bool other = (p->self.node_id && p->self.node_id != self->node_id) ||
+                 (p->self.cluster_id && p->self.cluster_id != self->cluster_id);
+    p->self = *self;
+    p->id = self->node_id;
+    for (uint32_t i = 0; other && i < p->world->count; i++)
+        world_reset_link(p->world, p->number, i);
+}
+
+void net_dial(struct world *w, struct proc *p, uint32_t handle)
+{
+    struct link *l = find_link(p, handle);
+    if (!l || l->up)
+        return;
+    struct proc *to = l->to < w->count ? &w->nodes[l->to] : NULL;
+    struct node_hello theirs, ours;
+    if (!to || !to->node || !reaches(w, p->number, l->to) || !reaches(w, l->to, p->number)) {
+        world_later(w, 5000 + prng_below(&w->chance, 20000), EVENT_DIAL, p->number)->handle = handle;
+        return;
+    }
+    theirs = to->self;
+    ours = p->self;
+    bool strangers = theirs.cluster_id && ours.cluster_id && theirs.cluster_id != ours.cluster_id;
+    bool other = l->expected_id && theirs.node_id != l->expected_id;
+    if (strangers || other || node_admit(to->node, &ours)) {
+        world_later(w, 100000, EVENT_DIAL, p->number)->handle = handle;
+        return;
+    }
+    l->up = true;
+    l->life = to->life;
+    l->peer = theirs.node_id;
+    node_on_hello(p->node, handle, &theirs);
+    node_on_hello(to->node, 0, &ours);
+    node_on_link(p->node, theirs.node_id, true, false);
+}
+
+/* The process at the other end has ended: every link to it breaks and a fresh connect is refused. */
+void net_process_ended(struct world *w, uint32_t gone)
+{
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct proc *p = &w->nodes[i];
+        for (size_t k = 0; p->node && k < p->link_count; k++)
+            if (p->links[k].to == gone && p->links[k].up) {
+                p->links[k].up = false;
+                struct event *e = world_later(w, 200 + prng_below(&w->chance, 300), EVENT_LINK_LOST, i);
+                e->peer = p->links[k].peer;
+                e->gone = reaches(w, i, gone);
+                world_later(w, 1000, EVENT_DIAL, i)->handle = p->links[k].handle;
+            }
+    }
+}
+
+/* A connection breaks, both ways, and is made anew. What was under way may still arrive. */
+void world_reset_link(struct world *w, uint32_t a, uint32_t b)
+{
+    for (int way = 0; way < 2; way++, a ^= b, b ^= a, a ^= b) {
+        struct proc *p = &w->nodes[a];
+        for (size_t k = 0; p->node && k < p->link_count; k++) {
+            if (p->links[k].to != b || !p->links[k].up)
+                continue;
+            p->links[k].up = false;
+            world_later(w, prng_below(&w->chance, 300), EVENT_LINK_LOST, a)->peer = p->links[k].peer;
+            world_later(w, 1000 + prng_below(&w->chance, 20000), EVENT_DIAL, a)->handle = p->links[k].handle;
+        }
+    }
+}
+
+void net_ports(struct node_ports *ports)
+{
+    ports->send = port_send;
+    ports->dial = port_dial;
+    ports->hang_up = port_hang_up;
+    ports->set_self = port_set_self;
+}

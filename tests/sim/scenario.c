@@ -1,0 +1,193 @@
+#include "scenario.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The seed comes first: it is all that is needed to see it again. STOP=1 ends the program at the first failure, as
+ * tests/mutants wants it. */
+void scenario_fail(const struct scenario *s, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (getenv("STOP")) {
+        fprintf(stderr, "seed %llu, %u nodes: %s\n", (unsigned long long)s->seed, s->nodes, text);
+        exit(1);
+    }
+    fail_msg("seed %llu, %u nodes: %s", (unsigned long long)s->seed, s->nodes, text);
+    abort();
+}
+
+void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struct faults *f,
+                  const char *const *settings)
+{
+    struct world_config config = {.seed = seed,
+                                  .nodes = nodes,
+                                  .delay_us = 2000,
+                                  .disk_us = 3000,
+                                  .lag_us = 400,
+                                  .late_permille = f->late ? 5 : 0,
+                                  .late_us = 600000,
+                                  .disorder_permille = f->disorder ? 20 : 0,
+                                  .checkpoint_bytes = f->snapshots ? 6000 : 0,
+                                  .settings = settings};
+    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(seed, 12, 4)};
+    struct world_client_calls calls = work_calls(s->work);
+    s->world = world_new(&config, &calls);
+    work_bind(s->work, s->world);
+    if (!f->clock)
+        work_trust_clocks(s->work);
+    if (f->one_clock)
+        world_clock_jump(s->world, (uint32_t)(seed % nodes), (seed & 8 ? -60 : 60) * (int64_t)SECOND);
+    if (f->big)
+        work_big_values(s->work, 10000);
+}
+
+void scenario_free(struct scenario *s)
+{
+    world_free(s->world);
+    work_free(s->work);
+}
+
+void scenario_judge(struct scenario *s)
+{
+    if (world_failed(s->world))
+        scenario_fail(s, "%s", world_failed(s->world));
+    if (work_failed(s->work))
+        scenario_fail(s, "%s", work_failed(s->work));
+}
+
+void scenario_run(struct scenario *s, uint64_t for_us)
+{
+    world_run(s->world, world_now_us(s->world) + for_us, work_turn, s->work);
+    scenario_judge(s);
+}
+
+void scenario_heal(struct scenario *s)
+{
+    world_heal(s->world);
+    for (uint32_t i = 0; i < s->nodes; i++)
+        if (!world_node(s->world, i))
+            world_start(s->world, i);
+}
+
+static void transfer(struct world *w, uint32_t to)
+{
+    struct buf error = BUF_EMPTY;
+    if (world_leader(w) >= 0)
+        node_transfer(world_node(w, (uint32_t)world_leader(w)), world_node_id(w, to), 1ull << 62, &error);
+    buf_deinit(&error);
+}
+
+void scenario_fault(struct scenario *s, const struct faults *f)
+{
+    struct world *w = s->world;
+    struct prng *p = world_chance(w);
+    uint32_t a = (uint32_t)prng_below(p, s->nodes), b = (uint32_t)prng_below(p, s->nodes), down = 0;
+    if (world_leader(w) >= 0 && prng_below(p, 3) == 0) /* the leader is where it hurts */
+        a = (uint32_t)world_leader(w);
+    for (uint32_t i = 0; i < s->nodes; i++)
+        down += !world_node(w, i);
+    switch (prng_below(p, 12)) {
+    case 0:
+    case 1:
+        if (f->crash && down < s->nodes / 2 + 1)
+            world_crash(w, a);
+        break;
+    case 2:
+    case 3:
+        for (uint32_t i = 0; i < s->nodes; i++)
+            if (!world_node(w, i))
+                world_start(w, i);
+        break;
+    case 4:
+        if (f->cut && a != b)
+            world_cut(w, a, b, true);
+        break;
+    case 5:
+        for (uint32_t i = 0; f->cut && i < s->nodes; i++)
+            world_cut(w, a, i, i != a);
+        if (f->one_way && a != b)
+            world_cut_way(w, a, b, true);
+        break;
+    case 6:
+        world_heal(w);
+        break;
+    case 7:
+        if (f->pause)
+            world_pause(w, a, prng_below(p, 3 * SECOND));
+        break;
+    case 8:
+        if (f->clock)
+            world_clock_jump(w, a, (int64_t)prng_below(p, 20 * SECOND) - (int64_t)(10 * SECOND));
+        if (f->drop)
+            world_drop(w, (uint32_t)prng_below(p, 200));
+        break;
+    case 9:
+        if (f->move)
+            transfer(w, a);
+        break;
+    case 10:
+        if (f->reset && a != b)
+            world_reset_link(w, a, b);
+        break;
+    case 11:
+        if (f->disk)
+            world_stall_disk(w, a, prng_below(p, 4 * SECOND));
+        break;
+    }
+}
+
+static void compare(struct scenario *s, uint32_t first, uint32_t i)
+{
+    struct node_status a, b;
+    node_status(world_node(s->world, first), &a);
+    node_status(world_node(s->world, i), &b);
+    if (a.applied != b.applied ||
+        rsm_digest(node_rsm(world_node(s->world, first))) != rsm_digest(node_rsm(world_node(s->world, i))))
+        scenario_fail(s, "node %u is at %llu, node %u at %llu, or their states differ", i,
+                      (unsigned long long)b.applied, first, (unsigned long long)a.applied);
+    const char *wrong = work_check(s->work, world_node(s->world, i));
+    if (wrong)
+        scenario_fail(s, "node %u: %s", i, wrong);
+}
+
+void scenario_settle(struct scenario *s, uint32_t skip)
+{
+    scenario_heal(s);
+    work_pause(s->work, true);
+    for (int tries = 0; tries < 60 && !work_idle(s->work); tries++)
+        scenario_run(s, SECOND);
+    scenario_run(s, 4 * SECOND);
+    if (!work_idle(s->work) || world_leader(s->world) < 0)
+        scenario_fail(s, "not settled: %s", work_idle(s->work) ? "no leader" : "a client still waits");
+    uint32_t first = 0;
+    while (skip >> first & 1)
+        first++;
+    for (uint32_t i = first; i < s->nodes; i++)
+        if (!(skip >> i & 1))
+            compare(s, first, i);
+}
+
+static uint64_t count_from_env(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+    return s ? strtoull(s, NULL, 10) : otherwise;
+}
+
+void scenario_seeds(uint64_t count, void (*one)(uint64_t seed, const void *arg), const void *arg)
+{
+    uint64_t first = count_from_env("SEED", 1), n = count_from_env("N", count);
+    for (uint64_t seed = first; seed < first + n; seed++)
+        one(seed, arg);
+}

@@ -1,0 +1,38 @@
+/* What the simulator's tests share: faults drawn from the seed, and the judgement at the end. */
+#ifndef SIM_SCENARIO_H
+#define SIM_SCENARIO_H
+
+#include "work.h"
+
+#define SECOND 1000000ull
+
+struct faults {
+    bool crash, cut, one_way, reset, pause, clock, drop, late, disorder, disk, snapshots, move, big;
+    bool one_clock; /* one node's clock is wrong for good; the others' are right */
+};
+
+struct scenario {
+    uint64_t seed;
+    uint32_t nodes;
+    struct work *work;
+    struct world *world;
+};
+
+void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struct faults *f,
+                  const char *const *settings);
+void scenario_free(struct scenario *s);
+/* Lets time pass; fails the test when a rule was broken on the way. */
+void scenario_run(struct scenario *s, uint64_t for_us);
+void scenario_fault(struct scenario *s, const struct faults *f);
+void scenario_heal(struct scenario *s); /* and starts every node that is down */
+/* All faults over, every request answered: the nodes agree, and with the clients. `skip`: bits of nodes that are no
+ * members any more. */
+void scenario_settle(struct scenario *s, uint32_t skip);
+void scenario_judge(struct scenario *s);
+_Noreturn void scenario_fail(const struct scenario *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Runs `one` for SEED, SEED+1, ... (environment; 1), N times (environment; `count`). */
+void scenario_seeds(uint64_t count, void (*one)(uint64_t seed, const void *arg), const void *arg);
+
+#endif
