@@ -1,7 +1,8 @@
 # A session of ruby-redis in cluster mode, and writes that go on while somebody ends the leader. test_ruby_redis starts it:
 #
 #     ruby_session.rb session PORT...          prints ok and not ok lines
-#     ruby_session.rb write SECONDS PATIENT PORT...   writes w:0, w:1, ...; prints "COUNT ERRORS LAST-ERROR"
+#     ruby_session.rb write SECONDS PATIENT PORT...   writes w:0, w:1, ...; prints "COUNT ERRORS MS LAST-ERROR", MS from
+#                                                    the first error to the last
 #
 # PATIENT yes: the client keeps trying an address that refuses it for a while (reconnect_attempts), as one does when nodes are
 # restarted by a supervisor. A write that raises is repeated: setting the same value twice does no harm.
@@ -12,6 +13,10 @@ $stdout.sync = true
 
 def connect(ports, **more)
   Redis.new(cluster: ports.map { |port| "redis://127.0.0.1:#{port}" }, timeout: 5, **more)
+end
+
+def now_ms
+  Process.clock_gettime(Process::CLOCK_MONOTONIC) * 1000
 end
 
 def check(name, passed, why = nil)
@@ -40,17 +45,20 @@ def write(seconds, patient, ports)
   redis = connect(ports, **(patient ? { reconnect_attempts: 50, reconnect_delay: 0.1, reconnect_delay_max: 0.1 } : {}))
   count = errors = 0
   last = "-"
-  stop = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
-  while Process.clock_gettime(Process::CLOCK_MONOTONIC) < stop
+  first_ms = last_ms = 0
+  stop_ms = now_ms + seconds * 1000
+  while now_ms < stop_ms
     begin
       redis.set("w:#{count}", count)
       count += 1
     rescue Redis::BaseError => e
       errors += 1
+      last_ms = now_ms
+      first_ms = last_ms if errors == 1
       last = "#{e.class}: #{e.message}"
     end
   end
-  puts "#{count} #{errors} #{last}"
+  puts "#{count} #{errors} #{(last_ms - first_ms).round} #{last}"
 end
 
 case ARGV[0]
