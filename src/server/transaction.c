@@ -129,27 +129,18 @@ static void weave(struct client *c, const struct transaction *t, struct slice el
     }
 }
 
-/* Of an array's reply, what follows its head. false: not an array with elements (a nil, an error). */
-static bool array_elements(struct slice reply, struct slice *elements)
+/* Of an array's reply, what follows its head. false: not an array of so many elements (a nil, an error). */
+static bool array_elements(struct slice reply, size_t count, struct slice *elements)
 {
-    if (reply.len < 4 || reply.data[0] != '*' || reply.data[1] == '-')
+    if (reply.len < 4 || reply.data[0] != '*')
         return false;
     const char *newline = memchr(reply.data, '\n', reply.len);
     size_t head = (size_t)(newline + 1 - reply.data);
+    int64_t announced;
+    if (!parse_i64(slice_of(reply.data + 1, head - 3), &announced) || announced != (int64_t)count)
+        return false;
     *elements = slice_of(reply.data + head, reply.len - head);
     return true;
-}
-
-void exec_answered(struct client *c, struct slice reply, struct buf *out)
-{
-    struct transaction *t = c->running;
-    struct slice elements;
-    c->running = NULL;
-    if (t && array_elements(reply, &elements))
-        weave(c, t, elements, out);
-    else
-        buf_append_slice(out, reply);
-    transaction_free(t);
 }
 
 static size_t count_local(const struct transaction *t)
@@ -158,6 +149,20 @@ static size_t count_local(const struct transaction *t)
     for (size_t i = 0; i < t->count; i++)
         count += t->commands[i].local;
     return count;
+}
+
+/* A session's EXEC that is sent again may ask for something else than it did (DESIGN 5): what is remembered then goes out
+ * as it is. */
+void exec_answered(struct client *c, struct slice reply, struct buf *out)
+{
+    struct transaction *t = c->running;
+    struct slice elements;
+    c->running = NULL;
+    if (t && array_elements(reply, t->count - count_local(t), &elements))
+        weave(c, t, elements, out);
+    else
+        buf_append_slice(out, reply);
+    transaction_free(t);
 }
 
 /* The request for the data alone: counts, dbs and argv in one allocation, freed by the caller as req->argv. */
