@@ -51,6 +51,8 @@ void raft_on_link(struct raft *r, const struct raft_event *event)
         /* What was in flight may be gone with the link; what is known of its match is not. */
         if (!up || p->state != RAFT_SNAPSHOT)
             raft_reset_progress(r, p);
+        if (!up && r->transferee == p->id)
+            r->transferee = 0; /* writes need not wait for one that is gone */
         if (up) {
             p->silent = false;
             raft_heartbeat(r, p);

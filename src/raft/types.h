@@ -12,8 +12,8 @@
 #define RAFT_NAME_MAX    64
 
 struct raft_member {
-    uint64_t id;  /* made at the node's first start, never reused */
-    bool voter;   /* false: learner */
+    uint64_t id; /* made at the node's first start, never reused */
+    bool voter;  /* false: learner */
     uint16_t port, peer_port;
     char name[RAFT_NAME_MAX]; /* node-name, for people */
     char host[RAFT_HOST_MAX];

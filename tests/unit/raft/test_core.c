@@ -200,6 +200,8 @@ static void a_rolled_back_peer_is_refused(void **state)
             assert_int_equal(p.match, 0);
         } else {
             assert_non_null(s.d.say);
+            struct raft_progress p;
+            assert_true(raft_progress(s.raft, 2, &p) && p.refused);
             uint64_t last = solo_propose(&s, 1);
             assert_null(solo_sent(&s, RAFT_MSG_APPEND, 2));
             solo_persisted(&s, last);

@@ -189,6 +189,7 @@ static void a_transfer_to_nobody_is_given_up(void **state)
 {
     (void)state;
     struct net *c = net_new(3, 0, 4);
+    c->links = false;
     int leader = net_wait_leader(c, 4 * SECOND), target = (leader + 1) % 3;
     net_run(c, 100 * MS);
     net_isolate(c, target);
@@ -199,6 +200,11 @@ static void a_transfer_to_nobody_is_given_up(void **state)
     assert_int_equal(net_leader(c), leader);
     assert_true(raft_accepts(c->node[leader].raft));
     assert_true(net_commits(c, 1 * SECOND));
+    net_event(c, leader, (struct raft_event){.type = RAFT_EVENT_TRANSFER, .peer = (uint64_t)target + 1});
+    assert_false(raft_accepts(c->node[leader].raft));
+    net_link(c, leader, target, false, false); /* told of the broken link it does not wait even that long */
+    net_run(c, 10 * MS);
+    assert_true(raft_accepts(c->node[leader].raft));
     net_event(c, leader, (struct raft_event){.type = RAFT_EVENT_TRANSFER, .peer = 77});
     net_event(c, leader, (struct raft_event){.type = RAFT_EVENT_TRANSFER, .peer = (uint64_t)leader + 1});
     assert_true(raft_accepts(c->node[leader].raft));
