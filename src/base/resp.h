@@ -44,6 +44,8 @@ struct resp_parser {
 void resp_parser_init(struct resp_parser *p);
 void resp_parser_deinit(struct resp_parser *p);
 enum resp_status resp_parse(struct resp_parser *p, struct slice input, const struct resp_limits *limits);
+/* Forgets how far it came with a request that has not arrived whole: the next input begins somewhere else. */
+void resp_parser_restart(struct resp_parser *p);
 
 /* Builder. `resp` is 2 or 3 where the two differ. */
 void resp_simple(struct buf *out, const char *text); /* +text */

@@ -29,6 +29,13 @@ void resp_parser_deinit(struct resp_parser *p)
     resp_parser_init(p);
 }
 
+void resp_parser_restart(struct resp_parser *p)
+{
+    p->argc = p->at = p->searched = p->wanted = 0;
+    p->args_left = 0;
+    p->bulk_len = -1;
+}
+
 static void set_arg_room(struct resp_parser *p, size_t cap)
 {
     p->argv = mem_realloc(p->argv, cap * sizeof *p->argv);

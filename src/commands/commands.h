@@ -116,5 +116,8 @@ void command_command(struct command_context *c);
 /* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to
  * run: the subcommand's where there is one. */
 const struct command *command_check(const struct slice *argv, size_t argc, struct buf *error);
+/* The same when `row` is known, as command_lookup gave it for argv[0]. */
+const struct command *command_check_row(const struct command *row, const struct slice *argv, size_t argc,
+                                        struct buf *error);
 
 #endif

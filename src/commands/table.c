@@ -162,7 +162,12 @@ static void reply_unknown_sub(const struct command *row, struct slice name, stru
 
 const struct command *command_check(const struct slice *argv, size_t argc, struct buf *error)
 {
-    const struct command *row = argc ? command_lookup(argv[0]) : NULL;
+    return command_check_row(argc ? command_lookup(argv[0]) : NULL, argv, argc, error);
+}
+
+const struct command *command_check_row(const struct command *row, const struct slice *argv, size_t argc,
+                                        struct buf *error)
+{
     if (!row) {
         if (argc)
             reply_unknown(argv, argc, error);

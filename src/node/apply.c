@@ -106,6 +106,28 @@ void apply_on_read(struct node *n, const struct node_disk_event *event)
     blob_ref(n->apply_block.blob);
 }
 
+/* The next frames of a block, from offset *at on, which moves behind them; their keys are fetched together. */
+static size_t read_frames(struct node *n, const struct raft_block *block, size_t *at, uint64_t next,
+                          size_t max, struct raft_frame *frames)
+{
+    struct slice payloads[STORE_AHEAD_MAX];
+    size_t count = 0;
+    uint64_t left = block->last - next + 1;
+    if (max > STORE_AHEAD_MAX)
+        max = STORE_AHEAD_MAX;
+    for (; count < max && count < left; count++) {
+        struct raft_frame *f = &frames[count];
+        struct slice rest = slice_of(block->blob->data + *at, block->offset + block->len - *at);
+        bool whole = raft_entry_read(rest, false, f);
+        assert(whole && f->index == next + count);
+        payloads[count] = f->kind == RAFT_ENTRY_DATA ? f->payload : slice_of(NULL, 0);
+        *at += f->len;
+    }
+    if (count > 1)
+        rsm_look_ahead(n->rsm, payloads, count);
+    return count;
+}
+
 bool apply_turn(struct node *n)
 {
     uint64_t commit = raft_commit(n->raft), next = rsm_applied(n->rsm) + 1;
@@ -119,13 +141,13 @@ bool apply_turn(struct node *n)
     n->ports.applying(n->ports.arg, true);
     while (next <= commit && budget > 0 && next_block(n, next, commit, &block)) {
         blob_ref(block.blob);
-        for (size_t at = block.offset; next <= block.last && budget > 0; budget--, next++) {
-            struct raft_frame f;
-            bool whole =
-                raft_entry_read(slice_of(block.blob->data + at, block.offset + block.len - at), false, &f);
-            assert(whole && f.index == next);
-            apply_entry(n, &f);
-            at += f.len;
+        for (size_t at = block.offset; next <= block.last && budget > 0;) {
+            struct raft_frame frames[STORE_AHEAD_MAX];
+            size_t count = read_frames(n, &block, &at, next, budget, frames);
+            for (size_t i = 0; i < count; i++)
+                apply_entry(n, &frames[i]);
+            next += count;
+            budget -= count;
         }
         blob_unref(block.blob);
     }

@@ -209,6 +209,16 @@ void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payloa
     r->applied_term = term;
 }
 
+void rsm_look_ahead(const struct rsm *r, const struct slice *payloads, size_t count)
+{
+    struct store_ahead keys[STORE_AHEAD_MAX];
+    size_t found = 0;
+    assert(count <= STORE_AHEAD_MAX);
+    for (size_t i = 0; i < count; i++)
+        found += rsm_entry_glance(payloads[i], &keys[found].db, &keys[found].key);
+    store_look_ahead(r->store, keys, found);
+}
+
 void rsm_skip(struct rsm *r, uint64_t index, uint64_t term)
 {
     assert(index == r->applied + 1);

@@ -286,6 +286,26 @@ static void parse_body(struct reader *r, struct rsm_arrays *a, struct rsm_reques
     }
 }
 
+bool rsm_entry_glance(struct slice payload, uint32_t *db, struct slice *key)
+{
+    struct reader r = reader_of(payload);
+    if (get_u8(&r) != RSM_COMMAND)
+        return false;
+    unsigned numbering = get_u8(&r) & 3u;
+    get_raw(&r, ENTRY_HEADER_SIZE - 2);
+    get_varint(&r);
+    get_bytes(&r);
+    get_bytes(&r);
+    if (numbering != RSM_TAGGED)
+        get_varint(&r);
+    get_u8(&r);
+    *db = get_u32_varint(&r);
+    uint64_t argc = get_varint(&r);
+    get_bytes(&r);
+    *key = get_bytes(&r);
+    return argc > 1 && !r.failed;
+}
+
 bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_decoded *out, struct slice *asked)
 {
     struct reader r = reader_of(payload);

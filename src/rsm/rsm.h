@@ -114,6 +114,9 @@ struct rsm_result {
  * setting names before it proposes. */
 void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
                struct rsm_result *result);
+/* The next entries to be applied, at most STORE_AHEAD_MAX: gets their keys out of memory side by side (store_look_ahead).
+ * Changes nothing. */
+void rsm_look_ahead(const struct rsm *r, const struct slice *payloads, size_t count);
 /* A NOOP or CONFIG entry: only the applied index moves. Every index goes through one of the two, once, in
  * order. */
 void rsm_skip(struct rsm *r, uint64_t index, uint64_t term);

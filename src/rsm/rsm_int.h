@@ -58,6 +58,8 @@ void rsm_arrays_deinit(struct rsm_arrays *a);
  * numbered request's hash covers. false: malformed. */
 bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_decoded *out,
                      struct slice *asked);
+/* The key of most commands: argv[1]. false: none to be seen at a glance. */
+bool rsm_entry_glance(struct slice payload, uint32_t *db, struct slice *key);
 
 /* settings.c */
 enum {

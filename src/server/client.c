@@ -117,15 +117,11 @@ struct slice client_tag(const struct client *c)
     return c->name.len ? buf_slice(&c->name) : slice_cstr(c->tag);
 }
 
-static bool may_take(const struct client *c)
-{
-    return !c->exclusive && !c->closing && !c->doomed && !c->half_closed && c->tail - c->head < PIPELINE_MAX;
-}
-
 /* The socket is read while requests can be taken; a client that waits keeps its further bytes in the kernel. */
 void client_arm(struct client *c)
 {
-    bool read = c->half_closed || (!c->doomed && !c->closing && !c->exclusive && !c->stalled && may_take(c));
+    bool read =
+        c->half_closed || (!c->doomed && !c->closing && !c->exclusive && !c->stalled && client_may_take(c));
     if (read != c->reading) {
         c->reading = read;
         if (read)
@@ -143,42 +139,6 @@ void client_arm(struct client *c)
     }
 }
 
-/* Takes requests from `input` as far as it goes; the number of bytes taken. */
-static size_t take_requests(struct client *c, struct slice input)
-{
-    struct server *s = c->server;
-    size_t at = 0;
-    c->stalled = false;
-    while (may_take(c)) {
-        struct resp_limits limits = {.max_args = INT32_MAX,
-                                     .max_bulk = s->limits.max_bulk,
-                                     .max_inline = 64 * 1024,
-                                     .before_auth = !c->authenticated};
-        enum resp_status status = resp_parse(&c->parser, slice_of(input.data + at, input.len - at), &limits);
-        if (status == RESP_MORE)
-            return at;
-        if (status == RESP_ERROR) {
-            struct buf *out = reply_begin(c);
-            reply_errorf(c, out, "ERR Protocol error: %s", c->parser.error);
-            client_close_after_reply(c);
-            return input.len;
-        }
-        size_t consumed = c->parser.consumed;
-        if (c->parser.argc && dispatch(c, c->parser.argv, c->parser.argc) == WAIT) {
-            c->stalled = true;
-            return at;
-        }
-        at += consumed;
-        if (client_unsent(c) > STRANGER_OUTPUT && client_over_limit(c)) {
-            s->stats.cut_output++;
-            client_doom(c, "it does not read its replies");
-        }
-    }
-    if (at < input.len)
-        c->stalled = true;
-    return at;
-}
-
 /* The request at the front is half parsed, or waits: what was shared becomes the client's own. */
 static void keep_rest(struct client *c, struct slice rest)
 {
@@ -188,7 +148,7 @@ static void keep_rest(struct client *c, struct slice rest)
 void client_process(struct client *c)
 {
     if (c->in.len > c->in_at)
-        c->in_at += take_requests(c, slice_of(c->in.data + c->in_at, c->in.len - c->in_at));
+        c->in_at += requests_take(c, slice_of(c->in.data + c->in_at, c->in.len - c->in_at));
     if (c->in_at == c->in.len) {
         c->in_at = 0;
         buf_truncate(&c->in, 0);
@@ -261,7 +221,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     if (own) {
         client_process(c);
     } else {
-        size_t taken = take_requests(c, slice_of(c->server->shared_input, (size_t)n));
+        size_t taken = requests_take(c, slice_of(c->server->shared_input, (size_t)n));
         keep_rest(c, slice_of(c->server->shared_input + taken, (size_t)n - taken));
     }
     if (c->in.len - c->in_at > c->server->config->query_buffer_limit) {

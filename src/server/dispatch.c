@@ -74,11 +74,12 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     return route_write(c, row, &req, KIND_COMMAND, key_slot, numbered);
 }
 
-static enum verdict check_and_run(struct client *c, const struct slice *argv, size_t argc, bool numbered)
+static enum verdict check_and_run(struct client *c, const struct command *row, const struct slice *argv,
+                                  size_t argc, bool numbered)
 {
     struct server *s = c->server;
     buf_truncate(&s->error, 0);
-    const struct command *row = command_check(argv, argc, &s->error);
+    row = command_check_row(row, argv, argc, &s->error);
     if (!row) {
         buf_append_slice(reply_begin(c), buf_slice(&s->error));
         count_error(s, buf_slice(&s->error));
@@ -102,12 +103,12 @@ static enum verdict check_and_run(struct client *c, const struct slice *argv, si
     return verdict;
 }
 
-enum verdict dispatch(struct client *c, const struct slice *argv, size_t argc)
+enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
     /* A client counts its numbered requests by name alone, so we do, whatever becomes of them (DESIGN 5). */
     bool numbered =
         c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
-    enum verdict verdict = check_and_run(c, argv, argc, numbered);
+    enum verdict verdict = check_and_run(c, row, argv, argc, numbered);
     if (verdict == WAIT)
         return WAIT;
     c->server->stats.commands++;

@@ -23,6 +23,8 @@ enum {
     TICKET_GENERATION_BITS = 27,
     CLIENT_PLACES_MAX = (1 << 17) - 1, /* the last one is the server's own tickets */
     PIPELINE_MAX = 4096, /* unanswered requests a connection; beyond that its socket is not read */
+    REQUESTS_AHEAD = STORE_AHEAD_MAX,
+    REQUEST_AHEAD_ARGS = 8, /* a request with more is the last to be parsed before it runs */
     SHARED_INPUT = 64 * 1024,
     BUFFER_KEPT = 64 * 1024, /* larger ones are given back when empty */
     ADDRESS_TEXT = 64,
@@ -144,6 +146,14 @@ struct client {
     char peer[ADDRESS_TEXT], local[ADDRESS_TEXT];
 };
 
+/* Parsed and not run yet. */
+struct request {
+    const struct command *row; /* NULL: no such command, or an empty line */
+    const struct slice *argv;
+    size_t argc;
+    size_t end; /* where the next one begins in the input */
+};
+
 struct listener {
     struct server *server;
     struct event accept;
@@ -188,6 +198,8 @@ struct server {
     struct list changed, parked, leaving, waiting;
 
     char *shared_input;
+    struct request ahead[REQUESTS_AHEAD];
+    struct slice ahead_args[REQUESTS_AHEAD][REQUEST_AHEAD_ARGS];
     struct slice *argv; /* scratch for requests that are put together again */
     size_t argv_cap;
     struct buf scratch, error;
@@ -247,7 +259,8 @@ enum verdict {
     TAKEN, /* answered, or in a slot */
     WAIT,  /* leave it in the input: the connection is not ready for it */
 };
-enum verdict dispatch(struct client *c, const struct slice *argv, size_t argc);
+/* `row`: command_lookup of argv[0]. */
+enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 /* `numbered`: the number is c->next_number when the connection has a session. `kind` tells what the answer is for. */
 enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
@@ -297,12 +310,15 @@ void changed_from_node(void *arg, bool was_leader);
 /* Runs the read in the first slot; false: it has to wait on. */
 bool run_read(struct client *c, struct slot *slot, struct buf *out);
 
-/* ---- client.c, output.c, listener.c ---- */
+/* ---- client.c, requests.c, output.c, listener.c ---- */
 
 struct client *client_new(struct server *s, int fd, int mode, const char *peer, const char *local);
 void client_free(struct client *c);
 void client_process(struct client *c); /* parses and runs what is in `in` */
-void client_touch(struct client *c);   /* it has output, or its state is to be looked at when the pass ends */
+/* Takes requests from `input` as far as it goes; the number of bytes taken. */
+size_t requests_take(struct client *c, struct slice input);
+bool client_may_take(const struct client *c);
+void client_touch(struct client *c); /* it has output, or its state is to be looked at when the pass ends */
 void client_doom(struct client *c, const char *why); /* `why` for the log, NULL: nothing worth saying */
 void client_close_after_reply(struct client *c);
 size_t client_memory(const struct client *c);

@@ -94,6 +94,18 @@ uint32_t index_find(const struct store_db *db, uint64_t hash, struct slice key)
     return PLACE_NONE;
 }
 
+void index_prefetch(const struct store_db *db, uint64_t hash)
+{
+    __builtin_prefetch(bucket_at(&db->index, bucket_number(&db->index, hash)));
+}
+
+uint32_t index_likely(const struct store_db *db, uint64_t hash)
+{
+    const struct bucket *b = bucket_at(&db->index, bucket_number(&db->index, hash));
+    uint32_t bits = match_tags(b, tag_of(hash));
+    return bits ? b->places[__builtin_ctz(bits)] : PLACE_NONE;
+}
+
 static uint32_t overflow_new(struct index *ix)
 {
     uint32_t n = ix->overflow_free;

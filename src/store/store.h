@@ -35,6 +35,15 @@ struct store_view {
 /* NULL: absent (or due). Counts hits and misses for readers. */
 struct store_key *store_find(struct store_view *v, struct slice key);
 
+/* Keys that are about to be looked up: brings into the processor's cache what that will touch. Changes nothing, and
+ * need not be right. */
+#define STORE_AHEAD_MAX 16
+struct store_ahead {
+    uint32_t db;
+    struct slice key;
+};
+void store_look_ahead(const struct store *s, const struct store_ahead *keys, size_t count);
+
 enum store_type store_key_type(const struct store_key *k);
 struct slice store_key_name(const struct store_key *k);
 uint64_t store_key_expiry_ms(const struct store_key *k); /* STORE_NEVER or the time */

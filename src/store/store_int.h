@@ -186,6 +186,10 @@ void key_set_big(struct store_key *k, const struct big_value *big);
 
 /* index.c */
 uint32_t index_find(const struct store_db *db, uint64_t hash, struct slice key); /* PLACE_NONE: absent */
+/* For ahead.c, when the database holds a key: fetches the bucket; then, of what stands in it, where a key of this hash
+ * most likely is (PLACE_NONE: nowhere in it). */
+void index_prefetch(const struct store_db *db, uint64_t hash);
+uint32_t index_likely(const struct store_db *db, uint64_t hash);
 void index_insert(struct store_db *db, uint64_t hash, uint32_t place);
 void index_remove(struct store_db *db, uint64_t hash, uint32_t place);
 void index_move(struct store_db *db, uint64_t hash, uint32_t from, uint32_t to);

@@ -205,6 +205,27 @@ static void a_pending_bulk_tells_what_it_lacks(void **state)
     resp_parser_deinit(&p);
 }
 
+static void a_restarted_parser_has_forgotten(void **state)
+{
+    (void)state;
+    static const char *const inputs[] = {"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n",
+                                         "set key value"};
+    struct slice other = SLICE_LITERAL("*2\r\n$3\r\nGET\r\n$2\r\nab\r\n");
+    struct resp_limits limits = {INT32_MAX, 1 << 20, 1 << 16, false};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        for (size_t cut = 0; cut < strlen(inputs[i]); cut++) {
+            struct resp_parser p;
+            resp_parser_init(&p);
+            assert_int_equal(resp_parse(&p, slice_of(inputs[i], cut), &limits), RESP_MORE);
+            resp_parser_restart(&p);
+            assert_int_equal(resp_parse(&p, other, &limits), RESP_REQUEST);
+            assert_true(p.argc == 2 && slice_equal(p.argv[1], SLICE_LITERAL("ab")));
+            assert_int_equal(p.consumed, other.len);
+            resp_parser_deinit(&p);
+        }
+    }
+}
+
 static void many_arguments_are_not_kept_for_ever(void **state)
 {
     (void)state;
@@ -300,6 +321,7 @@ int main(void)
         cmocka_unit_test(endless_lines_are_refused),
         cmocka_unit_test(a_declared_count_allocates_nothing),
         cmocka_unit_test(a_pending_bulk_tells_what_it_lacks),
+        cmocka_unit_test(a_restarted_parser_has_forgotten),
         cmocka_unit_test(many_arguments_are_not_kept_for_ever),
         cmocka_unit_test(replies_have_redis_bytes),
         cmocka_unit_test(a_reply_is_measured_only_when_whole),

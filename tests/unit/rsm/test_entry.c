@@ -1,5 +1,6 @@
 /* The bytes of an entry: there and back, and nothing but the exact bytes is taken. */
 #include "machine.h"
+#include "rsm/rsm_int.h"
 
 static const struct slice words[] = {{"SET", 3}, {"key", 3}, {"va\0lue", 6}, {"", 0}, {"INCR", 4}, {"n", 1}};
 static const uint32_t counts[] = {4, 2}, dbs[] = {3, 300};
@@ -93,6 +94,26 @@ static void test_round_trip(void **state)
     }
 }
 
+/* What a glance sees is what parsing finds; where it sees nothing there is nothing, or it costs a search. */
+static void test_glance(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REQUESTS; i++) {
+        const struct rsm_request *q = &requests[i];
+        struct buf out = BUF_EMPTY;
+        uint32_t db;
+        struct slice key;
+        rsm_encode(&out, q, 1234567890123, 42);
+        bool seen = rsm_entry_glance(buf_slice(&out), &db, &key);
+        assert_int_equal(seen, q->kind == RSM_COMMAND && q->argc > 1);
+        if (seen)
+            assert_true(db == q->db && slice_equal(key, q->argv[1]));
+        for (size_t len = 0; len < out.len; len++)
+            rsm_entry_glance(slice_of(out.data, len), &db, &key);
+        buf_deinit(&out);
+    }
+}
+
 /* One entry has one encoding: no shorter, no longer one is taken for it. */
 static void test_only_the_exact_bytes(void **state)
 {
@@ -169,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_glance),
         cmocka_unit_test(test_only_the_exact_bytes),
         cmocka_unit_test(test_malformed_fields),
         cmocka_unit_test(test_restamp),

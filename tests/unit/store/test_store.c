@@ -298,6 +298,34 @@ static void test_random_calls(void **state)
     world_deinit(&w);
 }
 
+/* Looking ahead changes nothing, and mostly looks where the key is. */
+static void test_looking_ahead(void **state)
+{
+    (void)state;
+    struct world w;
+    size_t right = 0, keys = 0;
+    world_init(&w, 43);
+    for (int i = 0; i < 3000; i++) {
+        struct store_ahead ahead[STORE_AHEAD_MAX];
+        for (size_t k = 0; k < STORE_AHEAD_MAX; k++) {
+            ahead[k] = (struct store_ahead){(uint32_t)k % (DATABASES + 1), SLICE_LITERAL("absent")};
+            if (k % 2 && w.m.count)
+                ahead[k].key = model_name(&w.m.keys[k % w.m.count]);
+        }
+        uint64_t digest = store_digest(w.a);
+        store_look_ahead(w.a, ahead, (size_t)i % (STORE_AHEAD_MAX + 1));
+        assert_true(store_digest(w.a) == digest);
+        step(&w);
+    }
+    for (size_t i = 0; i < w.m.count; i++, keys++) {
+        struct spot at = db_spot(w.a, w.m.keys[i].db, model_name(&w.m.keys[i]));
+        right += index_likely(at.db, at.hash) == at.place;
+    }
+    assert_true(keys > 50);
+    assert_in_range(right, keys * 3 / 4, keys);
+    world_deinit(&w);
+}
+
 /* A node that was restored from a snapshot goes on exactly like one that was not. */
 static void test_snapshot_changes_nothing(void **state)
 {
@@ -599,6 +627,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_calls),
+        cmocka_unit_test(test_looking_ahead),
         cmocka_unit_test(test_snapshot_changes_nothing),
         cmocka_unit_test(test_scan_sees_what_stays),
         cmocka_unit_test(test_expiry_goes_by_time_database_key),
