@@ -205,6 +205,8 @@ void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, str
 void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
 {
     struct peer *p = node_peer(n, peer);
+    if (p && p->link_up && !up)
+        p->lost_us = n->now_us;
     if (p)
         p->link_up = up;
     if (!n->running)

@@ -139,6 +139,7 @@ struct peer {
     uint64_t id;
     uint32_t handle; /* of the dialled link */
     bool link_up, disk_low, diverged;
+    uint64_t lost_us; /* when the link was last lost, 0: never */
     struct node_hello hello; /* node_id 0: not heard yet */
     /* APPENDs that wait for a journal read, in order. */
     struct raft_message *queue;

@@ -21,12 +21,26 @@ bool node_is_loading(const struct node *n)
     return !n->running || n->installing;
 }
 
-/* A leader that is handing over is no leader to send anybody to: requests wait for the next one. */
+/* Its link was lost a moment ago: most likely its process has ended, and the next leader is about to be known. Where
+ * only our link to it is broken for long, it still leads. */
+static bool just_lost(const struct node *n, uint64_t leader)
+{
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        if (p->id == leader)
+            return !p->link_up && p->lost_us && n->now_us - p->lost_us < n->config.election_us;
+    }
+    return false;
+}
+
+/* A leader that is handing over, or has just vanished, is no leader to send anybody to: requests wait for the
+ * next one. */
 uint64_t node_leader(const struct node *n)
 {
     if (!n->running || (raft_role(n->raft) == RAFT_LEADER && !raft_accepts(n->raft)))
         return 0;
-    return raft_leader(n->raft);
+    uint64_t leader = raft_leader(n->raft);
+    return just_lost(n, leader) ? 0 : leader;
 }
 
 bool node_office(const struct node *n, uint64_t *term, uint64_t *leader)
