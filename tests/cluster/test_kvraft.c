@@ -70,6 +70,13 @@ static void report(struct fixture *f, const char *name)
                   (unsigned long long)longest);
 }
 
+/* SEED=n for other partitions at other moments. */
+static unsigned chosen_seed(void)
+{
+    const char *text = getenv("SEED");
+    return text ? (unsigned)strtoul(text, NULL, 10) : 20211;
+}
+
 /* Two random groups, each node in one of them. */
 static bool random_partition(struct cluster *c, unsigned *seed)
 {
@@ -97,7 +104,7 @@ static void generic(void **state, const char *name, int nodes, int clients, int 
 {
     struct fixture *f = *state;
     struct cluster *c = &f->cluster;
-    unsigned seed = 20211;
+    unsigned seed = chosen_seed();
     start(f, nodes, clients);
     for (int round = 0; round < rounds; round++) {
         uint64_t before = load_total(&f->load);
