@@ -159,7 +159,7 @@ SET after flush
 DBSIZE
 EXEC
 # A transaction in RESP3
-@3 HELLO 3 SETNAME three
+~ @3 HELLO 3 SETNAME three
 @3 CLIENT GETNAME
 @3 MULTI
 @3 GET nothing
