@@ -1,4 +1,7 @@
 /* What the node says, by ticket, turned into replies. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/number.h"
 #include "server/slots.h"
 
 static const char maybe[] =
@@ -86,11 +89,18 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         transaction_free(c->running);
         c->running = NULL;
     }
+    if (slot->row && slot->write)
+        time_end(stat_of(c->server, slot->row), c->server->write_begun_us);
+    c->server->write_begun_us = 0;
     bool first = seq == c->head;
     struct buf *out = first ? &c->out : &c->server->scratch;
     if (!first)
         buf_truncate(out, 0);
     size_t start = out->len;
+    if (log_enabled(LOG_DEBUG))
+        log_line(LOG_DEBUG, "replied ticket=%llx index=%llu outcome=%d",
+                 (unsigned long long)ticket_of(c, seq), (unsigned long long)answer->index,
+                 (int)answer->outcome);
     slot_close(c, slot);
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_of(out->data + start, out->len - start));
@@ -147,14 +157,31 @@ static uint64_t read_time(struct server *s, const struct slot *slot)
     return slot->now_ms > stamp_ms ? slot->now_ms : stamp_ms;
 }
 
-static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct buf *out, uint64_t *due_ms)
+bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_t now_ms,
+               const struct slice *argv, size_t argc, struct buf *out, uint64_t *due_ms)
 {
     struct server *s = c->server;
-    size_t argc = slot_unpack(s, buf_slice(&slot->bytes)), start = out->len;
-    if (!node_query(s->node, now_ms, slot->db, c->resp, SLICE_LITERAL("default"), s->argv, argc, out, due_ms))
-        return false;
-    count_failure(c, slot, slice_of(out->data + start, out->len - start));
-    return true;
+    struct command_stat *stat = stat_of(s, row);
+    bool may_take_long = !(row->flags & CMD_FAST) && s->hooks.busy;
+    size_t start = out->len;
+    uint64_t begun_us = time_begin(s);
+    if (may_take_long)
+        s->hooks.busy(s->hooks.arg, true);
+    bool done = node_query(s->node, now_ms, db, c->resp, SLICE_LITERAL("default"), argv, argc, out, due_ms);
+    if (may_take_long)
+        s->hooks.busy(s->hooks.arg, false);
+    time_end(stat, begun_us);
+    if (done && out->data[start] == '-') {
+        count_error(s, slice_of(out->data + start, out->len - start));
+        stat->failed++;
+    }
+    return done;
+}
+
+static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct buf *out, uint64_t *due_ms)
+{
+    size_t argc = slot_unpack(c->server, buf_slice(&slot->bytes));
+    return query_run(c, slot->row, slot->db, now_ms, c->server->argv, argc, out, due_ms);
 }
 
 bool run_read(struct client *c, struct slot *slot, struct buf *out)
@@ -198,12 +225,8 @@ static void run_before_write(struct client *c, struct slot *slot)
     slot_close(c, slot);
 }
 
-void before_from_node(void *arg, uint64_t ticket)
+static void run_reads_before(struct client *c, uint32_t seq)
 {
-    uint32_t seq;
-    struct client *c = ticket_client(arg, ticket, &seq);
-    if (!c || c->reads_open == 0)
-        return;
     for (uint32_t i = c->head; i != seq; i++) {
         struct slot *slot = slot_at(c, i);
         if ((slot->state == SLOT_READ || slot->state == SLOT_ROUTE) && slot->kind == KIND_COMMAND &&
@@ -212,11 +235,44 @@ void before_from_node(void *arg, uint64_t ticket)
     }
 }
 
+void before_from_node(void *arg, uint64_t ticket)
+{
+    uint32_t seq;
+    struct server *s = arg;
+    struct client *c = ticket_client(s, ticket, &seq);
+    if (c && c->reads_open)
+        run_reads_before(c, seq);
+    s->write_begun_us = time_begin(s);
+}
+
+/* Settings that live in the log are only begun by the file: one that says something else is told so, once. */
+static void compare_settings(struct server *s)
+{
+    struct rsm *rsm = node_rsm(s->node);
+    const char **given = config_settings(s->config);
+    s->compared = true;
+    for (size_t i = 0; given[i]; i += 2) {
+        const char *now = rsm_setting(rsm, given[i]);
+        uint64_t a, b;
+        bool same =
+            !now || slice_is_word(slice_cstr(now), given[i + 1]) ||
+            (parse_memory(slice_cstr(now), &a) && parse_memory(slice_cstr(given[i + 1]), &b) && a == b);
+        if (!same)
+            log_line(
+                LOG_WARNING,
+                "%s is %s in the cluster; %s in this node's configuration does not count: use CONFIG SET",
+                given[i], now, given[i + 1]);
+    }
+    mem_free(given);
+}
+
 /* Role, leader, term or members changed: those who waited for a leader go on, those who came to one that is no more leave. */
 void changed_from_node(void *arg, bool was_leader)
 {
     struct server *s = arg;
     leader_refresh(s);
+    if (!s->compared && s->status.leader && rsm_cluster_id(node_rsm(s->node)))
+        compare_settings(s);
     if (was_leader && !node_is_serving(s->node))
         for (uint32_t i = 0; i < s->place_count; i++)
             if (s->clients[i] && s->clients[i]->led && s->clients[i]->mode != MODE_PROXY)

@@ -130,6 +130,10 @@ void hello_command(struct client *c, const struct slice *argv, size_t argc, stru
             "version at the same time");
         return;
     }
+    if (h.setname && session_is_asked(h.name)) {
+        resp_error(out, "ERR A session is opened by CLIENT SETNAME, not by HELLO");
+        return;
+    }
     if (h.setname && !client_set_name(c, h.name)) {
         resp_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
         return;

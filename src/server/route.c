@@ -129,15 +129,9 @@ static struct slot *push_read(struct client *c, const struct command *row, const
 static bool run_now(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                     uint64_t now_ms)
 {
-    struct server *s = c->server;
     uint64_t due_ms;
-    size_t start = c->out.len;
-    if (!node_query(s->node, now_ms, c->db, c->resp, SLICE_LITERAL("default"), argv, argc, &c->out, &due_ms))
+    if (!query_run(c, row, c->db, now_ms, argv, argc, &c->out, &due_ms))
         return false;
-    if (c->out.data[start] == '-') {
-        count_error(s, slice_of(c->out.data + start, c->out.len - start));
-        stat_of(s, row)->failed++;
-    }
     client_touch(c);
     return true;
 }
@@ -249,6 +243,15 @@ static void push_write(struct client *c, const struct command *row, enum slot_ki
         stat_of(c->server, row)->calls++;
 }
 
+static void trace(const struct client *c, const struct command *row, const struct rsm_request *req,
+                  uint64_t ticket)
+{
+    log_line(LOG_DEBUG, "received client=%.*s request=%llu session=%llu %s ticket=%llx from %s",
+             (int)req->client_id.len, req->client_id.data, (unsigned long long)req->request_id,
+             (unsigned long long)req->session, row ? row->name : "session", (unsigned long long)ticket,
+             c->peer);
+}
+
 enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
                          enum slot_kind kind, uint16_t key_slot, bool numbered)
 {
@@ -272,6 +275,8 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     session_stamp(c, req, numbered);
     buf_truncate(&s->error, 0);
     uint64_t ticket = ticket_of(c, c->tail);
+    if (log_enabled(LOG_DEBUG))
+        trace(c, row, req, ticket);
     enum node_outcome outcome = forward ? node_forward(s->node, req, false, ticket, &s->error)
                                         : node_write(s->node, req, ticket, &s->error);
     switch (outcome) {

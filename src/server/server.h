@@ -25,6 +25,8 @@ struct server_hooks {
     void (*figures)(void *arg, struct server_figures *out); /* may be NULL */
     /* DEBUG KVORUM-LINK, tests only. peer 0: all; all zero: healed. May be NULL. */
     void (*link_fault)(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max);
+    /* A read that may take long begins or ends; may come inside node_turn, and nest. May be NULL. */
+    void (*busy)(void *arg, bool now);
     /* SHUTDOWN: leave in good order; or at once when `now`. */
     void (*shutdown)(void *arg, bool now);
 };

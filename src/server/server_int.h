@@ -207,6 +207,9 @@ struct server {
     uint64_t now_us, wall_us, started_us, started_wall_us;
     struct rsm_limits limits;
     bool again;
+    uint32_t runs; /* for the samples of time */
+    uint64_t write_begun_us;
+    bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 
     uint64_t self;   /* this node's id */
@@ -307,6 +310,9 @@ void before_from_node(void *arg, uint64_t ticket);
 void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer);
 void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
 void changed_from_node(void *arg, bool was_leader);
+/* Runs a read on the state; appends its reply. false: a key is due at *due_ms. */
+bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_t now_ms,
+               const struct slice *argv, size_t argc, struct buf *out, uint64_t *due_ms);
 /* Runs the read in the first slot; false: it has to wait on. */
 bool run_read(struct client *c, struct slot *slot, struct buf *out);
 
@@ -343,6 +349,7 @@ void listeners_rearm(struct server *s);
 void session_stamp(struct client *c, struct rsm_request *req, bool numbered);
 bool session_is_numbered(struct slice name, struct slice second, bool in_multi);
 /* CLIENT SETNAME with @seq= or @retry=. false: a plain name. */
+bool session_is_asked(struct slice name);
 bool session_setname(struct client *c, struct slice name);
 void session_opened(struct client *c, struct slice reply);
 bool client_set_name(struct client *c, struct slice name); /* false: forbidden bytes */
@@ -366,6 +373,9 @@ void stats_init(struct server *s);
 void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
+/* Of every sixteenth run of a command the time is taken, and counts for all sixteen. */
+uint64_t time_begin(struct server *s); /* 0: not this one */
+void time_end(struct command_stat *stat, uint64_t begun_us);
 void reply_error(struct client *c, struct buf *out, const char *text);
 void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -54,6 +54,13 @@ bool client_set_name(struct client *c, struct slice name)
     return true;
 }
 
+bool session_is_asked(struct slice name)
+{
+    struct slice id;
+    int64_t number;
+    return ends_with_number(name, "@seq=", &id, &number) || ends_with_number(name, "@retry=", &id, &number);
+}
+
 bool session_setname(struct client *c, struct slice name)
 {
     struct slice id;

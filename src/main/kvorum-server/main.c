@@ -15,6 +15,8 @@
 #define KVORUM_VERSION "0.1.0"
 #endif
 
+enum { LEAVING_PASS_US = 10000 };
+
 static const char usage[] =
     "Usage: kvorum-server [FILE | -] [--directive value ...]\n"
     "       kvorum-server -v or --version\n"
@@ -102,14 +104,9 @@ static void fatal(void *arg, const char *line)
     log_fatal("%s", line);
 }
 
-static void note_role(struct process *p)
+static void hook_busy(void *arg, bool now)
 {
-    struct node_status st;
-    node_status(p->node, &st);
-    p->term = st.term;
-    p->leader = st.leader;
-    p->is_leader = st.is_leader;
-    log_set_role(st.is_leader ? 'M' : 'S');
+    process_busy(arg, now);
 }
 
 /* ---- the server's callbacks pass through here, for the beat thread has to know who leads ---- */
@@ -141,7 +138,8 @@ static void changed(void *arg, bool was_leader)
 {
     struct process *p = arg;
     struct node_clients c = to_server(p);
-    note_role(p);
+    uint64_t term, leader;
+    log_set_role(node_office(p->node, &term, &leader) ? 'M' : 'S');
     c.changed(c.arg, was_leader);
 }
 
@@ -284,6 +282,15 @@ static void sleep_until(struct process *p, uint64_t when_us)
     event_base_loop(p->base, EVLOOP_ONCE);
 }
 
+/* What the peers are to get goes out before the clients' replies: a majority waits for it. */
+static void flush_peers(struct process *p)
+{
+    uint64_t term, leader;
+    bool leads = node_office(p->node, &term, &leader);
+    transport_turn(p->transport, leads, term, leader);
+    transport_flush(p->transport);
+}
+
 static void run(struct process *p)
 {
     uint64_t next_us = 0;
@@ -292,16 +299,14 @@ static void run(struct process *p)
         sleep_until(p, next_us);
         process_wake(p);
         next_us = node_turn(p->node);
+        if (p->transport)
+            flush_peers(p);
         if (server_turn(p->server))
             next_us = 0;
-        if (p->transport) {
-            transport_turn(p->transport, p->is_leader, p->term, p->leader);
-            transport_flush(p->transport);
-        }
         if (p->leaving && leave_is_done(p))
             return;
-        if (p->leaving && next_us > p->now_us + 10000)
-            next_us = p->now_us + 10000;
+        if (p->leaving && next_us > p->now_us + LEAVING_PASS_US)
+            next_us = p->now_us + LEAVING_PASS_US;
     }
 }
 
@@ -349,6 +354,7 @@ static void make_parts(struct process *p)
                                  .woken = hook_woken,
                                  .figures = hook_figures,
                                  .link_fault = hook_link_fault,
+                                 .busy = hook_busy,
                                  .shutdown = hook_shutdown};
     struct buf error = BUF_EMPTY;
     char why[512] = "";
@@ -374,7 +380,6 @@ static void make_parts(struct process *p)
     start_node(p, &found, &self);
     if (!disk_watch(p))
         give_up("the disk's events cannot be watched");
-    note_role(p);
 }
 
 static void take_down(struct process *p)

@@ -72,11 +72,16 @@ static void set_self(void *arg, const struct node_hello *self)
         transport_set_self(p->transport, &hello);
 }
 
+void process_busy(struct process *p, bool now)
+{
+    p->busy += now ? 1 : -1;
+    if (p->transport && p->busy == now)
+        transport_applying(p->transport, now);
+}
+
 static void applying(void *arg, bool now)
 {
-    struct process *p = arg;
-    if (p->transport)
-        transport_applying(p->transport, now);
+    process_busy(arg, now);
 }
 
 void peers_bind(struct node_ports *ports)

@@ -22,8 +22,7 @@ struct process {
 
     const char *
         *settings; /* replicated ones as configured: the node keeps them for when it founds a cluster */
-    uint64_t term, leader; /* for the beat thread */
-    bool is_leader;
+    int busy;      /* nested: an entry's apply may answer clients, whose next read then runs */
 
     bool leaving, handing_over, exit_now;
     int interrupts;
@@ -45,6 +44,7 @@ bool disk_watch(struct process *p);
 void disk_found(const struct storage_found *from, struct node_found *to);
 
 /* peers.c: the node's peers are the transport room. */
+void process_busy(struct process *p, bool now); /* something long begins or ends: the beat thread stands in */
 void peers_bind(struct node_ports *ports);
 bool peers_open(struct process *p, const struct node_hello *self, char *error, size_t error_len);
 

@@ -169,6 +169,11 @@ enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket
     return NODE_PENDING;
 }
 
+void node_look_ahead(const struct node *n, const struct store_ahead *keys, size_t count)
+{
+    (void)n, (void)keys, (void)count;
+}
+
 bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                 const struct slice *argv, size_t argc, struct buf *reply, uint64_t *due_ms)
 {
