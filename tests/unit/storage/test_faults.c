@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -96,18 +97,27 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
     CATCH(CALL_PWRITE, SYS_pwrite64, fd, data, len, offset);
 }
 
+static long synced(enum call kind)
+{
+    return __atomic_load_n(&shared->calls[kind], __ATOMIC_SEQ_CST);
+}
+
 static void save_vote(struct storage *s, uint64_t term)
 {
     struct storage_vote vote = {.node_id = 11, .cluster_id = 77, .term = term, .voted_for = term + 1};
+    long before = synced(CALL_FDATASYNC);
     storage_save_vote(s, &vote, term);
     assert_int_equal(disk_wait(s, STORAGE_VOTE_SAVED).cookie, term);
+    assert_true(synced(CALL_FDATASYNC) >= before + 2); /* each slot */
     shared->vote_term = term;
 }
 
 static void append(struct storage *s, uint64_t first, uint64_t last, uint64_t term)
 {
+    long before = synced(CALL_FDATASYNC);
     disk_append(s, first, last, term, 100);
     disk_wait_persisted(s, last);
+    assert_true(synced(CALL_FDATASYNC) > before); /* nothing is said to be durable that was not synced */
     shared->persisted = last;
     shared->persisted_term = term;
 }
@@ -143,11 +153,16 @@ static void live(const char *dir)
     shared->persisted = 24; /* the rest is given up */
     storage_cut(s, 25);
     append(s, 25, 50, 2);
+    long files = synced(CALL_FSYNC);
     storage_snapshot_write(s, 30, 2, disk_rdb_write, &content);
-    if (disk_wait(s, STORAGE_SNAPSHOT_WRITTEN).ok)
+    if (disk_wait(s, STORAGE_SNAPSHOT_WRITTEN).ok) {
+        assert_true(synced(CALL_FSYNC) >= files + 2); /* the file, then its name */
         shared->snapshot = 30;
+    }
     storage_compact(s, 30);
     append(s, 51, 60, 2);
+    shared->persisted = 54;
+    storage_cut(s, 55); /* alone: the log ends earlier than was promised, and rightly so */
     save_vote(s, 3);
     storage_snapshot_receive(s, 0, 100, 3, 0, buf_slice(&content), true);
     assert_true(disk_wait(s, STORAGE_SNAPSHOT_RECEIVED).ok);
@@ -282,10 +297,83 @@ static void at_every_fsync(void **state)
     assert_true(ignored <= 4); /* the file and its directory, in each of two journals */
 }
 
+/* Runs `work` in a process of its own, which RocksDB's threads need: they do not survive a fork. */
+static int in_child(void (*work)(const char *dir), const char *dir)
+{
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        work(dir);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A thousand entries in an SST, and a damaged bit among them. */
+static void make_damaged(const char *dir)
+{
+    char journal[4096];
+    struct storage *s = disk_open(dir, NULL);
+    save_vote(s, 1);
+    for (uint64_t i = 1; i <= 1000; i += 10)
+        disk_append(s, i, i + 9, 1, 100);
+    disk_wait_persisted(s, 1000);
+    storage_close(s);
+    storage_close(disk_open(dir, NULL));
+    snprintf(journal, sizeof journal, "%s/journal-1", dir);
+    DIR *d = opendir(journal);
+    for (struct dirent *e; (e = readdir(d));)
+        if (strstr(e->d_name, ".sst"))
+            disk_flip(journal, e->d_name, 8 * 70000);
+    closedir(d);
+}
+
+static void just_open(const char *dir)
+{
+    disk_open(dir, NULL);
+}
+
+static void expect_short(const char *dir)
+{
+    struct storage_found found;
+    struct storage *s = disk_open(dir, &found);
+    if (!found.vote.short_log || found.vote.term != 1 || found.last < 100 || found.last >= 1000)
+        _exit(3);
+    storage_replay(s, 1, check, NULL);
+    storage_close(s);
+}
+
+/* The log is known to be short as soon as the damaged part is out of sight, and whatever happens. */
+static void while_a_damaged_journal_is_replaced(void **state)
+{
+    (void)state;
+    bool hit = true;
+    long at = 0;
+    for (; hit; at++) {
+        char *dir = disk_dir();
+        memset(shared, 0, sizeof *shared);
+        assert_int_equal(in_child(make_damaged, dir), 0);
+        memset(shared, 0, sizeof *shared);
+        shared->kind = CALL_FDATASYNC;
+        shared->what = at % 2 ? DIE : DIE_AFTER;
+        shared->at = at / 2 + 1;
+        in_child(just_open, dir);
+        hit = shared->hit;
+        shared->at = 0;
+        assert_int_equal(in_child(expect_short, dir), 0);
+        disk_remove(dir);
+    }
+    printf("    struck at %ld fdatasyncs\n", at / 2);
+    assert_true(at > 6);
+}
+
 int main(void)
 {
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(while_a_damaged_journal_is_replaced), /* before RocksDB has threads here */
         cmocka_unit_test(at_every_fdatasync),
         cmocka_unit_test(at_every_fsync),
         cmocka_unit_test(at_every_rename),

@@ -225,6 +225,33 @@ static void a_stale_block_is_noticed(void **state)
     kv->close(kv);
 }
 
+/* Whole by itself and in its place, yet not the one that was written behind the block before it. */
+static void a_broken_chain_is_noticed(void **state)
+{
+    (void)state;
+    struct journal j;
+    struct kv *kv = make(&j);
+    struct raft_block entries = disk_block(10, 12, 4, SIZE);
+    struct journal_block b = {.cluster_id = CLUSTER,
+                              .first = 10,
+                              .last = 12,
+                              .prev_term = 2,
+                              .prev_checksum = 12345,
+                              .frames = slice_of(entries.blob->data, entries.len)};
+    char header[JOURNAL_HEADER];
+    journal_block_seal(header, &b);
+    struct journal_key key = journal_key(10);
+    struct slice parts[] = {slice_of(header, sizeof header), b.frames};
+    kv->put(kv, journal_key_slice(&key), parts, 2);
+    assert_true(kv->commit(kv, true));
+    journal_deinit(&j);
+    assert_int_equal(recover(&j, kv, 0, 0, NULL), JOURNAL_DAMAGED);
+    assert_int_equal(j.last, 9);
+    journal_deinit(&j);
+    blob_unref(entries.blob);
+    kv->close(kv);
+}
+
 static void every_bit_counts(void **state)
 {
     (void)state;
@@ -405,6 +432,7 @@ int main(void)
         cmocka_unit_test(another_term_at_the_snapshot_is_a_conflict),
         cmocka_unit_test(a_missing_block_is_noticed),
         cmocka_unit_test(a_stale_block_is_noticed),
+        cmocka_unit_test(a_broken_chain_is_noticed),
         cmocka_unit_test(every_bit_counts),
         cmocka_unit_test(entries_before_a_bad_one_are_kept),
         cmocka_unit_test(a_foreign_journal_is_told),

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -425,44 +426,76 @@ static bool write_for_long(void *arg, storage_emit_fn *emit, void *sink)
     return true;
 }
 
-/* The child keeps no socket open: a peer learns at once that the leader is gone. */
-static void the_child_holds_no_sockets_and_dies_with_its_parent(void **state)
+static void expect_end_of(int fd)
+{
+    char byte;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(read(fd, &byte, 1), 0);
+}
+
+/* What the child inherits on its descriptor 0 stays open as long as it lives. */
+static void the_child_dies_with_its_parent(void **state)
 {
     (void)state;
     char *dir;
     storage_close(open_node(&dir, 100));
-    int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    int life[2];
+    assert_int_equal(pipe(life), 0);
     pid_t server = fork();
     if (server == 0) {
-        close(pair[0]);
+        dup2(life[1], 0);
+        close(life[0]);
+        close(life[1]);
         struct storage *s = disk_open(dir, NULL);
         storage_snapshot_write(s, 50, 1, write_for_long, NULL);
         usleep(300000);
         kill(getpid(), SIGKILL);
     }
-    close(pair[1]);
-    char byte;
-    uint64_t began_us = clock_mono_us();
-    assert_int_equal(read(pair[0], &byte, 1), 0);
-    assert_true(clock_mono_us() - began_us < 5000000);
+    close(life[1]);
     waitpid(server, NULL, 0);
+    expect_end_of(life[0]);
+    close(life[0]);
     struct storage_found found;
     struct storage *s = disk_open(dir, &found); /* neither is the lock held */
     assert_int_equal(found.snapshot_index, 0);
     assert_int_equal(found.last, 100);
     char *temp = disk_find(dir, "snapshot.tmp");
     assert_null(temp);
+    storage_close(s);
+    disk_remove(dir);
+}
+
+/* A peer learns at once that a connection was closed, though a child is writing. */
+static void the_child_holds_no_sockets(void **state)
+{
+    (void)state;
+    char *dir;
+    struct storage *s = open_node(&dir, 100);
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    storage_snapshot_write(s, 50, 1, write_for_long, NULL);
+    close(pair[1]);
+    expect_end_of(pair[0]);
+    close(pair[0]);
+    storage_close(s);
+    disk_remove(dir);
+}
+
+static void one_snapshot_at_a_time(void **state)
+{
+    (void)state;
+    char *dir;
+    struct storage *s = open_node(&dir, 100);
     /* One at a time; closing does not wait for it. */
     storage_snapshot_write(s, 50, 1, write_for_long, NULL);
     storage_snapshot_write(s, 60, 1, write_for_long, NULL);
     struct storage_event e = disk_wait(s, STORAGE_SNAPSHOT_WRITTEN);
     assert_int_equal(e.index, 60);
     assert_false(e.ok);
-    began_us = clock_mono_us();
+    uint64_t began_us = clock_mono_us();
     storage_close(s);
     assert_true(clock_mono_us() - began_us < 5000000);
-    close(pair[0]);
     disk_remove(dir);
 }
 
@@ -538,7 +571,9 @@ int main(void)
         cmocka_unit_test(a_conflicting_log_is_dropped_at_the_next_start),
         cmocka_unit_test(a_damaged_arrival_is_refused),
         cmocka_unit_test(a_snapshot_that_fails_leaves_the_old_one),
-        cmocka_unit_test(the_child_holds_no_sockets_and_dies_with_its_parent),
+        cmocka_unit_test(the_child_dies_with_its_parent),
+        cmocka_unit_test(the_child_holds_no_sockets),
+        cmocka_unit_test(one_snapshot_at_a_time),
         cmocka_unit_test(temporary_files_are_ignored),
         cmocka_unit_test(a_damaged_snapshot_makes_a_short_log),
     };
