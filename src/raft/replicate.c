@@ -229,7 +229,9 @@ static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index)
             p->next = index + 1;
         break;
     case RAFT_SNAPSHOT:
-        if (index >= r->log.base) { /* installed, or not needed any more */
+        /* Installed, or not needed any more. What was installed may end before our log begins by now: then
+         * raft_send asks for the next one. */
+        if (index >= r->log.base || index >= p->snapshot_index) {
             p->snapshot_wanted = false;
             p->state = RAFT_REPLICATE;
             p->next = index + 1;

@@ -42,6 +42,10 @@ void raft_on_snapshot_sent(struct raft *r, const struct raft_event *event)
     struct raft_peer *p = raft_peer(r, event->peer);
     if (r->role != RAFT_LEADER || !p || p->state != RAFT_SNAPSHOT || p->snapshot_wanted)
         return;
+    if (!event->gone && event->index < p->snapshot_index) { /* a later one is due meanwhile */
+        p->snapshot_wanted = true;
+        return;
+    }
     if (!event->gone) { /* the peer still has to verify and load it; its ack ends this state */
         p->snapshot_sent_us = r->now_us;
         return;

@@ -240,6 +240,49 @@ static void one_transfer_a_peer(void **state)
     solo_deinit(&s);
 }
 
+/* The leader's log begins behind the snapshot by the time it is installed: the next one follows at once, whichever of the
+ * two messages that end the transfer comes first. */
+static void the_log_moved_on_meanwhile(void **state)
+{
+    (void)state;
+    for (int ack_first = 0; ack_first < 2; ack_first++) {
+        struct solo s;
+        solo_init(&s, 3, 1, TERMS(1, 1, 1, 1));
+        solo_lead(&s);
+        solo_persisted(&s, 5);
+        solo_ack(&s, 2, 5, 1);
+        solo_step(&s,
+                  (struct raft_event){.type = RAFT_EVENT_COMPACTED, .index = 5, .term = 2, .compact_to = 5});
+        solo_receive(&s,
+                     (struct raft_message){
+                         .type = RAFT_MSG_APPEND_REPLY, .from = 3, .term = 2, .reject = true, .index = 4});
+        assert_int_equal(s.d.send_snapshot, 3);
+        solo_propose(&s, 3);
+        solo_persisted(&s, 8);
+        solo_ack(&s, 2, 8, 2);
+        solo_step(&s,
+                  (struct raft_event){.type = RAFT_EVENT_COMPACTED, .index = 8, .term = 2, .compact_to = 8});
+        assert_int_equal(s.d.send_snapshot, 0); /* one at a time */
+        struct raft_event sent = {.type = RAFT_EVENT_SNAPSHOT_SENT, .peer = 3, .index = 5};
+        if (ack_first) { /* the caller cannot begin before the first has ended, and is asked again then */
+            solo_ack(&s, 3, 5, 3);
+            solo_step(&s, sent);
+        } else {
+            solo_step(&s, sent);
+            if (s.d.send_snapshot == 0)
+                solo_ack(&s, 3, 5, 3);
+        }
+        for (int i = 0; i < 2 && s.d.send_snapshot == 0; i++)
+            solo_step(&s, (struct raft_event){.type = RAFT_EVENT_TICK});
+        assert_int_equal(s.d.send_snapshot, 3);
+        solo_step(&s, (struct raft_event){.type = RAFT_EVENT_SNAPSHOT_SENT, .peer = 3, .index = 8});
+        solo_ack(&s, 3, 8, 4);
+        solo_propose(&s, 1);
+        assert_int_equal(solo_sent(&s, RAFT_MSG_APPEND, 3)->index, 8);
+        solo_deinit(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +293,7 @@ int main(void)
         cmocka_unit_test(suffixes),
         cmocka_unit_test(one_at_a_time_and_none_of_the_past),
         cmocka_unit_test(one_transfer_a_peer),
+        cmocka_unit_test(the_log_moved_on_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
