@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+enum { KEPT_FOR_A_PEER = 100000 }; /* entries */
+
 /* A SAVE that waits for its file. */
 struct save_wait {
     struct list link;
@@ -55,8 +57,8 @@ void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result
     n->ports.snapshot_write(n->ports.arg, rsm_applied(n->rsm), rsm_applied_term(n->rsm), write_file, n);
 }
 
-/* The leader keeps what a reachable peer has yet to get, within reason, since a snapshot costs far more than
- * a stretch of journal; the reason is half of what the checkpoint threshold allows. */
+/* The leader keeps what a reachable peer has yet to get, behind the snapshot that is on its way there too, within reason,
+ * since a snapshot costs far more than a stretch of journal. */
 static uint64_t compact_to(struct node *n, uint64_t index)
 {
     uint64_t to = index;
@@ -64,9 +66,13 @@ static uint64_t compact_to(struct node *n, uint64_t index)
         return to;
     for (size_t i = 0; i < n->peer_count; i++) {
         struct raft_progress p;
-        if (n->peers[i].link_up && raft_progress(n->raft, n->peers[i].id, &p) && p.match && p.match < to &&
-            index - p.match < 100000)
-            to = p.match;
+        if (!n->peers[i].link_up || !raft_progress(n->raft, n->peers[i].id, &p))
+            continue;
+        uint64_t has = n->peers[i].snapshotting && n->peers[i].snapshot_index > p.match
+                           ? n->peers[i].snapshot_index
+                           : p.match;
+        if (has && has < to && index - has < KEPT_FOR_A_PEER)
+            to = has;
     }
     return to;
 }
