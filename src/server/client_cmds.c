@@ -197,9 +197,11 @@ static void client_kill(struct client *me, const struct slice *argv, size_t argc
 
 static void client_setname(struct client *c, struct slice name, struct buf *out)
 {
-    if (!c->in_exec && session_setname(c, name))
+    if (c->in_exec && session_is_asked(name))
+        resp_error(out, "ERR A session is not opened inside a transaction");
+    else if (session_setname(c, name))
         return;
-    if (client_set_name(c, name))
+    else if (client_set_name(c, name))
         resp_simple(out, "OK");
     else
         resp_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");

@@ -327,7 +327,7 @@ static const struct raft_member *own_row(const struct config *c)
     return NULL;
 }
 
-const char *config_host(const struct config *c)
+static const char *said_host(const struct config *c)
 {
     if (*c->announce_host)
         return c->announce_host;
@@ -336,7 +336,20 @@ const char *config_host(const struct config *c)
     for (size_t i = 0; i < c->bind_count; i++)
         if (!is_wildcard(c->bind[i].host))
             return c->bind[i].host;
-    return "127.0.0.1";
+    return NULL;
+}
+
+bool config_knows_host(const struct config *c)
+{
+    return said_host(c) != NULL;
+}
+
+const char *config_host(const struct config *c)
+{
+    const char *said = said_host(c);
+    if (said)
+        return said;
+    return *c->local_host ? c->local_host : "127.0.0.1";
 }
 
 uint16_t config_announced_port(const struct config *c)

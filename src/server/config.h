@@ -66,6 +66,7 @@ struct config {
     bool daemonize;
 
     struct dict *texts;  /* inert and replicated directives that were given: name -> char * */
+    char local_host[64]; /* what main found out when nothing else says where we are; "" */
     char *file;          /* absolute path, NULL: none */
     struct buf warnings; /* lines for the log, once there is one */
 };
@@ -102,6 +103,7 @@ const char **config_settings(const struct config *c);
 
 /* The address others are told to find this node's clients at. */
 const char *config_host(const struct config *c);
+bool config_knows_host(const struct config *c); /* false: config_host is a guess */
 uint16_t config_announced_port(const struct config *c);
 uint16_t config_announced_peer_port(const struct config *c);
 /* host:port[@peer], [v6]:port too. peer 0 when left out. */

@@ -344,6 +344,7 @@ static void prepare(struct process *p)
              "kvorum " KVORUM_VERSION " starts: node %s, client port %lld, peer port %lld, directory %s",
              c->node_name, (long long)c->port, (long long)c->peer_port, c->dir);
     put_warnings(c);
+    system_find_host(c);
     system_raise_descriptors(c);
     system_warn(c);
 }

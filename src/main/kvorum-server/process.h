@@ -36,6 +36,8 @@ void process_wake(struct process *p);
 bool system_daemonize(void);
 bool system_write_pidfile(const char *path);
 void system_raise_descriptors(struct config *config);
+/* Bound to every address and told nowhere which one is ours: the one we reach the node to join by. */
+void system_find_host(struct config *config);
 void system_warn(const struct config *config);
 
 /* disk.c: the node's disk is the storage room. */

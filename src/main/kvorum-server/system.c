@@ -1,8 +1,10 @@
 /* What is asked of the operating system: descriptors, the background, a pid file; and warnings about its settings. */
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -54,6 +56,32 @@ void system_raise_descriptors(struct config *config)
              "maxclients has been reduced from %lld to %lld: the system grants %lld file descriptors",
              (long long)config->maxclients, (long long)(left > 0 ? left : 1), (long long)more.rlim_cur);
     config->maxclients = left > 0 ? left : 1;
+}
+
+/* A UDP socket that is connected sends nothing, but the kernel has chosen the address it would send from. */
+void system_find_host(struct config *config)
+{
+    if (config_knows_host(config))
+        return;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *to = NULL;
+    struct sockaddr_storage mine;
+    socklen_t len = sizeof mine;
+    char port[8];
+    snprintf(port, sizeof port, "%u", config->join_port);
+    if (*config->join && getaddrinfo(config->join_host, port, &hints, &to) == 0) {
+        int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen) == 0 &&
+            getsockname(fd, (struct sockaddr *)&mine, &len) == 0)
+            getnameinfo((struct sockaddr *)&mine, len, config->local_host, sizeof config->local_host, NULL, 0,
+                        NI_NUMERICHOST);
+        if (fd >= 0)
+            close(fd);
+        freeaddrinfo(to);
+    }
+    log_line(
+        LOG_NOTICE,
+        "Others are told to reach this node at %s; cluster-announce-ip says otherwise where that is wrong",
+        config_host(config));
 }
 
 static int read_setting(const char *path)
