@@ -286,8 +286,10 @@ void work_turn(void *arg, uint32_t node)
     uint64_t now_us = world_now_us(k->world);
     for (uint32_t i = 0; i < k->count; i++) {
         struct client *c = &k->clients[i];
-        if (c->waiting && now_us > c->asked_us + RETRY_US)
+        if (c->waiting && now_us > c->asked_us + ANSWER_US) {
+            work_wrong(k, "client %u has waited on node %u since %.6f s", i, c->node, (double)c->asked_us / 1e6);
             elsewhere(k, c, false);
+        }
         if (!c->waiting && now_us >= c->think_until_us &&
             (c->node >= WORLD_NODES_MAX || !world_node(k->world, c->node)))
             elsewhere(k, c, true);

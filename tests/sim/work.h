@@ -5,7 +5,8 @@
  *   - appenders without one: an answered token stands once, one that was surely not run stands nowhere
  *   - counters: WATCH, GET, EXEC; as many increments as were told OK
  *   - those who SET PX: the key is not gone before its time, and once gone it stays gone
- *   - all read now and then, and see every token that was acknowledged before they asked */
+ *   - all read now and then, and see every token that was acknowledged before they asked
+ *   - nobody waits for ever on a node that runs */
 #ifndef SIM_WORK_H
 #define SIM_WORK_H
 
