@@ -39,8 +39,11 @@ static const char *forget(struct node *n, uint64_t id, const struct waiter *who,
         i++;
     if (i == now.count)
         return "+OK\r\n"; /* gone already */
-    if (now.count == 1)
-        return "-ERR the last node of a cluster cannot be removed\r\n";
+    uint32_t voters = 0;
+    for (uint32_t k = 0; k < now.count; k++)
+        voters += now.at[k].voter;
+    if (now.at[i].voter && voters == 1)
+        return "-ERR the last voter of a cluster cannot be removed\r\n";
     now.at[i] = now.at[--now.count];
     if (!propose_members(n, &now, who))
         return "-TRYAGAIN another change of the members is under way\r\n";

@@ -92,7 +92,8 @@ static bool next_block(struct node *n, uint64_t next, uint64_t commit, struct ra
         return true;
     if (!n->apply_reading) {
         n->apply_reading = true;
-        n->ports.read(n->ports.arg, COOKIE_APPLY, next, commit, APPLY_READ_BYTES);
+        n->apply_cookie = COOKIE_PEER + ++n->cookie;
+        n->ports.read(n->ports.arg, n->apply_cookie, next, commit, APPLY_READ_BYTES);
     }
     return false;
 }

@@ -36,8 +36,11 @@ static int own_place(const struct node *n)
 void members_start(struct node *n)
 {
     if (n->identity.node_id == 0) {
+        /* Entry 1 may name this id as soon as it is heard, so it has to survive a crash first: else this node came
+         * back as a stranger to the cluster that was founded with it. */
         n->identity.node_id = prng_next(&n->chance) | 1;
         node_save_identity(n, COOKIE_ID);
+        return;
     }
     members_show_self(n);
     if (!blank(n) && !cut_short(n))
@@ -118,7 +121,7 @@ static void found(struct node *n, const struct raft_members *members)
     node_say(n, LOG_NOTICE, "Founding cluster %016llx of %u", (unsigned long long)n->identity.cluster_id,
              (unsigned)members->count);
     members_show_self(n);
-    node_save_identity(n, COOKIE_ID);
+    node_save_identity(n, COOKIE_PROMISE);
     write_first_block(n, members);
 }
 

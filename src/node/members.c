@@ -350,9 +350,14 @@ void members_turn(struct node *n)
 /* ---- starting over ------------------------------------------------------------------------------------ */
 
 /* Journal, snapshot, vote and id are dropped in one durable step (DESIGN 6, MEET); what follows happens once
- * it is done. */
+ * it is done. Until then this node does nothing any more: what it wrote would stand behind the step, in a journal
+ * it does not belong to. */
 void members_start_over(struct node *n)
 {
+    if (n->resetting)
+        return;
+    n->resetting = true;
+    n->running = false;
     memset(&n->reset_identity, 0, sizeof(n->reset_identity));
     n->reset_identity.node_id = prng_next(&n->chance) | 1;
     n->ports.reset(n->ports.arg, &n->reset_identity, COOKIE_RESET);
@@ -365,6 +370,8 @@ static void forget_everything(struct node *n)
         waiters_pop_front(&n->waiters);
         waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
     }
+    propose_drop_open(n);
+    reads_lost_all(n);
     for (size_t i = n->peer_count; i-- > 0;)
         drop_peer(n, i);
     cache_clear(&n->cache);
@@ -375,7 +382,12 @@ static void forget_everything(struct node *n)
     n->raft = NULL;
     rsm_free(n->rsm);
     n->rsm = rsm_new();
-    n->running = n->removed = n->was_member = n->was_leader = n->diverged = n->adopting = false;
+    if (n->loader)
+        rsm_loader_free(n->loader);
+    n->loader = NULL;
+    n->installing = n->snapshot_writing = n->checkpoint_asked = n->apply_reading = false;
+    n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->diverged = n->adopting =
+        false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     memset(&n->applied_members, 0, sizeof(n->applied_members));
     memset(n->digests, 0, sizeof(n->digests));
@@ -388,7 +400,9 @@ static void forget_everything(struct node *n)
 
 void members_on_saved(struct node *n, uint64_t cookie)
 {
-    if (cookie == COOKIE_RESET) {
+    if (cookie == COOKIE_ID) {
+        start_begin(n);
+    } else if (cookie == COOKIE_RESET) {
         forget_everything(n);
         if (n->join_host[0]) {
             start_run(n, NULL, 0, 0);

@@ -104,10 +104,10 @@ void node_on_disk(struct node *n, const struct node_disk_event *event)
 {
     switch (event->type) {
     case NODE_DISK_IDENTITY_SAVED:
-        if (event->cookie == COOKIE_VOTE)
-            node_on_identity_saved(n);
-        else
+        if (event->cookie != COOKIE_VOTE)
             members_on_saved(n, event->cookie);
+        else if (n->running)
+            node_on_identity_saved(n);
         return;
     case NODE_DISK_PERSISTED:
         if (n->found_saving) {
@@ -124,7 +124,7 @@ void node_on_disk(struct node *n, const struct node_disk_event *event)
         }
         return;
     case NODE_DISK_READ:
-        if (event->cookie == COOKIE_APPLY) {
+        if (n->apply_reading && event->cookie == n->apply_cookie) {
             apply_on_read(n, event);
             return;
         }
@@ -285,6 +285,8 @@ static void tick(struct node *n)
      * has it. */
     if (n->diverged && raft_role(n->raft) != RAFT_LEADER)
         return;
+    if (n->diverged)
+        digest_resign(n);
     struct raft_event e = {.type = RAFT_EVENT_TICK};
     node_step(n, &e, NULL);
 }

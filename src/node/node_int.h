@@ -65,9 +65,9 @@ enum disk_cookie {
     COOKIE_VOTE = 1,
     COOKIE_FOUND,
     COOKIE_ADOPT,
-    COOKIE_ID,
+    COOKIE_ID,      /* of a blank node: nobody hears of it before it is durable */
+    COOKIE_PROMISE, /* to be durable before what is queued behind it; nothing waits for it */
     COOKIE_RESET,
-    COOKIE_APPLY,
     COOKIE_LOAD,
     COOKIE_PEER = 1 << 16
 };
@@ -192,6 +192,7 @@ struct node {
     /* apply.c */
     struct raft_block apply_block; /* read back from the journal; blob NULL: none */
     bool apply_reading;
+    uint64_t apply_cookie;
     struct buf reply;
 
     /* reads.c */
@@ -231,6 +232,7 @@ struct node {
     uint64_t removed_ids[RAFT_MEMBERS_MAX];
     size_t removed_count;
     struct node_identity reset_identity;
+    bool resetting; /* all is being dropped: nothing may be written behind it as if it were the old journal's */
 
     /* forward.c */
     struct proxied *proxied;
@@ -247,6 +249,7 @@ struct node {
         uint64_t index, digest;
     } digests[DIGEST_KEPT];
     bool diverged;
+    uint64_t resigned_us;
 
     /* duties.c */
     struct {
@@ -304,6 +307,7 @@ bool wire_read_member(struct reader *r, struct raft_member *m);
 bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who);
 bool propose_members(struct node *n, const struct raft_members *members, const struct waiter *who);
 void propose_turn(struct node *n);
+void propose_drop_open(struct node *n);
 void propose_office_lost(struct node *n);
 void propose_expire_waiters(struct node *n);
 uint64_t propose_clock(struct node *n,
@@ -319,6 +323,7 @@ void apply_on_read(struct node *n, const struct node_disk_event *event);
 void reads_turn(struct node *n);
 void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count);
 void reads_lost(struct node *n);
+void reads_lost_all(struct node *n); /* answers them too: the node starts over */
 void reads_release(struct node *n);
 void reads_on_index_frame(struct node *n, uint64_t peer, struct reader *r);
 void reads_on_index_reply(struct node *n, struct reader *r);
@@ -382,10 +387,12 @@ void admin_deinit(struct node *n);
 /* digest.c */
 void digest_applied(struct node *n, uint64_t index);
 void digest_judge(struct node *n, uint64_t index, uint64_t digest);
+void digest_resign(struct node *n); /* an outvoted leader: hands over to one that is not */
 void digest_on_frame(struct node *n, uint64_t peer, struct reader *r);
 
 /* start.c */
 void start_deinit(struct node *n);
+void start_begin(struct node *n);
 void start_run(struct node *n, const struct raft_members *members, uint64_t snapshot_index,
                uint64_t snapshot_term);
 

@@ -154,7 +154,7 @@ uint64_t propose_clock(struct node *n, uint64_t at_least_ms)
     return propose_request(n, &req, NULL) ? n->last_stamp_index : 0;
 }
 
-static void drop_open(struct node *n)
+void propose_drop_open(struct node *n)
 {
     buf_truncate(&n->open, 0);
     n->open_count = 0;
@@ -166,7 +166,7 @@ static void drop_open(struct node *n)
 static void refuse_open(struct node *n)
 {
     uint64_t first = n->open_first, term = n->open_term;
-    drop_open(n);
+    propose_drop_open(n);
     for (;;) {
         if (n->waiters.count == 0)
             return;
@@ -195,7 +195,7 @@ void propose_turn(struct node *n)
     struct raft_event e = {.type = RAFT_EVENT_PROPOSE, .entries = n->open_entries, .count = n->open_count};
     node_step(n, &e, &block);
     blob_unref(block.blob);
-    drop_open(n);
+    propose_drop_open(n);
     if (n->open.cap > (1 << 20)) /* one huge request must not keep its room for ever */
         buf_deinit(&n->open);
 }

@@ -189,6 +189,13 @@ void reads_lost(struct node *n)
     }
 }
 
+void reads_lost_all(struct node *n)
+{
+    while (!list_empty(&n->reads))
+        answer(n, list_entry(n->reads.next, struct read_wait, link), NODE_NOT_LEADER, 0);
+    n->read_seq = 0; /* it follows Raft's own count */
+}
+
 void reads_release(struct node *n)
 {
     uint64_t applied = rsm_applied(n->rsm), now_ms = node_cluster_ms(n);

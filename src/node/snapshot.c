@@ -95,6 +95,8 @@ static void answer_saves(struct node *n, bool ok)
 
 static void written(struct node *n, const struct node_disk_event *event)
 {
+    if (!n->snapshot_writing)
+        return; /* it started over meanwhile */
     n->snapshot_writing = false;
     n->snapshot_ok = event->ok;
     if (!event->ok) {
@@ -429,6 +431,8 @@ static void on_load_piece(struct node *n, const struct node_disk_event *event)
 
 void snapshot_on_disk(struct node *n, const struct node_disk_event *event)
 {
+    if (!n->running && event->type != NODE_DISK_SNAPSHOT_PIECE)
+        return; /* of a life that this node has put behind it */
     switch (event->type) {
     case NODE_DISK_SNAPSHOT_WRITTEN:
         written(n, event);
@@ -443,7 +447,8 @@ void snapshot_on_disk(struct node *n, const struct node_disk_event *event)
         received(n, event);
         return;
     case NODE_DISK_SNAPSHOT_INSTALLED:
-        snapshot_load_begin(n, event->index, true);
+        if (n->installing)
+            snapshot_load_begin(n, event->index, true);
         return;
     default:
         assert(!"a disk event nobody asked for");

@@ -87,6 +87,8 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
     if (n->found.short_log_found && !n->identity.short_log) {
         n->identity.short_log = true;
         n->identity.short_log_until = 0;
+        /* The next append moves the mark that gave it away. */
+        node_save_identity(n, COOKIE_PROMISE);
         node_say(n, LOG_WARNING,
                  "The journal is shorter than what this node promised: it takes entries, and grants no "
                  "vote until it holds all that the leader held");
@@ -99,12 +101,20 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
     members_changed(n);
 }
 
-void node_start(struct node *n, uint64_t now_us)
+void start_begin(struct node *n)
 {
-    n->now_us = now_us;
+    bool known = n->identity.node_id != 0;
     members_start(n);
+    if (!known)
+        return; /* again when the id is durable */
     if (n->found.snapshot_index)
         snapshot_load_begin(n, n->found.snapshot_index, false);
     else if (!n->founding)
         start_run(n, NULL, 0, 0);
+}
+
+void node_start(struct node *n, uint64_t now_us)
+{
+    n->now_us = now_us;
+    start_begin(n);
 }

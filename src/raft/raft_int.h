@@ -261,6 +261,7 @@ bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint6
 /* snapshot.c */
 void raft_want_snapshot(struct raft *r, struct raft_peer *p);
 void raft_snapshot_duty(struct raft *r);
+void raft_snapshot_outrun(struct raft *r, struct raft_peer *p);
 bool raft_snapshot_wanted(const struct raft *r);
 void raft_on_compacted(struct raft *r, const struct raft_event *event);
 void raft_on_snapshot_received(struct raft *r, const struct raft_event *event);

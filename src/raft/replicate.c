@@ -235,6 +235,8 @@ static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index)
             p->snapshot_wanted = false;
             p->state = RAFT_REPLICATE;
             p->next = index + 1;
+        } else {
+            raft_snapshot_outrun(r, p);
         }
         break;
     }

@@ -37,6 +37,13 @@ void raft_snapshot_duty(struct raft *r)
     }
 }
 
+/* The peer holds what it was sent, and meanwhile our log has been compacted past it: a newer one is needed. */
+void raft_snapshot_outrun(struct raft *r, struct raft_peer *p)
+{
+    if (p->snapshot_sent_us != 0 && p->match >= p->snapshot_index && p->match < r->log.base)
+        raft_want_snapshot(r, p);
+}
+
 void raft_on_snapshot_sent(struct raft *r, const struct raft_event *event)
 {
     struct raft_peer *p = raft_peer(r, event->peer);
@@ -48,6 +55,7 @@ void raft_on_snapshot_sent(struct raft *r, const struct raft_event *event)
     }
     if (!event->gone) { /* the peer still has to verify and load it; its ack ends this state */
         p->snapshot_sent_us = r->now_us;
+        raft_snapshot_outrun(r, p);
         return;
     }
     raft_reset_progress(r, p);
@@ -112,7 +120,8 @@ void raft_on_snapshot_installed(struct raft *r, const struct raft_event *event)
             r->duties->cut_from = index + 1;
         }
         r->ticket++; /* writes under way speak of a log that is no more */
-        raft_log_restart(&r->log, index, r->install_term, &r->install_members);
+        raft_log_restart(&r->log, index, r->install_term,
+                         event->members ? event->members : &r->install_members);
         r->persisted = index;
     }
     r->snapshot_index = index;

@@ -99,16 +99,25 @@ static void port_hang_up(void *arg, uint32_t handle)
         *l = p->links[--p->link_count];
 }
 
-/* Another id, or a cluster left: every connection is made anew. */
+/* Another id, or a cluster left: every connection is made anew. Else the peers are told. */
 static void port_set_self(void *arg, const struct node_hello *self)
 {
     struct proc *p = arg;
-    bool other = (p->self.node_id && p->self.node_id != self->node_id) ||
-                 (p->self.cluster_id && p->self.cluster_id != self->cluster_id);
+    bool other =
+        p->self.node_id != self->node_id || (p->self.cluster_id && p->self.cluster_id != self->cluster_id);
     p->self = *self;
     p->id = self->node_id;
-    for (uint32_t i = 0; other && i < p->world->count; i++)
-        world_reset_link(p->world, p->number, i);
+    for (uint32_t i = 0; i < p->world->count; i++) {
+        struct proc *q = &p->world->nodes[i];
+        if (other)
+            world_reset_link(p->world, p->number, i);
+        for (size_t k = 0; !other && q->node && k < q->link_count; k++)
+            if (q->links[k].up && q->links[k].to == p->number) {
+                struct event *e = world_later(p->world, 100, EVENT_HELLO, i);
+                e->handle = q->links[k].handle;
+                e->from = p->number;
+            }
+    }
 }
 
 void net_dial(struct world *w, struct proc *p, uint32_t handle)

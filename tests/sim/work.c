@@ -287,7 +287,8 @@ void work_turn(void *arg, uint32_t node)
     for (uint32_t i = 0; i < k->count; i++) {
         struct client *c = &k->clients[i];
         if (c->waiting && now_us > c->asked_us + ANSWER_US) {
-            work_wrong(k, "client %u has waited on node %u since %.6f s", i, c->node, (double)c->asked_us / 1e6);
+            work_wrong(k, "client %u has waited on node %u since %.6f s", i, c->node,
+                       (double)c->asked_us / 1e6);
             elsewhere(k, c, false);
         }
         if (!c->waiting && now_us >= c->think_until_us &&

@@ -218,6 +218,15 @@ static void want_turn(struct world *w, struct proc *p, uint64_t at_us)
     world_later(w, at_us > w->now_us ? at_us - w->now_us : 0, EVENT_TURN, p->number);
 }
 
+/* On a link that still stands. */
+static bool reaches_hello(const struct world *w, const struct proc *p, const struct event *e)
+{
+    for (size_t i = 0; i < p->link_count; i++)
+        if (p->links[i].handle == e->handle && p->links[i].up)
+            return w->nodes[e->from].node && w->nodes[e->from].self.node_id == p->links[i].peer;
+    return false;
+}
+
 static void deliver(struct world *w, struct proc *p, struct event *e)
 {
     switch (e->type) {
@@ -227,6 +236,10 @@ static void deliver(struct world *w, struct proc *p, struct event *e)
         break;
     case EVENT_DIAL:
         net_dial(w, p, e->handle);
+        break;
+    case EVENT_HELLO:
+        if (reaches_hello(w, p, e))
+            node_on_hello(p->node, e->handle, &w->nodes[e->from].self);
         break;
     case EVENT_LINK_LOST:
         node_on_link(p->node, e->peer, false, e->gone);

@@ -11,7 +11,7 @@
 #define WALL_START_US 1700000000000000ull
 #define PORT_BASE     7000
 
-enum event_type { EVENT_FRAME, EVENT_DIAL, EVENT_LINK_LOST, EVENT_DISK, EVENT_TURN };
+enum event_type { EVENT_FRAME, EVENT_DIAL, EVENT_HELLO, EVENT_LINK_LOST, EVENT_DISK, EVENT_TURN };
 
 struct event {
     uint64_t at_us, order;
