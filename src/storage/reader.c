@@ -156,6 +156,7 @@ void *storage_reader_run(void *arg)
     struct storage *s = arg;
     uint64_t synced_us = clock_mono_us();
     bool open_files = false;
+    pthread_setname_np(pthread_self(), "journal reader");
     for (;;) {
         pthread_mutex_lock(&s->lock);
         struct op *op = wait_for_op(s, open_files || atomic_load(&s->mark_dirty));

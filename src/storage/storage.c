@@ -376,7 +376,8 @@ void storage_stats(struct storage *s, struct storage_stats *out)
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
     out->queued_bytes = s->queued_bytes;
-    out->running_us = s->running_since_us ? now_us - s->running_since_us : 0;
+    /* It may have begun since we looked at the clock. */
+    out->running_us = s->running_since_us && now_us > s->running_since_us ? now_us - s->running_since_us : 0;
     pthread_mutex_unlock(&s->lock);
     if (fstatvfs(s->dir_fd, &fs) == 0)
         out->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;

@@ -346,6 +346,7 @@ void *storage_writer_run(void *arg)
     struct storage *s = arg;
     struct list batch;
     uint64_t done = 0;
+    pthread_setname_np(pthread_self(), "journal");
     s->synced_us = clock_mono_us();
     while (next_batch(s, &batch, done))
         done = run_batch(s, &batch);
