@@ -18,7 +18,7 @@ void raft_timer_reset(struct raft *r)
 bool raft_may_stand(const struct raft *r)
 {
     /* No election of our own while a snapshot is being loaded (B43) or our disk does not answer (B21). */
-    return raft_is_voter(r) && !r->installing && !r->journal_hung;
+    return raft_has_standing(r) && !r->installing && !r->journal_hung;
 }
 
 /* Heard from a leader within the minimum election timeout: votes are not for us to give (4.2.3). A leader
@@ -192,7 +192,25 @@ static void reply(struct raft *r, const struct raft_message *m, uint64_t term, b
     out.index = r->log.last;
     out.log_term = raft_log_last_term(&r->log);
     out.short_log = r->short_log;
+    out.hint_index = m->index < r->commit ? m->index : r->commit;
+    out.hint_term = raft_log_term(&r->log, out.hint_index);
     raft_post(r, &out);
+}
+
+/* A reply names an entry that its sender knows to be committed. If we hold the very same one (3.5: then all before it are
+ * the same, too), we know as well. So a node that was removed, and whom no leader tells, learns that it is final. */
+static void learn_commit(struct raft *r, const struct raft_message *m)
+{
+    if (m->hint_index <= r->commit || m->hint_term == 0 || r->installing || r->role == RAFT_LEADER ||
+        raft_log_term(&r->log, m->hint_index) != m->hint_term)
+        return;
+    r->commit = m->hint_index;
+    if (r->matched < r->commit)
+        r->matched = r->commit; /* whoever leads this term has it (3.6.3) */
+    if (!raft_has_standing(r)) {
+        r->role = RAFT_FOLLOWER;
+        r->failover_us = 0;
+    }
 }
 
 /* Membership is not asked: a voter may not know yet the configuration that made the candidate one, nor the
@@ -261,6 +279,7 @@ void raft_on_vote(struct raft *r, const struct raft_message *m)
 void raft_on_prevote_reply(struct raft *r, const struct raft_message *m)
 {
     note_known(r, m);
+    learn_commit(r, m);
     struct raft_peer *p = raft_peer(r, m->from);
     if (r->role != RAFT_PRECANDIDATE || m->reject || m->term != r->term + 1 || !p)
         return;

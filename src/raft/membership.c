@@ -119,6 +119,19 @@ bool raft_is_voter(const struct raft *r)
     return m && m->voter;
 }
 
+/* 4.2.2: who is removed by a configuration that may not be committed still stands for election, though without a vote of
+ * its own. It may be the only one to hold that entry, and then nobody else could win. */
+bool raft_has_standing(const struct raft *r)
+{
+    if (raft_is_voter(r))
+        return true;
+    if (r->log.config_count < 2 || raft_members_index(r) <= r->commit)
+        return false;
+    const struct raft_members *before = &r->log.configs[r->log.config_count - 2].members;
+    const struct raft_member *m = raft_members_find(before, r->config.id);
+    return m && m->voter;
+}
+
 /* 4.1 with Ongaro's erratum of July 2015 (B33): one uncommitted change at a time, and none before an entry of
  * the own term is committed, or two leaders could each change an old configuration in ways that share no
  * quorum. */

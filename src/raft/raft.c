@@ -330,6 +330,7 @@ void raft_step(struct raft *r, const struct raft_event *event, struct raft_dutie
         raft_snapshot_duty(r);
     }
     save_vote_duty(r);
+    assert(r->role == RAFT_LEADER || r->matched >= r->commit);
     assert(r->commit <= r->log.last && r->persisted <= r->log.last && r->log.base <= r->commit);
     duties->messages = r->out;
     duties->message_count = r->out_count;

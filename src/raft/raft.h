@@ -75,6 +75,7 @@ struct raft_message {
     bool short_log; /* replies and votes: the sender's own log is short (DESIGN 7), its match may go down */
     uint64_t hint_index,
         hint_term; /* APPEND_REPLY rejected: where to try next (fast back-up, 5.3 of the paper).
+                          (PRE)VOTE_REPLY: an entry that the sender knows is committed.
                           hint_index alone: APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
                           HEARTBEAT_REPLY: received, perhaps not yet durable, up to here (tells a lost APPEND) */
 };

@@ -88,7 +88,7 @@ static void change_members(struct net *c, struct chaos_result *result)
         net_members_put(&m, id, draw(c, 3) == 0);
     else if (!at->voter)
         net_members_put(&m, id, true);
-    else if (voters > 2)
+    else if (voters > 1)
         net_members_remove(&m, id);
     else
         return;

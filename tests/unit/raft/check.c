@@ -122,8 +122,8 @@ void net_check_became_leader(struct net *c, int i)
         net_fail(c, "election safety: %d and %llu both lead term %llu", i + 1, LLU(c->leader_of_term[term]),
                  LLU(term));
     c->leader_of_term[term] = n->id;
-    if (!raft_is_voter(n->raft))
-        net_fail(c, "node %d leads though it is no voter", i + 1);
+    if (!raft_is_voter(n->raft) && raft_members_index(n->raft) <= raft_commit(n->raft))
+        net_fail(c, "node %d leads though it is surely no voter", i + 1);
     if (n->vote.term != term || n->vote.vote != n->id)
         net_fail(c, "node %d leads term %llu without its own vote on disk", i + 1, LLU(term));
     /* Leader completeness. */

@@ -127,6 +127,29 @@ static void a_removed_leader_finishes_and_goes(void **state)
     }
 }
 
+/* Figure 4.6: of two, the leader appends its own removal and dies before the other has heard. The other cannot win
+ * against the longer log, so the one that is going must lead once more. */
+static void who_is_going_may_have_to_lead_once_more(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(2, 0, seed);
+        int old = net_wait_leader(c, 4 * SECOND);
+        net_commits(c, 1 * SECOND);
+        net_isolate(c, old);
+        change(c, (uint64_t)old + 1, -1);
+        net_run(c, 20 * MS);
+        net_crash(c, old);
+        net_heal(c);
+        net_restart(c, old);
+        net_run(c, 6 * SECOND);
+        assert_int_equal(net_leader(c), 1 - old);
+        assert_int_equal(raft_members(c->node[1 - old].raft)->count, 1);
+        assert_true(raft_deadline_us(c->node[old].raft) == UINT64_MAX); /* and then it is quiet */
+        end(c);
+    }
+}
+
 /* B36 in a running cluster: the change is in one log only, its leader goes, another leads without it. */
 static void an_uncommitted_change_is_undone(void **state)
 {
@@ -210,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_learner_follows_and_does_not_count),
         cmocka_unit_test(a_removed_follower_hears_of_it_and_keeps_quiet),
         cmocka_unit_test(a_removed_leader_finishes_and_goes),
+        cmocka_unit_test(who_is_going_may_have_to_lead_once_more),
         cmocka_unit_test(an_uncommitted_change_is_undone),
         cmocka_unit_test(changes_across_terms_share_a_quorum),
         cmocka_unit_test(votes_do_not_ask_for_membership),
