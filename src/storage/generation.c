@@ -1,5 +1,5 @@
-/* Changing everything in one durable step: the next generation of journal and snapshot is built beside the present one,
- * and the vote file, written last, makes it the one that counts (storage_int.h). */
+/* Changing everything in one durable step: the next generation of journal and snapshot is built beside the
+ * present one, and the vote file, written last, makes it the one that counts (storage_int.h). */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -66,8 +66,8 @@ static bool build(struct storage *s, const struct storage_generation *g, uint64_
     return true;
 }
 
-/* The step itself. The mark follows the order of storage_int.h, but for a log known to be short, whose mark is
- * lowered after the vote file says so. */
+/* The step itself. The mark follows the order of storage_int.h, but for a log known to be short, whose mark
+ * is lowered after the vote file says so. */
 static void make_it_count(struct storage *s, const struct storage_generation *g, uint64_t generation,
                           const struct journal *new)
 {

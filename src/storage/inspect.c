@@ -1,5 +1,5 @@
-/* Looking at a directory without changing it. Unlike recovery, which stops at the first thing that is wrong, this goes on
- * and tells all of it. */
+/* Looking at a directory without changing it. Unlike recovery, which stops at the first thing that is wrong,
+ * this goes on and tells all of it. */
 #include "storage/inspect.h"
 
 #include <dirent.h>

@@ -34,9 +34,10 @@ bool storage_inspect_snapshot(const struct storage_inspection *i, size_t n,
 bool storage_inspect_snapshot_head(const struct storage_inspection *i, const char *name, size_t len,
                                    struct buf *out);
 
-/* Walks every block behind the newest whole snapshot, the damaged ones too, as far as they can be read. `entry` is told each entry and
- * whether its checksum is right; `problem` what is wrong with a block, with the order of blocks, or with the end of the
- * log. Returns the number of problems, damaged entries included. */
+/* Walks every block behind the newest whole snapshot, the damaged ones too, as far as they can be read.
+ * `entry` is told each entry and whether its checksum is right; `problem` what is wrong with a block, with
+ * the order of blocks, or with the end of the log. Returns the number of problems, damaged
+ * entries included. */
 size_t storage_inspect_journal(const struct storage_inspection *i,
                                void (*entry)(void *arg, const struct raft_frame *frame, bool good),
                                void (*problem)(void *arg, const char *what), void *arg);

@@ -161,8 +161,8 @@ static bool open_journal(struct opening *o, struct kv **kv, bool *damaged)
     return true;
 }
 
-/* Damage in the middle: the good prefix moves to the next generation, and the vote file says, in the same step that
- * puts it in place, that the log is short. */
+/* Damage in the middle: the good prefix moves to the next generation, and the vote file says, in the same
+ * step that puts it in place, that the log is short. */
 static bool replace_journal(struct opening *o)
 {
     struct storage_generation next = {.vote = o->s->vote.record.vote, .keep = true, .damaged = true};

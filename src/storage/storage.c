@@ -340,8 +340,9 @@ int storage_fd(const struct storage *s)
     return s->event_fd;
 }
 
-/* Takes all at once, so that lock and eventfd are touched once a wake-up. The eventfd is written after the lock was
- * let go of, so a wake may still be on its way when its events are gone: `wakes` counts those not yet read. */
+/* Takes all at once, so that lock and eventfd are touched once a wake-up. The eventfd is written after the
+ * lock was let go of, so a wake may still be on its way when its events are gone: `wakes` counts those not
+ * yet read. */
 static void take_events(struct storage *s)
 {
     eventfd_t count;

@@ -67,8 +67,8 @@ void storage_compact(struct storage *s, uint64_t upto);
 /* A node that joins drops journal, snapshot, vote and id in one durable step and becomes `vote` (DESIGN 6,
  * MEET). -> VOTE_SAVED */
 void storage_reset(struct storage *s, const struct storage_vote *vote, uint64_t cookie);
-/* kvorum-inspect --new-cluster: everything goes over to the cluster of `vote` in one durable step, with `block` behind
- * it. -> VOTE_SAVED */
+/* kvorum-inspect --new-cluster: everything goes over to the cluster of `vote` in one durable step, with
+ * `block` behind it. -> VOTE_SAVED */
 void storage_rescue(struct storage *s, const struct storage_vote *vote, const struct raft_block *block,
                     uint64_t cookie);
 
@@ -96,10 +96,13 @@ void storage_snapshot_install(struct storage *s, uint64_t index, uint64_t term, 
 
 enum storage_event_type {
     STORAGE_VOTE_SAVED = 1, /* cookie */
-    STORAGE_PERSISTED, /* cookie of the last append it covers; index, term: journal durable up to here; us: how long write and sync took */
-    STORAGE_READ,      /* cookie, block (a reference is the receiver's), first asked in `index` */
+    /* cookie of the last append it covers; index, term: journal durable up to here; us: how long writing and
+     * syncing took */
+    STORAGE_PERSISTED,
+    STORAGE_READ, /* cookie, block (a reference is the receiver's), first asked in `index` */
     STORAGE_SNAPSHOT_WRITTEN,
-    STORAGE_SNAPSHOT_PIECE, /* cookie, index, term, offset, total, block.blob/offset/len = the bytes; ok false: there is no snapshot */
+    /* cookie, index, term, offset, total, block.blob/offset/len = the bytes; ok false: there is none */
+    STORAGE_SNAPSHOT_PIECE,
     STORAGE_SNAPSHOT_RECEIVED, /* cookie, index, term, offset = next wanted, ok, last */
     STORAGE_SNAPSHOT_INSTALLED,
 };
