@@ -31,9 +31,14 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     if ((h->flags & H_LEADER) && s->node && !route_knows_leader(s) && route_park(c))
         return WAIT;
     struct command_stat *stat = stat_of(s, row);
+    c->wait_asked = false;
+    if (h->flags & H_ROUTES) {
+        h->run(c, argv, argc, NULL);
+        stat->calls += !c->wait_asked;
+        return c->wait_asked ? WAIT : TAKEN;
+    }
     struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
     size_t start = out->len;
-    c->wait_asked = false;
     h->run(c, argv, argc, out);
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */

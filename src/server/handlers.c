@@ -31,7 +31,7 @@ static const struct handler table[] = {
     {"failover", failover_command, 0},
     {"memory", memory_command, H_IN_EXEC},
     {"multi", multi_command, H_NOW | H_NO_MULTI},
-    {"exec", exec_command, H_NOW | H_NO_MULTI},
+    {"exec", exec_command, H_NOW | H_NO_MULTI | H_ROUTES},
     {"discard", discard_command, H_NOW | H_NO_MULTI},
     {"watch", watch_command, H_NO_MULTI},
     {"unwatch", unwatch_command, H_NOW | H_IN_EXEC},

@@ -239,6 +239,7 @@ enum {
     H_NOW = 1,      /* needs nothing that is still open on the connection, and may run inside EXEC's reply */
     H_IN_EXEC = 2,  /* may be queued by MULTI; answered when EXEC is */
     H_NO_MULTI = 4, /* runs at once even between MULTI and EXEC */
+    H_ROUTES = 16,  /* opens the slot of its reply itself: runs without `out` */
     H_LEADER = 8,   /* tells of the leader: parked while none is known */
 };
 

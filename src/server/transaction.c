@@ -234,8 +234,9 @@ enum verdict exec_route(struct client *c)
 {
     struct transaction *t = c->txn;
     if (!t || t->failed) {
-        resp_error(reply_begin(c), t ? "EXECABORT Transaction discarded because of previous errors."
-                                     : "ERR EXEC without MULTI");
+        reply_error(c, reply_begin(c),
+                    t ? "EXECABORT Transaction discarded because of previous errors."
+                      : "ERR EXEC without MULTI");
         if (t)
             drop_transaction(c);
         return TAKEN;

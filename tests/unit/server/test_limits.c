@@ -170,7 +170,8 @@ static void test_query_buffer(void **state)
     char *part = calloc(1, 65536);
     (void)state;
     int fd = bench_connect(b, b->port);
-    bench_send_raw(b, fd, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n", 35);
+    static const char head[] = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n";
+    bench_send_raw(b, fd, head, sizeof head - 1);
     for (int i = 0; i < 32; i++)
         bench_send_raw(b, fd, part, 65536);
     assert_reply(b, fd, "<end>");

@@ -143,6 +143,23 @@ static void test_exec_weaves_local_replies(void **state)
     close(fd);
 }
 
+/* An EXEC that is answered at once stands behind what is open, in a ring that is just full. */
+static void test_exec_behind_a_full_ring(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd,
+               "INCR n\nINCR n\nINCR n\nINCR n\nINCR n\nINCR n\nINCR n\nINCR n\nINCR n\nINCR n\n"
+               "INCR n\nINCR n\nINCR n\nMULTI\nNOSUCH\nEXEC\nEXEC\nINCR n");
+    assert_int_equal(b->node->write_count, 14);
+    commit_all(b);
+    assert_reply(b, fd,
+                 ":1|:2|:3|:4|:5|:6|:7|:8|:9|:10|:11|:12|:13|+OK|-ERR unknown command 'NOSUCH', with args "
+                 "beginning with: |"
+                 "-EXECABORT Transaction discarded because of previous errors.|-ERR EXEC without MULTI|:14|");
+    close(fd);
+}
+
 static void test_watch(void **state)
 {
     static const char *const other[] = {"SET", "k", "2"};
@@ -208,6 +225,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_notleader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_session_on_follower, setup, teardown),
         cmocka_unit_test_setup_teardown(test_exec_weaves_local_replies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exec_behind_a_full_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_set_is_a_write, setup, teardown),
     };
