@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-enum { MILESTONE_BYTES = 1 << 20 };
+enum { MILESTONE_BYTES = 16 << 10 }; /* what is known of its length is that exact */
 
 void journal_deinit(struct journal *j)
 {
