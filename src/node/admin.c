@@ -122,6 +122,8 @@ static void finish(struct node *n, struct admin_request *q, enum node_outcome ou
     mem_free(q);
     if (!silent)
         n->clients.answer(n->clients.arg, ticket, &a);
+    else if (outcome != NODE_DONE)
+        snapshot_saves_refused(n);
 }
 
 static void settle(struct node *n, uint64_t cookie, enum node_outcome outcome, const char *reply)
@@ -252,9 +254,11 @@ enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uin
 {
     (void)ticket;
     (void)port;
+    if (n->join_host[0] && strcmp(n->join_host, host) == 0 && n->join_port == peer_port)
+        return NODE_DONE; /* it is being asked */
     if (!n->running)
         return refused(error, "LOADING kvorum is loading the dataset in memory");
-    const struct raft_members *m = raft_members(n->raft);
+    const struct raft_members *m = members_known(n);
     for (uint32_t i = 0; i < m->count; i++)
         if (strcmp(m->at[i].host, host) == 0 && m->at[i].peer_port == peer_port)
             return NODE_DONE; /* met already */

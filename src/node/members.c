@@ -26,7 +26,7 @@ void members_show_self(struct node *n)
 /* ---- links to the members ----------------------------------------------------------------------------- */
 
 /* Before the first entry has come there are no members yet: those of the welcome count. */
-static const struct raft_members *talk_to(const struct node *n)
+const struct raft_members *members_known(const struct node *n)
 {
     const struct raft_members *m = n->raft ? raft_members(n->raft) : NULL;
     return m && m->count ? m : &n->welcome_members;
@@ -86,7 +86,7 @@ static void note_own_removal(struct node *n, bool removed)
 
 void members_changed(struct node *n)
 {
-    const struct raft_members *m = talk_to(n);
+    const struct raft_members *m = members_known(n);
     for (size_t i = n->peer_count; i-- > 0;)
         if (!raft_members_find(m, n->peers[i].id)) {
             note_removed(n, n->peers[i].id);
@@ -108,7 +108,7 @@ void members_changed(struct node *n)
 const char *node_admit(struct node *n, const struct node_hello *hello)
 {
     for (size_t i = 0; i < n->removed_count; i++)
-        if (n->removed_ids[i] == hello->node_id && !raft_members_find(talk_to(n), hello->node_id))
+        if (n->removed_ids[i] == hello->node_id && !raft_members_find(members_known(n), hello->node_id))
             return "this node has been removed from the cluster";
     return NULL;
 }
@@ -204,8 +204,7 @@ void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
 void members_join(struct node *n, const char *host, uint16_t peer_port)
 {
     if (host != n->join_host) /* asked again from there */
-        if (host != n->join_host)
-            snprintf(n->join_host, sizeof(n->join_host), "%s", host);
+        snprintf(n->join_host, sizeof(n->join_host), "%s", host);
     n->join_port = peer_port;
     n->join_peer = 0;
     n->join_handle = n->ports.dial(n->ports.arg, host, peer_port, 0);
@@ -214,7 +213,7 @@ void members_join(struct node *n, const char *host, uint16_t peer_port)
 
 static void ask_to_join(struct node *n)
 {
-    bool in = n->identity.cluster_id && talk_to(n)->count;
+    bool in = n->identity.cluster_id && members_known(n)->count;
     if (in && n->join_handle) {
         n->ports.hang_up(n->ports.arg, n->join_handle);
         n->join_handle = 0;
@@ -339,7 +338,7 @@ void members_turn(struct node *n)
     found_turn(n);
     if (n->invite_handle && n->now_us > n->invite_until_us)
         end_invitation(n);
-    if (n->join_host[0])
+    if (n->join_host[0] && !n->resetting)
         ask_to_join(n);
     if (!n->running)
         return;
@@ -363,8 +362,15 @@ void members_start_over(struct node *n)
     n->ports.reset(n->ports.arg, &n->reset_identity, COOKIE_RESET);
 }
 
+/* One that stood still since members_start_over. */
 static void forget_everything(struct node *n)
 {
+    n->resetting = false;
+    if (n->join_handle)
+        n->ports.hang_up(n->ports.arg, n->join_handle);
+    n->join_handle = 0;
+    n->join_peer = n->join_asked_us = 0;
+    snapshot_forget(n);
     while (n->waiters.count) {
         struct waiter w = *waiters_at(&n->waiters, 0);
         waiters_pop_front(&n->waiters);
@@ -378,6 +384,7 @@ static void forget_everything(struct node *n)
     if (n->apply_block.blob)
         blob_unref(n->apply_block.blob);
     n->apply_block.blob = NULL;
+    n->apply_reading = false;
     raft_free(n->raft);
     n->raft = NULL;
     rsm_free(n->rsm);
@@ -391,7 +398,7 @@ static void forget_everything(struct node *n)
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     memset(&n->applied_members, 0, sizeof(n->applied_members));
     memset(n->digests, 0, sizeof(n->digests));
-    n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;
+    n->office_index = n->last_stamp_index = 0;
     n->removed_count = n->votes_count = 0;
     n->identity = n->reset_identity;
     n->found = (struct node_found){.identity = n->identity};

@@ -139,7 +139,7 @@ struct peer {
     uint64_t id;
     uint32_t handle; /* of the dialled link */
     bool link_up, disk_low, diverged;
-    uint64_t lost_us; /* when the link was last lost, 0: never */
+    uint64_t lost_us;        /* when the link was last lost, 0: never */
     struct node_hello hello; /* node_id 0: not heard yet */
     /* APPENDs that wait for a journal read, in order. */
     struct raft_message *queue;
@@ -176,6 +176,8 @@ struct node {
     struct raft_members *loaded_members;
     size_t loaded_members_count;
     bool running; /* Raft exists */
+    bool
+        resetting; /* everything is being dropped: Raft stands still, its disk events mean nothing any more */
 
     /* propose.c */
     struct buf open;
@@ -331,7 +333,9 @@ struct read_wait *reads_add(struct node *n, uint64_t ticket, uint64_t peer, uint
 
 /* snapshot.c */
 void snapshot_turn(struct node *n);
+void snapshot_saves_refused(struct node *n); /* no leader has logged the checkpoint they wait for */
 void snapshot_deinit(struct node *n);
+void snapshot_forget(struct node *n); /* the node starts over */
 void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result);
 void snapshot_send_begin(struct node *n, struct peer *p);
 bool snapshot_checkpoint_for(struct node *n,
@@ -344,6 +348,8 @@ void snapshot_accept(struct node *n); /* duty install */
 
 /* members.c */
 void members_turn(struct node *n);
+/* Those of the journal, or of the welcome while no entry has come. */
+const struct raft_members *members_known(const struct node *n);
 void members_changed(struct node *n);
 void members_show_self(struct node *n);
 void members_on_saved(struct node *n, uint64_t cookie);

@@ -27,6 +27,16 @@ void snapshot_deinit(struct node *n)
         rsm_loader_free(n->loader);
 }
 
+void snapshot_forget(struct node *n)
+{
+    if (n->loader)
+        rsm_loader_free(n->loader);
+    n->loader = NULL;
+    n->installing = n->checkpoint_asked = false;
+    n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->receive_index = 0;
+    snapshot_saves_refused(n);
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
 static bool write_file(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink)
@@ -93,6 +103,11 @@ static void answer_saves(struct node *n, bool ok)
     }
 }
 
+void snapshot_saves_refused(struct node *n)
+{
+    answer_saves(n, false);
+}
+
 static void written(struct node *n, const struct node_disk_event *event)
 {
     if (!n->snapshot_writing)
@@ -129,13 +144,14 @@ static bool propose_checkpoint(struct node *n, uint64_t node_id)
 }
 
 /* A checkpoint names one node, so that they never all write at once; a follower whose journal is long asks
- * for one. */
+ * for one. One that came while a file was being written wrote none: a SAVE that waits for it asks again. */
 static void want_checkpoint(struct node *n)
 {
     uint64_t most =
         n->config.checkpoint_bytes > n->snapshot_bytes ? n->config.checkpoint_bytes : n->snapshot_bytes;
     bool asked = n->checkpoint_asked && n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
-    if (n->disk.journal_bytes < most || asked || n->snapshot_writing || n->installing)
+    bool wanted = n->disk.journal_bytes >= most || !list_empty(&n->save_waits);
+    if (!wanted || asked || n->snapshot_writing || n->installing)
         return;
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;

@@ -18,7 +18,7 @@ bool node_is_serving(const struct node *n)
 
 bool node_is_loading(const struct node *n)
 {
-    return !n->running || n->installing;
+    return (!n->running && !n->resetting) || n->installing;
 }
 
 /* Its link was lost a moment ago: most likely its process has ended, and the next leader is about to be known. Where
