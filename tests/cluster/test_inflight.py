@@ -14,7 +14,6 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from clients import end_servers_on_sigterm  # noqa: E402
 from servers import HOST, Checks, Cluster, Conn, RespError, ask, encode, info, scratch, wait  # noqa: E402
 
 ARGS = ("--enable-debug-command", "yes", "--client-wait-timeout", "1500")
@@ -254,7 +253,6 @@ def follower_refuses_the_rest(checks, cluster):
 
 
 def main():
-    end_servers_on_sigterm()
     checks = Checks()
     cluster = Cluster(scratch("cluster/inflight"), args=ARGS).start()
     follower_refuses_the_rest(checks, cluster)

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from clients import Load, end_servers_on_sigterm, settled  # noqa: E402
+from clients import Load, settled  # noqa: E402
 from servers import Checks, Cluster, scratch, wait  # noqa: E402
 
 ROUND_S = float(os.environ.get("KVORUM_KILL_SECONDS", "5"))
@@ -77,7 +77,6 @@ def survives(checks, cluster, name, victims_of):
 
 
 def main():
-    end_servers_on_sigterm()
     random.seed(int(os.environ.get("KVORUM_SEED", "0")) or None)
     checks = Checks()
     cluster = Cluster(scratch("cluster/kill"), args=ARGS).start()

@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from clients import end_servers_on_sigterm, settled  # noqa: E402
+from clients import settled  # noqa: E402
 from servers import Checks, Cluster, Conn, RespError, ask, encode, info, scratch, wait  # noqa: E402
 
 WINDOW = 16
@@ -265,7 +265,6 @@ def expired(checks, cluster):
 
 
 def main():
-    end_servers_on_sigterm()
     checks = Checks()
     cluster = Cluster(scratch("cluster/sessions"), args=ARGS).start()
     leader, follower = cluster.wait_leader(), cluster.followers()[0]

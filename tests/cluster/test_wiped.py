@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from clients import end_servers_on_sigterm, settled  # noqa: E402
+from clients import settled  # noqa: E402
 from servers import HOST, KVORUM, Checks, Cluster, Conn, RespError, ask, info, scratch, wait  # noqa: E402
 
 ARGS = ("--enable-debug-command", "yes", "--election-timeout", "400")
@@ -192,7 +192,6 @@ def vote_lost(checks, cluster):
 
 
 def main():
-    end_servers_on_sigterm()
     checks = Checks()
     cluster = Cluster(scratch("cluster/wiped"), args=ARGS).start()
     fill(cluster, "at-first")

@@ -2,8 +2,6 @@
 made of such sessions whose acknowledged writes can be told one by one afterwards."""
 
 import random
-import signal
-import sys
 import threading
 import time
 
@@ -13,20 +11,15 @@ from servers import Conn, RespError, ask, info, wait
 REFUSALS = ("NOTLEADER", "MOVED", "CLUSTERDOWN", "LOADING", "TRYAGAIN")
 
 
-def end_servers_on_sigterm():
-    """The test runner's time limit comes as SIGTERM; atexit, which ends the servers, runs on a plain exit only."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
-
-
 class Lost(Exception):
     """No definite answer in time, or one that means the session is gone."""
 
 
 class Session:
-    """One exactly-once session on whatever connection can be had. `ports` may be swapped at any time."""
+    """One exactly-once session on whatever connection can be had. `ports` is kept, and may be changed at any time."""
 
     def __init__(self, name, ports, timeout_s=3.0):
-        self.name, self.ports, self.timeout_s = name, list(ports), timeout_s
+        self.name, self.ports, self.timeout_s = name, ports, timeout_s
         self.number = 1
         self.opened = False
         self.conn = None
