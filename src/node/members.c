@@ -362,15 +362,13 @@ void members_start_over(struct node *n)
     n->ports.reset(n->ports.arg, &n->reset_identity, COOKIE_RESET);
 }
 
-/* One that stood still since members_start_over. */
 static void forget_everything(struct node *n)
 {
-    n->resetting = false;
     if (n->join_handle)
         n->ports.hang_up(n->ports.arg, n->join_handle);
     n->join_handle = 0;
     n->join_peer = n->join_asked_us = 0;
-    snapshot_forget(n);
+    snapshot_saves_refused(n);
     while (n->waiters.count) {
         struct waiter w = *waiters_at(&n->waiters, 0);
         waiters_pop_front(&n->waiters);
@@ -384,7 +382,6 @@ static void forget_everything(struct node *n)
     if (n->apply_block.blob)
         blob_unref(n->apply_block.blob);
     n->apply_block.blob = NULL;
-    n->apply_reading = false;
     raft_free(n->raft);
     n->raft = NULL;
     rsm_free(n->rsm);
@@ -398,7 +395,7 @@ static void forget_everything(struct node *n)
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     memset(&n->applied_members, 0, sizeof(n->applied_members));
     memset(n->digests, 0, sizeof(n->digests));
-    n->office_index = n->last_stamp_index = 0;
+    n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;
     n->removed_count = n->votes_count = 0;
     n->identity = n->reset_identity;
     n->found = (struct node_found){.identity = n->identity};

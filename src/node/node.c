@@ -102,10 +102,6 @@ void node_time(struct node *n, uint64_t now_us, uint64_t wall_us)
 
 void node_on_disk(struct node *n, const struct node_disk_event *event)
 {
-    if (n->resetting && (event->type != NODE_DISK_IDENTITY_SAVED || event->cookie != COOKIE_RESET)) {
-        n->snapshot_writing &= event->type != NODE_DISK_SNAPSHOT_WRITTEN;
-        return;
-    }
     switch (event->type) {
     case NODE_DISK_IDENTITY_SAVED:
         if (event->cookie != COOKIE_VOTE)

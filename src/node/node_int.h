@@ -176,8 +176,6 @@ struct node {
     struct raft_members *loaded_members;
     size_t loaded_members_count;
     bool running; /* Raft exists */
-    bool
-        resetting; /* everything is being dropped: Raft stands still, its disk events mean nothing any more */
 
     /* propose.c */
     struct buf open;
@@ -234,7 +232,8 @@ struct node {
     uint64_t removed_ids[RAFT_MEMBERS_MAX];
     size_t removed_count;
     struct node_identity reset_identity;
-    bool resetting; /* all is being dropped: nothing may be written behind it as if it were the old journal's */
+    bool
+        resetting; /* all is being dropped: nothing may be written behind it as if it were the old journal's */
 
     /* forward.c */
     struct proxied *proxied;
@@ -335,7 +334,6 @@ struct read_wait *reads_add(struct node *n, uint64_t ticket, uint64_t peer, uint
 void snapshot_turn(struct node *n);
 void snapshot_saves_refused(struct node *n); /* no leader has logged the checkpoint they wait for */
 void snapshot_deinit(struct node *n);
-void snapshot_forget(struct node *n); /* the node starts over */
 void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result);
 void snapshot_send_begin(struct node *n, struct peer *p);
 bool snapshot_checkpoint_for(struct node *n,

@@ -27,16 +27,6 @@ void snapshot_deinit(struct node *n)
         rsm_loader_free(n->loader);
 }
 
-void snapshot_forget(struct node *n)
-{
-    if (n->loader)
-        rsm_loader_free(n->loader);
-    n->loader = NULL;
-    n->installing = n->checkpoint_asked = false;
-    n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->receive_index = 0;
-    snapshot_saves_refused(n);
-}
-
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
 static bool write_file(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink)
