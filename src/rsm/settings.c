@@ -150,7 +150,14 @@ const char *rsm_setting_check(const char *name, struct slice value)
 {
     uint64_t v;
     size_t i = rsm_setting_find(slice_cstr(name));
-    return i < SETTING_COUNT ? parse(&table[i], value, &v) : "Unknown option or number of arguments";
+    if (i == SETTING_COUNT)
+        return "Unknown option or number of arguments";
+    const char *wrong = parse(&table[i], value, &v);
+    /* Apply knows what the policies mean; nobody chooses victims yet, and a promise to evict that is not kept would only
+     * show when memory is full. */
+    if (!wrong && i == SETTING_MAXMEMORY_POLICY && v != NO_EVICTION)
+        return "eviction is not there yet: only noeviction";
+    return wrong;
 }
 
 const char *rsm_setting(const struct rsm *r, const char *name)
