@@ -47,20 +47,23 @@ build: $(PROGRAMS)
 tests: $(TEST_BIN) $(BUILD)/tests/example_retry
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
+# One short line a file; V=1 shows the commands.
+quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "  $(1)";))
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call quiet,CC $<)$(CC) $(ALL_CFLAGS) -c $< -o $@
 $(LIB): $(ROOM_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call quiet,AR $@)ar rcs $@ $^
 # In a function of its own, since the rule's pattern would take the % for its own.
 program_objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/$(1)/*.c))
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/%: $$(call program_objects,$$*) $(MAIN_OBJ) $(LIB)
-	$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
 
 # Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
 test:
@@ -86,7 +89,7 @@ bench: all $(BUILD)/tests/bench/failover
 	@tests/bench/bench $(if $(QUICK),--quick)
 $(BUILD)/tests/bench/failover $(BUILD)/tests/example_retry: $(BUILD)/%: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) $^ -lhiredis -o $@
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis -o $@
 clean:
 	rm -rf $(BUILD)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
