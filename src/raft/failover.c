@@ -82,6 +82,8 @@ void raft_on_beat(struct raft *r, uint64_t peer, uint64_t term)
             p->heard_us = r->now_us;
     } else if (r->role == RAFT_FOLLOWER && r->leader == peer && peer != 0) {
         r->heard_us = r->now_us;
+        if (r->cut_us != 0) /* it lives, though it has no time for a new link */
+            r->cut_us = r->now_us + 2 * r->config.heartbeat_us;
         raft_timer_reset(r);
     }
 }

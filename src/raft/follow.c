@@ -72,6 +72,15 @@ static void append_from(struct raft *r, const struct raft_message *m, uint64_t f
         raft_sync_peers(r);
 }
 
+/* Neither can happen unless somebody lost what it had promised. Once a term: it may go on and on. */
+static void complain(struct raft *r, const struct raft_message *m, const char *what)
+{
+    if (r->complained_term != r->term)
+        raft_say(r, "node %llx, term %llu, log at %llu: %s", (unsigned long long)m->from,
+                 (unsigned long long)m->term, (unsigned long long)m->index, what);
+    r->complained_term = r->term;
+}
+
 /* The first entry of the message that our log lacks or contradicts; last+1: it holds them all. */
 static uint64_t first_new(const struct raft *r, const struct raft_message *m)
 {
@@ -90,8 +99,7 @@ static void take(struct raft *r, const struct raft_message *m)
         uint64_t new_from = first_new(r, m);
         if (new_from <= m->last && new_from <= r->log.last) {
             if (new_from <= r->commit) { /* B11: never, whoever asks */
-                raft_say(r, "node %llx asks to replace the committed entry %llu: refused",
-                         (unsigned long long)m->from, (unsigned long long)new_from);
+                complain(r, m, "asks to replace a committed entry: refused");
                 return;
             }
             raft_cut(r, new_from);
@@ -116,8 +124,7 @@ static void take(struct raft *r, const struct raft_message *m)
 static bool from_leader(struct raft *r, const struct raft_message *m)
 {
     if (r->role == RAFT_LEADER || (r->leader != 0 && r->leader != m->from)) {
-        raft_say(r, "node %llx claims to lead term %llu as well", (unsigned long long)m->from,
-                 (unsigned long long)m->term);
+        complain(r, m, "claims to lead a term that another leads");
         return false;
     }
     if (r->leader_lost && m->from == r->lost_leader && r->now_us < r->ended_until_us)

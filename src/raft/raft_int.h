@@ -1,20 +1,29 @@
 /* Inside of the core. The invariants that every file here keeps:
  *
- *  I1  base <= snapshot_index <= commit <= last, persisted <= last; commit never falls, and nothing at or
- * below it is ever cut. (`snapshot_index` may be above `base`: entries are kept for lagging peers.) I2
- * `persisted` speaks of the log as it is now: a cut lowers it, and a write that was under way before a cut
- *      vouches for nothing (`ticket`; B6, B8).
- *  I3  No message that depends on a term or a vote leaves before the vote file holds it (`held`, B12).
- *  I4  A follower's `matched` is what messages of this term's leader have proven, plus what is committed; it
- * acks min(matched, persisted) and commits min(leader's word, matched): never its own last index (B3, B4). I5
- * A leader commits by counting only an entry of its own term (3.6.2, B1), counting itself by `persisted`
- * (10.2.1), and only voters of the newest configuration in its log (4.1, B35, B37). I6  Every message of one
- * step carries one send round, above those of all earlier steps (B24). I7  Votes are counted by who gave
- * them, in the state that asked for them: a pre-vote is no vote, a higher term is no vote (B15, B16).
+ * I1. base <= snapshot_index <= commit <= last, persisted <= last. Commit never falls, and nothing at or below it
+ * is ever cut. (`snapshot_index` may be above `base`: entries are kept for lagging peers.)
  *
- * Files: log.c what is known of the entries; election.c terms and votes; failover.c links and stalls;
- * replicate.c the leader's sending and commit; follow.c appends on a follower; read.c rounds; membership.c
- * the peers, short logs; snapshot.c; raft.c the step. */
+ * I2. `persisted` speaks of the log as it is now: a cut lowers it, and a write that was under way before a cut
+ * vouches for nothing (`ticket`; B6, B8).
+ *
+ * I3. No message that depends on a term or a vote leaves before the vote file holds it (`held`, B12).
+ *
+ * I4. A follower's `matched` is what messages of this term's leader have proven, and what is committed. It acks
+ * min(matched, persisted) and commits min(leader's word, matched): never its own last index (B3, B4).
+ *
+ * I5. A leader commits by counting only an entry of its own term (3.6.2, B1), counting itself by `persisted`
+ * (10.2.1), and only voters of the newest configuration in its log (4.1, B35, B37).
+ *
+ * I6. Every message of one step carries one send round, above those of all earlier steps (B24).
+ *
+ * I7. Votes are counted by who gave them, in the state that asked for them: a pre-vote is no vote, a higher term is
+ * no vote (B15, B16).
+ *
+ * The B numbers are those of tests/mutants/raft: bugs that public implementations have shipped.
+ *
+ * Files: log.c what is known of the entries; election.c terms and votes; failover.c links, beats and stalls;
+ * follow.c appends on a follower; replicate.c the leader's sending and commit; lead.c its other duties; read.c
+ * rounds; membership.c the peers; shortlog.c voters that lost entries; snapshot.c; raft.c the step. */
 #ifndef RAFT_INT_H
 #define RAFT_INT_H
 
@@ -132,11 +141,12 @@ struct raft {
     uint64_t leader;
 
     /* Follower. */
-    uint64_t matched, acked; /* proven by this term's leader; what we told it is durable */
-    uint64_t ack_round;      /* highest round received in this term */
-    uint64_t contact_term;   /* short log: the term whose leader we asked how far to go */
-    uint64_t heard_us;       /* last sign of life of the leader */
-    uint64_t election_us;    /* when to stand */
+    uint64_t matched, acked;  /* proven by this term's leader; what we told it is durable */
+    uint64_t ack_round;       /* highest round received in this term */
+    uint64_t complained_term; /* said once a term what is wrong with its leader */
+    uint64_t contact_term;    /* short log: the term whose leader we asked how far to go */
+    uint64_t heard_us;        /* last sign of life of the leader */
+    uint64_t election_us;     /* when to stand */
     bool installing;
     uint64_t install_index, install_term;
     struct raft_members install_members;

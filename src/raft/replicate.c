@@ -207,7 +207,24 @@ static void on_reject(struct raft *r, struct raft_peer *p, const struct raft_mes
     raft_send(r, p);
 }
 
-static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index)
+/* A probe was answered: the logs agree at its prev index, and what it carried need not be sent again although only part
+ * of it may be durable yet. */
+static void probe_answered(struct raft *r, struct raft_peer *p, uint64_t index, uint64_t round)
+{
+    p->state = RAFT_REPLICATE;
+    p->probe_out = false;
+    const struct raft_inflight *sent = &p->ring[p->ring_head];
+    if (p->ring_count > 0 && index + 1 >= p->next && round >= sent->round) {
+        p->next = sent->last > index ? sent->last + 1 : index + 1;
+        inflight_acked(r, p, index);
+        return;
+    }
+    inflight_clear(p);
+    p->next = index + 1;
+}
+
+/* `round`: of the append that was answered, 0 when a heartbeat's reply brings the news. */
+static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index, uint64_t round)
 {
     if (index < p->match || index > r->log.last)
         return;
@@ -215,16 +232,13 @@ static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index)
         p->match = index;
         p->match_round = r->round;
     }
-    inflight_acked(r, p, index);
     p->silent = false;
     switch (p->state) {
     case RAFT_PROBE:
-        p->state = RAFT_REPLICATE;
-        p->next = index + 1;
-        p->probe_out = false;
-        inflight_clear(p);
+        probe_answered(r, p, index, round);
         break;
     case RAFT_REPLICATE:
+        inflight_acked(r, p, index);
         if (p->next <= index)
             p->next = index + 1;
         break;
@@ -265,7 +279,7 @@ void raft_on_append_reply(struct raft *r, const struct raft_message *m)
     if (m->reject)
         on_reject(r, p, m);
     else
-        on_ack(r, p, m->index);
+        on_ack(r, p, m->index, m->round);
 }
 
 /* Links may drop messages. A heartbeat overtakes no append, so an answer to one that does not cover an append
@@ -301,7 +315,7 @@ void raft_on_heartbeat_reply(struct raft *r, const struct raft_message *m)
         raft_send(r, p);
     }
     if (m->index > p->match) /* an ack that was lost, brought again */
-        on_ack(r, p, m->index);
+        on_ack(r, p, m->index, 0);
 }
 
 static uint64_t match_of(const struct raft_peer *p)

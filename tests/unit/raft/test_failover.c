@@ -259,6 +259,27 @@ static void beats_keep_the_office(void **state)
     end(c);
 }
 
+/* The link broke while its main thread was busy: nobody accepts a new one, but it lives. */
+static void a_leader_that_beats_is_not_lost(void **state)
+{
+    (void)state;
+    struct solo s;
+    solo_init(&s, 3, 1, TERMS(1));
+    solo_append(&s, 2, 1, 1, 1, NULL, 0, 1);
+    solo_step(&s, (struct raft_event){.type = RAFT_EVENT_LINK_LOST, .peer = 2});
+    for (int k = 0; k < 40; k++) {
+        s.now_us += 50000;
+        solo_step(&s, (struct raft_event){.type = RAFT_EVENT_BEAT, .peer = 2, .term = 1});
+        solo_step(&s, (struct raft_event){.type = RAFT_EVENT_TICK});
+        assert_int_equal(raft_role(s.raft), RAFT_FOLLOWER);
+        assert_int_equal(raft_leader(s.raft), 2);
+    }
+    s.now_us += 100000; /* two heartbeats of silence */
+    solo_step(&s, (struct raft_event){.type = RAFT_EVENT_TICK});
+    assert_int_equal(raft_role(s.raft), RAFT_PRECANDIDATE);
+    solo_deinit(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_transfer_to_nobody_is_given_up),
         cmocka_unit_test(after_a_stall_sockets_come_first),
         cmocka_unit_test(beats_keep_the_office),
+        cmocka_unit_test(a_leader_that_beats_is_not_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
