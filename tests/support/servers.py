@@ -296,7 +296,7 @@ class Checks:
         return passed
 
     def equal(self, name, got, expected):
-        return self.ok(name, got == expected, "got %r, expected %r" % (got, expected))
+        return self.ok(name, got == expected, "got %.300r, expected %.300r" % (got, expected))
 
     def run(self, name, function, *args):
         """A check that passes when it raises nothing."""
