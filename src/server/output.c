@@ -99,8 +99,8 @@ static void end_connection(struct client *c)
         return;
     }
     bool late = c->server->now_us > c->leave_by_us;
-    if (c->in.len > c->in_at && c->stalled && !late)
-        return;
+    if (c->in.len > c->in_at && !late)
+        return; /* waits its turn, or has come in part: it too gets its answer */
     enum socket_state state = look_into(c);
     if (state == SOCKET_ENDED)
         client_doom(c, NULL);

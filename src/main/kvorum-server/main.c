@@ -134,12 +134,31 @@ static void read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, ui
     c.read_ready(c.arg, ticket, outcome, now_ms);
 }
 
+/* One line for each new term or leader. */
+static void tell_office(struct process *p, bool leads, uint64_t term, uint64_t leader)
+{
+    char id[17];
+    if (term == p->told_term && leader == p->told_leader)
+        return;
+    p->told_term = term;
+    p->told_leader = leader;
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)leader);
+    if (leads)
+        log_line(LOG_NOTICE, "Leading in term %llu", (unsigned long long)term);
+    else if (leader)
+        log_line(LOG_NOTICE, "Following node %s in term %llu", id, (unsigned long long)term);
+    else
+        log_line(LOG_NOTICE, "No leader known in term %llu", (unsigned long long)term);
+}
+
 static void changed(void *arg, bool was_leader)
 {
     struct process *p = arg;
     struct node_clients c = to_server(p);
     uint64_t term, leader;
-    log_set_role(node_office(p->node, &term, &leader) ? 'M' : 'S');
+    bool leads = node_office(p->node, &term, &leader);
+    log_set_role(leads ? 'M' : 'S');
+    tell_office(p, leads, term, leader);
     c.changed(c.arg, was_leader);
 }
 

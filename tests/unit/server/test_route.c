@@ -139,6 +139,20 @@ static void test_step_down(void **state)
     close(fd);
 }
 
+/* A request that has come in part is answered before its connection goes. */
+static void test_half_a_request_at_step_down(void **state)
+{
+    static const char first[] = "*3\r\n$3\r\nSET\r\n$3\r\nfoo\r\n$5\r\nhe", rest[] = "llo\r\n";
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    bench_send_raw(b, fd, first, sizeof first - 1);
+    bench_role(b, false, FAKE_OTHER);
+    assert_reply(b, fd, "");
+    bench_send_raw(b, fd, rest, sizeof rest - 1);
+    assert_reply(b, fd, "-MOVED 12182 10.0.0.9:7009|<end>");
+    close(fd);
+}
+
 static void test_idle_connections_leave(void **state)
 {
     struct bench *b = *state;
@@ -234,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_park_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parked_request_runs_here, setup, teardown),
         cmocka_unit_test_setup_teardown(test_step_down, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_half_a_request_at_step_down, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle_connections_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_reads_go_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
