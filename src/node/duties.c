@@ -188,6 +188,7 @@ static void role_changed(struct node *n)
             n->leader_since_us = n->now_us;
         }
         forward_leader_changed(n);
+        reads_leader_changed(n);
     }
     n->was_leader = leader;
     n->changed = true;

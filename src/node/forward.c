@@ -43,6 +43,7 @@ void forward_init(struct node *n)
 {
     n->proxied = mem_calloc(1, sizeof(*n->proxied));
     list_init(&n->proxied->requests);
+    n->proxied->cookie = node_first_cookie(n);
 }
 
 static void request_free(struct request *q)

@@ -27,6 +27,12 @@ struct peer *node_peer(struct node *n, uint64_t id)
     return NULL;
 }
 
+/* An answer to a question of this node's former life, which may come at any time, must fit none of this one's. */
+uint64_t node_first_cookie(struct node *n)
+{
+    return prng_next(&n->chance) >> 2; /* ADMIN_TICKET stays free */
+}
+
 struct node *node_new(const struct node_config *config, const struct node_found *found,
                       const struct node_ports *ports, const struct node_clients *clients, uint64_t now_us,
                       uint64_t wall_us)
@@ -48,6 +54,8 @@ struct node *node_new(const struct node_config *config, const struct node_found 
     list_init(&n->reads);
     list_init(&n->save_waits);
     list_init(&n->admin);
+    n->read_cookie = node_first_cookie(n);
+    n->admin_cookie = node_first_cookie(n);
     forward_init(n);
     return n;
 }

@@ -285,6 +285,7 @@ struct node {
 /* node.c */
 void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we talk to */
+uint64_t node_first_cookie(struct node *n);
 bool node_may_serve(const struct node *n);           /* leader, own no-op applied, not outvoted */
 
 /* duties.c: the one place where Raft is stepped. `source` holds the entries that an append duty can name:
@@ -325,6 +326,7 @@ void reads_turn(struct node *n);
 void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count);
 void reads_lost(struct node *n);
 void reads_lost_all(struct node *n); /* answers them too: the node starts over */
+void reads_leader_changed(struct node *n);
 void reads_release(struct node *n);
 void reads_on_index_frame(struct node *n, uint64_t peer, struct reader *r);
 void reads_on_index_reply(struct node *n, struct reader *r);

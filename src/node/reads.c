@@ -189,6 +189,19 @@ void reads_lost(struct node *n)
     }
 }
 
+/* Whoever was asked for a round, another one, or we ourselves, has to make it. */
+void reads_leader_changed(struct node *n)
+{
+    list_for_each(it, &n->reads)
+    {
+        struct read_wait *w = list_entry(it, struct read_wait, link);
+        if (w->seq == READ_CONFIRMED || w->lost || w->peer)
+            continue;
+        w->seq = 0;
+        n->round_wanted = true;
+    }
+}
+
 void reads_lost_all(struct node *n)
 {
     while (!list_empty(&n->reads))

@@ -13,7 +13,7 @@
 
 struct plan {
     uint32_t nodes;
-    uint64_t seconds;
+    uint64_t seconds, every_us; /* a fault comes at least this often */
     struct faults faults;
 };
 
@@ -24,11 +24,11 @@ static uint64_t run(uint64_t seed, const struct plan *plan)
     scenario_run(&s, 2 * SECOND);
     uint64_t end = world_now_us(s.world) + plan->seconds * SECOND;
     while (world_now_us(s.world) < end) {
-        scenario_run(&s, 50000 + prng_below(world_chance(s.world), SECOND));
+        scenario_run(&s, plan->every_us / 20 + prng_below(world_chance(s.world), plan->every_us));
         scenario_fault(&s, &plan->faults);
     }
     scenario_settle(&s, 0);
-    if (work_acked(s.work) < plan->seconds * 5)
+    if (work_acked(s.work) < plan->seconds * (plan->every_us / 200000))
         scenario_fail(&s, "only %llu writes in %llu s", (unsigned long long)work_acked(s.work),
                       (unsigned long long)plan->seconds);
     if (getenv("SEED"))
@@ -48,7 +48,7 @@ static void one(uint64_t seed, const void *arg)
 
 static void seeds(uint32_t nodes, uint64_t seconds, uint64_t count, const struct faults *f)
 {
-    struct plan plan = {nodes, seconds, *f};
+    struct plan plan = {nodes, seconds, SECOND, *f};
     scenario_seeds(count, one, &plan);
 }
 
@@ -74,11 +74,32 @@ static void test_partitions(void **state)
     seeds(5, 20, 8, &f);
 }
 
+/* Faults come faster than elections end. */
+static void test_elections(void **state)
+{
+    (void)state;
+    struct plan plan = {5,
+                        20,
+                        200000,
+                        {.crash = true,
+                         .cut = true,
+                         .one_way = true,
+                         .pause = true,
+                         .late = true,
+                         .disorder = true,
+                         .disk = true}};
+    scenario_seeds(60, one, &plan);
+    plan.faults.crash = plan.faults.pause = false; /* logs that differ, and no crash that shortens them */
+    scenario_seeds(60, one, &plan);
+    plan.nodes = 3;
+    scenario_seeds(60, one, &plan);
+}
+
 static void test_pauses_and_clocks(void **state)
 {
     (void)state;
     struct faults f = {.pause = true, .clock = true, .late = true};
-    seeds(3, 20, 8, &f);
+    seeds(3, 20, 20, &f);
 }
 
 static void test_messages(void **state)
@@ -92,7 +113,7 @@ static void test_snapshots(void **state)
 {
     (void)state;
     struct faults f = {.crash = true, .cut = true, .snapshots = true, .late = true};
-    seeds(3, 20, 8, &f);
+    seeds(3, 20, 30, &f);
 }
 
 static void test_everything(void **state)
@@ -109,24 +130,25 @@ static void test_everything(void **state)
                        .disk = true,
                        .snapshots = true,
                        .move = true};
-    seeds(3, 30, 12, &f);
-    seeds(5, 30, 6, &f);
+    seeds(3, 30, 60, &f);
+    seeds(5, 30, 40, &f);
 }
 
 static void test_same_seed_same_run(void **state)
 {
     (void)state;
-    struct plan plan = {3, 20, {.crash = true, .cut = true, .pause = true, .snapshots = true}};
+    struct plan plan = {3, 20, SECOND, {.crash = true, .cut = true, .pause = true, .snapshots = true}};
     assert_int_equal(run(42, &plan), run(42, &plan));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_faults),  cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_partitions), cmocka_unit_test(test_pauses_and_clocks),
-        cmocka_unit_test(test_messages),   cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_everything), cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_no_faults),          cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_partitions),         cmocka_unit_test(test_pauses_and_clocks),
+        cmocka_unit_test(test_elections),          cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_snapshots),          cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_same_seed_same_run),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
