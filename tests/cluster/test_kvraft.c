@@ -124,6 +124,8 @@ static void generic(void **state, const char *name, int nodes, int clients, int 
         CHECK(f, good);
         CHECK(f, load_check(&f->load));
         CHECK(f, load_total(&f->load) > before);
+        CHECK(f, cluster_heal(c));
+        CHECK(f, cluster_agrees(c, 10000));
     }
     report(f, name);
 }
@@ -222,6 +224,7 @@ static void test_snapshot_install(void **state)
         CHECK(f, load_check(&f->load));
     }
     CHECK(f, snapshots_were_made(c, "snapshots_installed"));
+    CHECK(f, cluster_agrees(c, 10000));
     report(f, "snapshot install");
 }
 
@@ -257,6 +260,7 @@ static void test_leader_failure_kvraft(void **state)
     bool good = load_stop(&f->load);
     CHECK(f, good);
     CHECK(f, load_check(&f->load));
+    CHECK(f, cluster_agrees(c, 10000));
     report(f, "leader failure");
 }
 

@@ -306,3 +306,42 @@ bool cluster_unreliable(struct cluster *c, int drop_permille, int delay_ms)
             good = say(c, i, "*", false) && good;
     return good;
 }
+
+/* "index digest" of a node, "" when it moved while it was asked. */
+static void state_of(struct cluster *c, int node, char *out, size_t out_len)
+{
+    char before[32], after[32];
+    snprintf(out, out_len, "%s", "");
+    if (!cluster_info(c, node, "applied_index", before, sizeof before))
+        return;
+    redisReply *reply = cluster_ask(c, node, 1000, "DEBUG DIGEST");
+    if (reply && reply->str && cluster_info(c, node, "applied_index", after, sizeof after) &&
+        strcmp(before, after) == 0)
+        snprintf(out, out_len, "%s %s", before, reply->str);
+    if (reply)
+        freeReplyObject(reply);
+}
+
+bool cluster_agrees(struct cluster *c, int ms)
+{
+    char states[CLUSTER_MAX][128];
+    for (uint64_t end = test_now_ms() + (uint64_t)ms;; test_sleep_ms(50)) {
+        int first = -1;
+        bool same = true;
+        for (int i = 0; i < c->count; i++) {
+            if (c->nodes[i].pid == 0)
+                continue;
+            state_of(c, i, states[i], sizeof states[i]);
+            first = first < 0 ? i : first;
+            same = same && states[i][0] && strcmp(states[i], states[first]) == 0;
+        }
+        if (same && first >= 0)
+            return true;
+        if (test_now_ms() >= end)
+            break;
+    }
+    for (int i = 0; i < c->count; i++)
+        if (c->nodes[i].pid > 0)
+            fprintf(stderr, "node %d: applied index and digest \"%s\"\n", i + 1, states[i]);
+    return false;
+}

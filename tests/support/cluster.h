@@ -48,6 +48,9 @@ bool cluster_heal(struct cluster *c);
 /* Every link loses `drop_permille` of its frames, each way, and delays each by up to `delay_ms`. */
 bool cluster_unreliable(struct cluster *c, int drop_permille, int delay_ms);
 
+/* Every running node has applied the same entries and come to the same state, within `ms`; else it is said on stderr. */
+bool cluster_agrees(struct cluster *c, int ms);
+
 /* One command to one node on a connection of its own; NULL: no answer within `ms`. */
 redisReply *cluster_ask(struct cluster *c, int node, int ms, const char *format, ...);
 /* A field of INFO; "" when there is none. */
