@@ -70,6 +70,14 @@ void found_on_hello(struct node *n, uint32_t handle, const struct node_hello *he
             n->found_hellos[i] = *hello;
 }
 
+/* Who answered there may be another when it answers again. */
+void found_on_link_lost(struct node *n, uint64_t peer)
+{
+    for (uint32_t i = 0; i < n->config.initial_cluster.count; i++)
+        if (n->found_hellos[i].node_id == peer)
+            n->found_hellos[i] = (struct node_hello){0};
+}
+
 /* A cluster exists already: this node is welcomed into it, or it has lost its disk. */
 void found_give_up(struct node *n)
 {

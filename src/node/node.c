@@ -217,6 +217,8 @@ void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
         p->lost_us = n->now_us;
     if (p)
         p->link_up = up;
+    if (!up)
+        found_on_link_lost(n, peer);
     if (!n->running)
         return;
     if (n->diverged)

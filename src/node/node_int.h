@@ -365,6 +365,7 @@ bool members_have_keys(struct node *n); /* in any database */
 /* found.c */
 void members_start(struct node *n);
 void found_on_hello(struct node *n, uint32_t handle, const struct node_hello *hello);
+void found_on_link_lost(struct node *n, uint64_t peer);
 void found_give_up(struct node *n);
 void found_alone(struct node *n);
 void found_written(struct node *n);

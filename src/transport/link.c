@@ -78,7 +78,7 @@ static void dial_now(struct dial *d)
         d->state = DIAL_OFF; /* the control link will call for it */
         return;
     }
-    if (l->peer != 0 && inject_cut(l->t->inject, l->peer)) {
+    if (l->t->self.node_id == 0 || (l->peer != 0 && inject_cut(l->t->inject, l->peer))) {
         dial_failed(d, ENETUNREACH);
         return;
     }

@@ -44,20 +44,29 @@ static void address_text(const struct sockaddr_storage *a, socklen_t len, char *
     snprintf(out, out_len, "%s:%s", host, port);
 }
 
-static void accept_again(evutil_socket_t fd, short what, void *arg)
+void listener_resume(struct transport *t)
 {
-    (void)fd, (void)what;
-    struct transport *t = arg;
-    for (size_t i = 0; i < t->listen_count; i++)
+    for (size_t i = 0; i < t->listen_count && t->self.node_id != 0; i++)
         event_add(t->listen_events[i], NULL);
 }
 
-/* Out of descriptors: the waiting connection would wake the loop again and again. */
-static void pause_accepting(struct transport *t)
+void listener_pause(struct transport *t)
 {
-    listener_complain(t, "accept", strerror(errno));
     for (size_t i = 0; i < t->listen_count; i++)
         event_del(t->listen_events[i]);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    listener_resume(arg);
+}
+
+/* Out of descriptors: the waiting connection would wake the loop again and again. */
+static void rest(struct transport *t)
+{
+    listener_complain(t, "accept", strerror(errno));
+    listener_pause(t);
     struct timeval in = {0, 100000};
     event_add(t->accept_again, &in);
 }
@@ -72,7 +81,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         int peer = accept4((int)fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                pause_accepting(t);
+                rest(t);
             return;
         }
         /* Whoever floods the port pushes out other strangers; a handshake of ours takes a millisecond. */
@@ -238,7 +247,6 @@ static bool open_one(struct transport *t, const char *host, uint16_t port, char 
     }
     t->listen_fds[t->listen_count] = fd;
     t->listen_events[t->listen_count] = event_new(t->base, fd, EV_READ | EV_PERSIST, on_accept, t);
-    event_add(t->listen_events[t->listen_count], NULL);
     t->listen_count++;
     return true;
 }
@@ -247,7 +255,7 @@ static bool open_one(struct transport *t, const char *host, uint16_t port, char 
  * "*": all. */
 bool listener_open(struct transport *t, const char *hosts, uint16_t port, char *error, size_t error_len)
 {
-    t->accept_again = event_new(t->base, -1, 0, accept_again, t);
+    t->accept_again = event_new(t->base, -1, 0, on_accept_again, t);
     while (hosts && *hosts == ' ')
         hosts++;
     if (!hosts || !*hosts)

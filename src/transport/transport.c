@@ -26,8 +26,7 @@ void transport_reap_soon(struct transport *t)
 struct transport *transport_new(const struct transport_config *config,
                                 const struct transport_callbacks *callbacks, char *error, size_t error_len)
 {
-    assert(callbacks->frame && config->self.node_id != 0 && config->heartbeat_us > 0 &&
-           config->election_us > 0);
+    assert(callbacks->frame && config->heartbeat_us > 0 && config->election_us > 0);
     struct transport *t = mem_calloc(1, sizeof *t);
     t->base = config->base;
     t->callbacks = *callbacks;
@@ -49,6 +48,7 @@ struct transport *transport_new(const struct transport_config *config,
         transport_free(t);
         return NULL;
     }
+    listener_resume(t);
     return t;
 }
 
@@ -113,6 +113,8 @@ void transport_set_self(struct transport *t, const struct transport_hello *self)
     t->self.removed = false;
     if (old.node_id != self->node_id || (old.cluster_id != 0 && old.cluster_id != self->cluster_id)) {
         drop_everything(t);
+        listener_pause(t);
+        listener_resume(t);
         return;
     }
     list_for_each(it, &t->accepted)

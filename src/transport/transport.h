@@ -40,8 +40,9 @@ struct transport_config {
     const char *bind_host; /* NULL: all. As Redis's bind: several, divided by spaces, "-" before one that may
                               be missing */
     uint16_t port;
-    const char *secret;          /* masterauth, NULL: none. Proven both ways by an HMAC challenge */
-    struct transport_hello self; /* changed later by transport_set_self */
+    const char *secret; /* masterauth, NULL: none. Proven both ways by an HMAC challenge */
+    struct transport_hello
+        self; /* changed later by transport_set_self; node_id 0: not made yet, nobody is talked to */
     uint64_t heartbeat_us, election_us;
 };
 

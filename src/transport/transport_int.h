@@ -277,6 +277,9 @@ void resolve_cancel(struct resolve *r);
 enum { LISTENERS_MAX = 16 };
 bool listener_open(struct transport *t, const char *hosts, uint16_t port, char *error, size_t error_len);
 void listener_close(struct transport *t);
+/* Resuming does nothing before this node has an id: who connects waits in the kernel's queue. */
+void listener_resume(struct transport *t);
+void listener_pause(struct transport *t);
 void listener_frame(struct conn *c, const struct frame *f); /* after the handshake */
 void listener_ready(struct conn *c);
 void listener_drop_peer(struct transport *t, uint64_t peer);

@@ -390,11 +390,7 @@ static void make_parts(struct process *p)
     struct storage_found found;
     open_disk(p, &found);
     struct node_hello self = make_self(p, &found);
-    struct node_hello first = self;
-    if (first.node_id == 0)
-        first.node_id =
-            random_u64() | 1; /* until node_start has made the real one, before anything is sent */
-    if (p->config->peer_port && !peers_open(p, &first, why, sizeof why))
+    if (p->config->peer_port && !peers_open(p, &self, why, sizeof why))
         give_up(why);
     watch_signals(p);
     start_node(p, &found, &self);

@@ -183,6 +183,30 @@ static void test_blank_nodes_learn_ids(void **state)
     assert_false(transport_is_up(w->a.t, 2) || transport_is_up(w->b.t, 1));
 }
 
+/* Before a node has an id it has nothing to say; who connects is heard once it has. */
+static void test_no_id_yet(void **state)
+{
+    struct world *w = *state;
+    peer_start(&w->a, w->base, (struct peer_options){.id = 1});
+    peer_start(&w->b, w->base, (struct peer_options){.id = 0, .boot_nonce = 9});
+    peer_dial(&w->a, &w->b, false);
+    peer_dial(&w->b, &w->a, false);
+    run_loop_us(w->base, 100000);
+    assert_int_equal(w->a.hellos + w->b.hellos, 0);
+    struct transport_hello self = {.node_id = 2, .boot_nonce = 9};
+    transport_set_self(w->b.t, &self);
+    assert_true(RUN_UNTIL(w->base, 1000, w->a.ups == 1 && w->b.ups == 1));
+    assert_int_equal(w->a.up_peer, 2);
+    struct transport_stats s;
+    transport_stats(w->a.t, &s);
+    assert_int_equal(s.junk + s.refused, 0);
+    self.node_id = 0; /* given up */
+    transport_set_self(w->b.t, &self);
+    assert_true(RUN_UNTIL(w->base, 1000, !transport_is_up(w->a.t, 2) && !transport_is_up(w->b.t, 1)));
+    run_loop_us(w->base, 50000);
+    assert_false(transport_is_up(w->a.t, 2) || transport_is_up(w->b.t, 1));
+}
+
 static void test_two_addresses_of_one_node(void **state)
 {
     struct world *w = *state;
@@ -445,6 +469,7 @@ int main(void)
         TEST(test_wrong_target_is_told),
         TEST(test_admit_and_removed),
         TEST(test_blank_nodes_learn_ids),
+        TEST(test_no_id_yet),
         TEST(test_two_addresses_of_one_node),
         TEST(test_order_under_load),
         TEST(test_big_frame_kept),
