@@ -154,15 +154,29 @@ static void keep_text(struct config *c, const char *name, const struct slice *ar
     mem_free(dict_put(c->texts, slice_cstr(name), text));
 }
 
+static bool keep_inert(struct config *c, const struct directive *d, const struct slice *args, size_t argc,
+                       struct buf *error)
+{
+    keep_text(c, d->name, args, argc);
+    struct slice now = slice_cstr(dict_get(c->texts, slice_cstr(d->name))), initial = slice_cstr(d->initial);
+    uint64_t a, b;
+    if (slice_equal(now, initial) || (parse_memory(now, &a) && parse_memory(initial, &b) && a == b))
+        return true;
+    if (d->flags & ONLY_DEFAULT) {
+        buf_append_cstr(error, "is not supported");
+        return false;
+    }
+    buf_printf(&c->inert, "%s%s", c->inert.len ? ", " : "", d->name);
+    return true;
+}
+
 bool config_parse(struct config *c, const struct directive *d, const struct slice *args, size_t argc,
                   struct buf *error)
 {
     if (d->type == TYPE_SPECIAL)
         return d->parse(c, args, argc, error);
-    if (d->type == TYPE_INERT) {
-        keep_text(c, d->name, args, argc);
-        return true;
-    }
+    if (d->type == TYPE_INERT)
+        return keep_inert(c, d, args, argc, error);
     if (argc != 1) {
         buf_append_cstr(error, "wrong number of arguments");
         return false;
@@ -240,9 +254,6 @@ bool config_set(struct config *c, struct slice name, const struct slice *args, s
         buf_append_cstr(error, "can't set immutable config");
         return false;
     }
-    if (starting && d->type == TYPE_INERT)
-        buf_printf(&c->warnings, "Directive '%s' is accepted for compatibility and has no effect here\n",
-                   d->name);
     return config_parse(c, d, args, argc, error);
 }
 
@@ -296,6 +307,7 @@ void config_free(struct config *c)
         mem_free(dict_at(c->texts, i, NULL));
     dict_free(c->texts);
     buf_deinit(&c->warnings);
+    buf_deinit(&c->inert);
     mem_free(c);
 }
 

@@ -68,6 +68,7 @@ struct config {
     struct dict *texts;  /* inert and replicated directives that were given: name -> char * */
     char local_host[64]; /* what main found out when nothing else says where we are; "" */
     char *file;          /* absolute path, NULL: none */
+    struct buf inert;    /* names of inert directives that were given another value than Redis's default */
     struct buf warnings; /* lines for the log, once there is one */
 };
 

@@ -17,7 +17,7 @@ enum directive_type {
     TYPE_INERT,   /* text in `texts` */
 };
 
-enum { MUTABLE = 1, REPEATS = 2 /* each line of the file adds one */ };
+enum { MUTABLE = 1, REPEATS = 2 /* each line of the file adds one */, ONLY_DEFAULT = 4 };
 
 struct directive {
     const char *name;

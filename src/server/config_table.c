@@ -11,6 +11,12 @@
         .name = name_, .type = TYPE_INERT, .flags = MUTABLE, .initial = initial_                             \
     }
 
+/* What would be dangerous to accept and not to do: only the default is taken. */
+#define UNSUPPORTED(name_, initial_)                                                                         \
+    {                                                                                                        \
+        .name = name_, .type = TYPE_INERT, .flags = ONLY_DEFAULT, .initial = initial_                        \
+    }
+
 static const char *const log_levels[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const fsync_modes[] = {"always", "everysec", "no", NULL};
 static const char *const allowances[] = {"no", "yes", "local", NULL};
@@ -188,7 +194,7 @@ const struct directive config_table[] = {
 
     /* Redis's own that have no meaning here, or none yet; in Redis's alphabetical order. */
     INERT("acl-pubsub-default", "resetchannels"),
-    INERT("aclfile", ""),
+    UNSUPPORTED("aclfile", ""),
     INERT("acllog-max-len", "128"),
     INERT("active-defrag-cycle-max", "25"),
     INERT("active-defrag-cycle-min", "1"),
@@ -228,6 +234,8 @@ const struct directive config_table[] = {
     INERT("cluster-replica-no-failover", "no"),
     INERT("cluster-replica-validity-factor", "10"),
     INERT("cluster-require-full-coverage", "yes"),
+    INERT("cluster-slave-no-failover", "no"),
+    INERT("cluster-slave-validity-factor", "10"),
     INERT("crash-log-enabled", "yes"),
     INERT("crash-memcheck-enabled", "yes"),
     INERT("databases", "16"),
@@ -281,7 +289,6 @@ const struct directive config_table[] = {
     INERT("rdbchecksum", "yes"),
     INERT("rdbcompression", "yes"),
     INERT("read-mode", "quorum"),
-    INERT("rename-command", ""),
     INERT("repl-backlog-size", "1048576"),
     INERT("repl-backlog-ttl", "3600"),
     INERT("repl-disable-tcp-nodelay", "no"),
@@ -326,7 +333,7 @@ const struct directive config_table[] = {
     INERT("syslog-enabled", "no"),
     INERT("syslog-facility", "local0"),
     INERT("syslog-ident", "kvorum"),
-    INERT("tls-port", "0"),
+    UNSUPPORTED("tls-port", "0"),
     INERT("tracking-table-max-keys", "1000000"),
     INERT("unixsocket", ""),
     INERT("unixsocketperm", "0"),

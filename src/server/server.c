@@ -2,9 +2,7 @@
 #include "server/server.h"
 
 #include <assert.h>
-#include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"

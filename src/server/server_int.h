@@ -390,7 +390,6 @@ void info_raft(struct server *s, struct buf *out);
 void info_keyspace(struct server *s, struct buf *out);
 void client_describe(struct client *c, struct buf *out);
 bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out);
-void info_leader(struct server *s, struct buf *out);
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
 void wait_tick(struct server *s);
 

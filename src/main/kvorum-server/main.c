@@ -331,6 +331,9 @@ static void run(struct process *p)
 
 static void put_warnings(struct config *c)
 {
+    if (c->inert.len)
+        log_line(LOG_WARNING, "Accepted for Redis's sake and without effect here: %.*s", (int)c->inert.len,
+                 c->inert.data);
     for (char *at = c->warnings.data, *end = at + c->warnings.len; at && at < end;) {
         char *newline = memchr(at, '\n', (size_t)(end - at));
         log_line(LOG_WARNING, "%.*s", (int)(newline - at), at);

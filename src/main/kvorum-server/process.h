@@ -23,7 +23,7 @@ struct process {
     const char *
         *settings; /* replicated ones as configured: the node keeps them for when it founds a cluster */
     uint64_t told_term, told_leader; /* what the log has said of who leads */
-    int busy;      /* nested: an entry's apply may answer clients, whose next read then runs */
+    int busy; /* nested: an entry's apply may answer clients, whose next read then runs */
 
     bool leaving, handing_over, exit_now;
     int interrupts;

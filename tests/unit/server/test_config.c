@@ -130,6 +130,8 @@ static void test_refusals(void **state)
             "initial-cluster and join exclude each other");
     refused(WORDS("/nonexistent/file"),
             "can't read the configuration file /nonexistent/file: No such file or directory");
+    refused(WORDS("--tls-port", "6380"), "bad value for 'tls-port': is not supported");
+    refused(WORDS("--rename-command", "CONFIG", ""), "unknown directive 'rename-command'");
     refused(WORDS("--port", "60000", "--join", "h:2"),
             "port 60000 leaves no room for the peer port at +10000: give cluster-port");
 }
@@ -158,6 +160,20 @@ static void write_file(const char *path, const char *text)
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
+}
+
+/* Redis's own directives are taken; those with another value than its default are named once. */
+static void test_inert(void **state)
+{
+    struct config *c;
+    struct buf error = BUF_EMPTY;
+    (void)state;
+    assert_true(load(&c, &error, WORDS("--rdbchecksum", "yes", "--save", "900", "1", "--repl-timeout", "9")));
+    assert_string_equal(value_of(c, "save"), "900 1");
+    put_u8(&c->inert, '\0');
+    assert_string_equal(c->inert.data, "save, repl-timeout");
+    config_free(c);
+    buf_deinit(&error);
 }
 
 static void test_rewrite(void **state)
@@ -249,9 +265,10 @@ static void test_documentation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_command_line),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_rewrite),  cmocka_unit_test(test_documentation),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_text),
+        cmocka_unit_test(test_inert),         cmocka_unit_test(test_rewrite),
+        cmocka_unit_test(test_documentation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
