@@ -1,4 +1,6 @@
 /* The node's disk is the storage room: ports turned into its calls, its events into the node's. */
+#include <poll.h>
+
 #include "base/log.h"
 #include "main/kvorum-server/process.h"
 
@@ -139,6 +141,16 @@ static void on_disk(evutil_socket_t fd, short what, void *arg)
         node_on_disk(p->node, &event);
         blob_unref(e.block.blob);
     }
+}
+
+void disk_save_id(struct process *p, const struct storage_vote *vote)
+{
+    struct storage_event e = {0};
+    struct pollfd fd = {.fd = storage_fd(p->storage), .events = POLLIN};
+    storage_save_vote(p->storage, vote, 0);
+    while (e.type != STORAGE_VOTE_SAVED)
+        if (!storage_poll(p->storage, &e))
+            poll(&fd, 1, -1);
 }
 
 bool disk_watch(struct process *p)

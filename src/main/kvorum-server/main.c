@@ -238,6 +238,12 @@ static void open_disk(struct process *p, struct storage_found *found)
         give_up(error);
     if (*found->what)
         log_line(LOG_WARNING, "%s", found->what);
+    /* Whoever hears of a blank node may found a cluster with it at once, under the id it told: there must be no other
+     * one before it, and it must be there after a crash. */
+    if (found->vote.node_id == 0) {
+        found->vote.node_id = random_u64() | 1;
+        disk_save_id(p, &found->vote);
+    }
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)

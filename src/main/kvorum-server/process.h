@@ -44,6 +44,8 @@ void system_warn(const struct config *config);
 /* disk.c: the node's disk is the storage room. */
 void disk_bind(struct node_ports *ports);
 bool disk_watch(struct process *p);
+/* At start, before disk_watch: returns when it is durable. */
+void disk_save_id(struct process *p, const struct storage_vote *vote);
 void disk_found(const struct storage_found *from, struct node_found *to);
 
 /* peers.c: the node's peers are the transport room. */
