@@ -4,7 +4,12 @@
  * A proxying node numbers the writes it forwards, in a session of its own (node id and boot nonce), so that
  * sending one again after a change of leader cannot run it twice. What surely did not run is a first send
  * again; what is unknown is a re-send, which never opens the session. A client's own session travels in the
- * place of the node's. */
+ * place of the node's.
+ *
+ * Requests of one connection run in the order in which it sent them, though frames may be lost and the two channels keep
+ * no common order. So requests go out in rounds: within one they are counted, the leader takes them in that order, and
+ * where one is missing it takes no more of the round. Whatever goes wrong begins a new round with all that is unanswered.
+ * While one that went as bulk is unanswered the others follow on its channel, lest they overtake it for ever. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -21,16 +26,21 @@ struct request {
     uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
     uint64_t sent_us, lost_us; /* lost_us: since when there has been no leader to ask */
     enum forward_op op;
-    bool sent, unknown; /* sent and not answered; sent once to a leader that may have run it */
+    bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
     struct buf payload;
 };
 
 struct proxied {
     struct list requests; /* in order of arrival: re-sends keep it */
     uint64_t cookie, number;
+    uint64_t round, place; /* of the next one to be sent */
+    uint64_t bulk_cookie;  /* of the last one that went as bulk */
     char session[33];
-    bool resend;
+    bool resend; /* a new round is due */
 };
+
+/* Beside the outcomes of node.h: not taken, for one before it is missing; `index` is the round. */
+enum { FORWARD_GAP = 0x80 };
 
 /* A forwarded read on the leader, from its arrival to its round. */
 struct forwarded_read {
@@ -95,14 +105,24 @@ static uint64_t lowest_unanswered(struct node *n)
     return n->proxied->number + 1;
 }
 
-/* u64 cookie, u8 op, u8 may open a session, u64 lowest unanswered number, then the request in the state
- * machine's encoding. */
+static enum node_channel channel_of(const struct proxied *p, const struct request *q)
+{
+    const struct request *first = list_entry(p->requests.next, struct request, link);
+    return q->payload.len > CONTROL_MAX_BYTES || first->cookie <= p->bulk_cookie ? NODE_BULK : NODE_CONTROL;
+}
+
+/* u64 cookie, u64 boot nonce, u64 round, u64 place, u8 op, u8 may open a session, u64 lowest unanswered number, then the
+ * request in the state machine's encoding. */
 static void deliver(struct node *n, struct request *q)
 {
+    struct proxied *p = n->proxied;
     uint64_t leader = raft_leader(n->raft);
     struct buf frame = BUF_EMPTY;
     frame_begin(n, &frame, FRAME_FORWARD);
     put_u64(&frame, q->cookie);
+    put_u64(&frame, n->config.self.boot_nonce);
+    put_u64(&frame, p->round);
+    put_u64(&frame, p->place++);
     put_u8(&frame, (uint8_t)q->op);
     put_u8(&frame, !q->unknown);
     put_u64(&frame, lowest_unanswered(n));
@@ -115,8 +135,25 @@ static void deliver(struct node *n, struct request *q)
         buf_deinit(&frame);
         return;
     }
-    if (!frame_send(n, leader, q->payload.len > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL, &frame))
+    enum node_channel channel = channel_of(p, q);
+    if (channel == NODE_BULK)
+        p->bulk_cookie = q->cookie;
+    if (!frame_send(n, leader, channel, &frame)) {
         q->sent = false;
+        p->resend = true;
+    }
+}
+
+/* From here on nothing is sent until forward_turn has begun the next round. */
+static void end_round(struct node *n)
+{
+    list_for_each(it, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        q->unknown |= q->sent && q->op == FORWARD_WRITE;
+        q->sent = false;
+    }
+    n->proxied->resend = true;
 }
 
 static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
@@ -161,15 +198,7 @@ enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice k
 /* Whatever was sent to the leader that is gone has to be asked again. */
 void forward_leader_changed(struct node *n)
 {
-    list_for_each(it, &n->proxied->requests)
-    {
-        struct request *q = list_entry(it, struct request, link);
-        if (!q->sent)
-            continue;
-        q->sent = false;
-        q->unknown |= q->op == FORWARD_WRITE;
-    }
-    n->proxied->resend = true;
+    end_round(n);
 }
 
 void forward_link_up(struct node *n, uint64_t peer)
@@ -196,9 +225,8 @@ static void ask_again(struct node *n)
         struct request *q = list_entry(it, struct request, link);
         if (!q->sent || n->now_us < q->sent_us + n->config.election_us)
             continue;
-        q->sent = false;
-        q->unknown |= q->op == FORWARD_WRITE;
-        n->proxied->resend = true;
+        end_round(n);
+        return;
     }
 }
 
@@ -221,7 +249,10 @@ void forward_turn(struct node *n)
     }
     ask_again(n);
     if (p->resend && leader) {
+        end_round(n);
         p->resend = false;
+        p->round++;
+        p->place = p->bulk_cookie = 0;
         list_for_each_safe(it, tmp, &p->requests)
         {
             struct request *q = list_entry(it, struct request, link);
@@ -245,6 +276,16 @@ void forward_turn(struct node *n)
     }
 }
 
+/* The leader lacks one that was sent before this one; it has taken neither this one nor any behind it. */
+static void on_gap(struct node *n, struct request *q, uint64_t round)
+{
+    if (round != n->proxied->round)
+        return;
+    for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next)
+        list_entry(it, struct request, link)->sent = false;
+    end_round(n);
+}
+
 /* u64 cookie, u8 outcome, u64 index, the reply. */
 void forward_on_reply(struct node *n, struct reader *r)
 {
@@ -261,6 +302,8 @@ void forward_on_reply(struct node *n, struct reader *r)
         struct slice reply = slice_of(r->at, reader_left(r));
         if (outcome == NODE_DONE || outcome == NODE_REFUSED) {
             answer(n, q, (enum node_outcome)outcome, reply, index);
+        } else if (outcome == FORWARD_GAP) {
+            on_gap(n, q, index);
         } else {
             q->sent = false;
             q->unknown |= outcome == NODE_UNKNOWN;
@@ -272,13 +315,13 @@ void forward_on_reply(struct node *n, struct reader *r)
 
 /* ---- the leader's side -------------------------------------------------------------------------------- */
 
-static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, enum node_outcome outcome,
-                        uint64_t index, struct slice reply)
+static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, uint8_t outcome, uint64_t index,
+                        struct slice reply)
 {
     struct buf frame = BUF_EMPTY;
     frame_begin(n, &frame, FRAME_FORWARD_REPLY);
     put_u64(&frame, cookie);
-    put_u8(&frame, (uint8_t)outcome);
+    put_u8(&frame, outcome);
     put_u64(&frame, index);
     buf_append_slice(&frame, reply);
     if (peer == n->identity.node_id) {
@@ -292,10 +335,11 @@ static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, enum nod
 
 void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply)
 {
-    send_answer(n, w->peer, w->ticket, outcome, w->index, reply);
+    send_answer(n, w->peer, w->ticket, (uint8_t)outcome, w->index, reply);
 }
 
-static void take_write(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *req)
+/* false: not taken. */
+static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *req)
 {
     struct buf error = BUF_EMPTY;
     struct waiter w = {.ticket = cookie,
@@ -306,13 +350,45 @@ static void take_write(struct node *n, uint64_t peer, uint64_t cookie, const str
     if (outcome == NODE_PENDING && !propose_request(n, req, &w))
         outcome = NODE_NOT_LEADER;
     if (outcome != NODE_PENDING)
-        send_answer(n, peer, cookie, outcome, 0, buf_slice(&error));
+        send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));
     buf_deinit(&error);
+    return outcome != NODE_NOT_LEADER;
+}
+
+/* Is it the next one of its round? What comes of an older round is late, and comes again in the present one. */
+static bool in_order(struct node *n, uint64_t peer, uint64_t cookie, struct reader *r)
+{
+    uint64_t nonce = get_u64(r), round = get_u64(r), place = get_u64(r);
+    struct peer *p = node_peer(n, peer);
+    if (r->failed || !p)
+        return peer == n->identity.node_id && !r->failed;
+    if (p->forward_nonce != nonce || (round > p->forward_round && place == 0)) {
+        p->forward_nonce = nonce;
+        p->forward_round = round;
+        p->forward_place = 0;
+    }
+    if (round == p->forward_round && place == p->forward_place) {
+        p->forward_place++;
+        return true;
+    }
+    if (round >= p->forward_round)
+        send_answer(n, peer, cookie, FORWARD_GAP, round, slice_of(NULL, 0));
+    return false;
+}
+
+/* What was refused for want of the office leaves a gap, and so does what was taken and went with the office: it may be
+ * that its sender does not even see that we lost it. */
+void forward_office_lost(struct node *n)
+{
+    for (size_t i = 0; i < n->peer_count; i++)
+        n->peers[i].forward_place = UINT64_MAX;
 }
 
 void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
 {
     uint64_t cookie = get_u64(r);
+    if (!in_order(n, peer, cookie, r))
+        return;
     uint8_t op = get_u8(r), may_open = get_u8(r);
     uint64_t lowest = get_u64(r);
     if (r->failed)
@@ -331,7 +407,8 @@ void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
             req->lowest = lowest;
             req->may_open = may_open;
         }
-        take_write(n, peer, cookie, req);
+        if (!take_write(n, peer, cookie, req))
+            forward_office_lost(n);
         forward_read_free(f);
         return;
     }

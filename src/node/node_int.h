@@ -151,6 +151,8 @@ struct peer {
     uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,
         snapshot_moved_us;
     uint64_t digest_index, digest;
+    uint64_t forward_nonce, forward_round,
+        forward_place; /* (forward.c) the next request to be taken from it */
 };
 
 struct proxied; /* forward.c */
@@ -286,7 +288,7 @@ struct node {
 void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we talk to */
 uint64_t node_first_cookie(struct node *n);
-bool node_may_serve(const struct node *n);           /* leader, own no-op applied, not outvoted */
+bool node_may_serve(const struct node *n); /* leader, own no-op applied, not outvoted */
 
 /* duties.c: the one place where Raft is stepped. `source` holds the entries that an append duty can name:
  * what was proposed, or what the message brought; NULL when there are none. Returns the duties' read_seq. */
@@ -379,6 +381,7 @@ void forward_turn(struct node *n);
 void forward_on_frame(struct node *n, uint64_t peer, struct reader *r);
 void forward_on_reply(struct node *n, struct reader *r);
 void forward_leader_changed(struct node *n);
+void forward_office_lost(struct node *n); /* this node's own */
 void forward_link_up(struct node *n, uint64_t peer);
 void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
 void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome outcome, uint64_t now_ms);

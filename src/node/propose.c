@@ -266,6 +266,7 @@ bool node_is_full(const struct node *n)
 void propose_office_lost(struct node *n)
 {
     n->lost_office_us = n->now_us;
+    forward_office_lost(n);
 }
 
 void propose_expire_waiters(struct node *n)
