@@ -39,7 +39,9 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     }
     struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
     size_t start = out->len;
+    uint64_t begun_us = time_begin(s);
     h->run(c, argv, argc, out);
+    time_end(stat, begun_us);
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */
     client_touch(c);
@@ -96,16 +98,12 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     const struct handler *h = stat_of(s, row)->handler;
     if (!h && !row->run)
         return reject(c, row, "ERR this command is not there yet");
-    enum verdict verdict;
+    c->last_row = row;
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
-        verdict = queue(c, row, h, argv, argc);
-    else if (h)
-        verdict = run_handler(c, h, row, argv, argc);
-    else
-        verdict = run(c, row, argv, argc, numbered);
-    if (verdict == TAKEN)
-        c->last_row = row;
-    return verdict;
+        return queue(c, row, h, argv, argc);
+    if (h)
+        return run_handler(c, h, row, argv, argc);
+    return run(c, row, argv, argc, numbered);
 }
 
 enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
