@@ -147,7 +147,7 @@ struct peer {
     bool reading;
     uint64_t read_cookie;
     /* The snapshot being sent. */
-    bool snapshotting;
+    bool snapshotting, piece_unsent; /* unsent: the bulk link is not there yet, or full */
     uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,
         snapshot_moved_us;
     uint64_t digest_index, digest;

@@ -191,6 +191,7 @@ void snapshot_send_begin(struct node *n, struct peer *p)
     if (p->snapshotting)
         return;
     p->snapshotting = true;
+    p->piece_unsent = false;
     p->snapshot_index = n->snapshot_index;
     p->snapshot_term = n->snapshot_term;
     p->snapshot_offset = p->snapshot_total = 0;
@@ -222,7 +223,7 @@ static void send_piece(struct node *n, struct peer *p, const struct node_disk_ev
     put_u64(&frame, event->total);
     put_u8(&frame, event->offset + event->block.len >= event->total);
     put_bytes(&frame, buf_slice(&members));
-    n->ports.send(n->ports.arg, p->id, NODE_BULK, buf_slice(&frame), &event->block, 1);
+    p->piece_unsent = !n->ports.send(n->ports.arg, p->id, NODE_BULK, buf_slice(&frame), &event->block, 1);
     buf_deinit(&frame);
     buf_deinit(&members);
 }
@@ -469,9 +470,13 @@ void snapshot_turn(struct node *n)
         struct peer *p = &n->peers[i];
         if (!p->snapshotting)
             continue;
-        if (!leader)
+        if (!leader) {
             p->snapshotting = false;
-        else if (n->now_us > p->snapshot_moved_us + 4 * n->config.election_us)
+        } else if (p->piece_unsent && n->now_us > p->snapshot_moved_us + n->config.heartbeat_us / 2) {
+            p->piece_unsent = false;
+            ask_piece(n, p);
+        }
+        if (p->snapshotting && n->now_us > p->snapshot_moved_us + 4 * n->config.election_us)
             send_end(n, p, true); /* no answer: Raft probes and asks again */
     }
 }
