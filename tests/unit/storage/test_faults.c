@@ -1,4 +1,4 @@
-/* A failing disk and a sudden end, at every step that makes something durable: the n-th fdatasync, fsync, rename or write
+/* time limit: 240 s. A failing disk and a sudden end, at every step that makes something durable: the n-th fdatasync, fsync, rename or write
  * fails (the process must end by itself, never try again), or the process dies there. Either way the next start
  * finds at least all that was said to be durable.
  *
