@@ -25,11 +25,14 @@ void members_show_self(struct node *n)
 
 /* ---- links to the members ----------------------------------------------------------------------------- */
 
-/* Before the first entry has come there are no members yet: those of the welcome count. */
+/* While a node that was let in catches up, its log tells the members of long ago, and those of the welcome count:
+ * else it would take whoever came later, the leader among them, for removed and refuse it. */
 const struct raft_members *members_known(const struct node *n)
 {
     const struct raft_members *m = n->raft ? raft_members(n->raft) : NULL;
-    return m && m->count ? m : &n->welcome_members;
+    bool catching_up = n->welcome_members.count && m && raft_members_index(n->raft) < n->welcome_index &&
+                       raft_commit(n->raft) < n->welcome_index;
+    return m && m->count && !catching_up ? m : &n->welcome_members;
 }
 
 static void add_peer(struct node *n, const struct raft_member *m)
@@ -157,27 +160,45 @@ void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hel
 
 /* ---- being welcomed ----------------------------------------------------------------------------------- */
 
-/* u64 cluster id; members: to a member that has no entry yet, so that it knows whom to answer. */
+/* u64 cluster id; members; u64 the index of their entry: to a member that has no entry yet, so that it knows whom to
+ * answer. */
+static void welcome(struct node *n, struct peer *p)
+{
+    if (p->hello.has_entries || raft_members(n->raft)->count == 0)
+        return;
+    struct buf frame = BUF_EMPTY, members = BUF_EMPTY;
+    frame_begin(n, &frame, FRAME_WELCOME);
+    put_u64(&frame, n->identity.cluster_id);
+    raft_members_encode(&members, raft_members(n->raft));
+    put_bytes(&frame, buf_slice(&members));
+    put_u64(&frame, raft_members_index(n->raft));
+    buf_deinit(&members);
+    frame_send(n, p->id, NODE_CONTROL, &frame);
+}
+
 void members_on_link_up(struct node *n, struct peer *p)
 {
     if (n->removed && raft_members_find(raft_members(n->raft), n->identity.node_id))
         note_own_removal(n, false);
-    if (p->hello.has_entries || raft_members(n->raft)->count == 0)
+    welcome(n, p);
+}
+
+/* Frames may be lost. */
+static void welcome_again(struct node *n)
+{
+    if (raft_role(n->raft) != RAFT_LEADER || n->now_us < n->welcomed_us + n->config.election_us)
         return;
-    struct buf frame = BUF_EMPTY;
-    frame_begin(n, &frame, FRAME_WELCOME);
-    put_u64(&frame, n->identity.cluster_id);
-    struct buf members = BUF_EMPTY;
-    raft_members_encode(&members, raft_members(n->raft));
-    put_bytes(&frame, buf_slice(&members));
-    buf_deinit(&members);
-    frame_send(n, p->id, NODE_CONTROL, &frame);
+    n->welcomed_us = n->now_us;
+    for (size_t i = 0; i < n->peer_count; i++)
+        if (n->peers[i].link_up)
+            welcome(n, &n->peers[i]);
 }
 
 void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
 {
     uint64_t cluster_id = get_u64(r);
     struct slice bytes = get_bytes(r);
+    uint64_t index = get_u64(r);
     struct raft_members members;
     (void)peer;
     if (r->failed || !cluster_id || !raft_members_decode(bytes, &members) ||
@@ -189,6 +210,7 @@ void members_on_welcome(struct node *n, uint64_t peer, struct reader *r)
         return;
     found_give_up(n);
     n->welcome_members = members;
+    n->welcome_index = index;
     if (n->identity.cluster_id == cluster_id) {
         members_changed(n);
         return;
@@ -342,6 +364,7 @@ void members_turn(struct node *n)
         ask_to_join(n);
     if (!n->running)
         return;
+    welcome_again(n);
     promote_learners(n);
     raise_version(n);
 }
@@ -393,6 +416,7 @@ static void forget_everything(struct node *n)
     n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->diverged = n->adopting =
         false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
+    n->welcome_index = 0;
     memset(&n->applied_members, 0, sizeof(n->applied_members));
     memset(n->digests, 0, sizeof(n->digests));
     n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;

@@ -191,7 +191,8 @@ void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, str
         reads_on_index_reply(n, &r);
         break;
     case FRAME_SNAPSHOT:
-        snapshot_on_frame(n, peer, &r);
+        if (n->identity.cluster_id && !n->adopting)
+            snapshot_on_frame(n, peer, &r);
         break;
     case FRAME_SNAPSHOT_ACK:
         snapshot_on_ack(n, peer, &r);

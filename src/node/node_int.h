@@ -231,6 +231,7 @@ struct node {
     struct node_hello found_hellos[RAFT_MEMBERS_MAX];
     uint64_t found_said_us;
     struct raft_members welcome_members; /* whom to talk to before the first entry has come */
+    uint64_t welcome_index, welcomed_us;
     uint64_t removed_ids[RAFT_MEMBERS_MAX];
     size_t removed_count;
     struct node_identity reset_identity;

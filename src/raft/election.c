@@ -140,6 +140,8 @@ static void prevote_counted(struct raft *r)
 void raft_start_prevote(struct raft *r, bool leader_lost)
 {
     raft_timer_reset(r);
+    r->leader =
+        0; /* also where there is no standing (a learner, a removed node): nobody is to wait for one that is silent */
     if (!raft_may_stand(r))
         return;
     if (r->short_log && raft_sole_voter(r)) {
@@ -149,7 +151,6 @@ void raft_start_prevote(struct raft *r, bool leader_lost)
         raft_short_log_end(r);
     }
     r->role = RAFT_PRECANDIDATE;
-    r->leader = 0;
     r->lost_vote = leader_lost;
     r->transfer_vote = false;
     forget_grants(r);

@@ -150,7 +150,7 @@ uint64_t raft_follower_deadline(const struct raft *r)
 {
     if (r->role == RAFT_FOLLOWER && raft_sole_voter(r) && raft_may_stand(r))
         return r->now_us;
-    uint64_t at = raft_has_standing(r) ? r->election_us : UINT64_MAX;
+    uint64_t at = raft_has_standing(r) || r->leader != 0 ? r->election_us : UINT64_MAX;
     if (r->role == RAFT_CANDIDATE && !r->asked)
         return at;
     if (r->cut_us != 0 && r->cut_us < at)

@@ -143,13 +143,15 @@ static void check_committed(struct proc *p, struct history *h)
             world_wrong(p->world, "n%u: entry %llu is of term %llu, committed was another of term %llu",
                         p->number, (unsigned long long)i, (unsigned long long)term,
                         (unsigned long long)e->term);
-        if (i == commit && commit > p->seen.commit && raft_role(r) == RAFT_LEADER &&
+        bool same_voters = raft_members_index(r) == p->seen.members; /* as when it was committed */
+        if (i == commit && commit > p->seen.commit && raft_role(r) == RAFT_LEADER && same_voters &&
             !p->world->promises_broken)
             check_majority(p, i, term);
         e->term = term;
         e->sum = sum;
     }
     p->seen.checked = p->seen.commit = commit;
+    p->seen.members = raft_members_index(r);
 }
 
 static void check_state(struct proc *p, struct history *h)
@@ -248,4 +250,39 @@ void check_send(struct proc *p, struct slice head)
         check_vote(p, &m);
     if ((m.type == RAFT_MSG_APPEND_REPLY && !m.reject) || (m.type == RAFT_MSG_HEARTBEAT_REPLY && !m.reject))
         check_ack(p, &m);
+}
+
+/* ---- what tests ask ----------------------------------------------------------------------------------- */
+
+uint32_t world_clusters(const struct world *w)
+{
+    uint32_t n = 0;
+    for (const struct history *h = w->histories; h; h = h->next)
+        n++;
+    return n;
+}
+
+static const struct raft_member *membership(struct world *w, uint32_t i)
+{
+    const struct raft *newest = NULL;
+    for (uint32_t k = 0; k < w->count; k++) {
+        const struct node *n = w->nodes[k].node;
+        if (n && node_is_serving((struct node *)n) && (!newest || raft_term(n->raft) > raft_term(newest)))
+            newest = n->raft;
+    }
+    static const struct raft_member unknown = {.voter = false};
+    if (!newest || raft_members_index(newest) > raft_commit(newest))
+        return &unknown;
+    return raft_members_find(raft_members(newest), w->nodes[i].id);
+}
+
+bool world_is_member(struct world *w, uint32_t i)
+{
+    return membership(w, i) != NULL;
+}
+
+bool world_is_voter(struct world *w, uint32_t i)
+{
+    const struct raft_member *m = membership(w, i);
+    return m && m->voter;
 }

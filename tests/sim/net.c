@@ -91,12 +91,32 @@ static struct link *find_link(struct proc *p, uint32_t handle)
     return NULL;
 }
 
+static void break_link(struct proc *p, struct link *l, bool gone)
+{
+    struct world *w = p->world;
+    l->up = false;
+    struct event *e = world_later(w, 1 + prng_below(&w->chance, 500), EVENT_LINK_LOST, p->number);
+    e->peer = l->peer;
+    e->gone = gone;
+    world_later(w, 1000 + prng_below(&w->chance, 20000), EVENT_DIAL, p->number)->handle = l->handle;
+}
+
+/* What the peer sends on is closed too, unless another handle leads to it: it has to be admitted anew. */
 static void port_hang_up(void *arg, uint32_t handle)
 {
     struct proc *p = arg;
     struct link *l = find_link(p, handle);
-    if (l)
-        *l = p->links[--p->link_count];
+    if (!l)
+        return;
+    uint32_t to = l->to;
+    *l = p->links[--p->link_count];
+    for (size_t i = 0; i < p->link_count; i++)
+        if (p->links[i].to == to)
+            return;
+    struct proc *q = to < p->world->count ? &p->world->nodes[to] : NULL;
+    for (size_t i = 0; q && q->node && i < q->link_count; i++)
+        if (q->links[i].to == p->number && q->links[i].up)
+            break_link(q, &q->links[i], false);
 }
 
 /* Another id, or a cluster left: every connection is made anew. Else the peers are told. */
@@ -135,7 +155,16 @@ void net_dial(struct world *w, struct proc *p, uint32_t handle)
     ours = p->self;
     bool strangers = theirs.cluster_id && ours.cluster_id && theirs.cluster_id != ours.cluster_id;
     bool other = l->expected_id && theirs.node_id != l->expected_id;
-    if (strangers || other || node_admit(to->node, &ours)) {
+    if (strangers && !l->expected_id) { /* a founded cluster that dials whoever is there: CLUSTER MEET */
+        ours.invites = true;
+        node_on_hello(to->node, 0, &ours);
+    } else if (!strangers && !other && node_admit(to->node, &ours)) {
+        theirs.removed = true;
+        node_on_hello(p->node, handle, &theirs);
+    } else if (!strangers && other) {
+        node_on_hello(p->node, handle, &theirs);
+    }
+    if (strangers || other || theirs.removed) {
         world_later(w, 100000, EVENT_DIAL, p->number)->handle = handle;
         return;
     }
@@ -153,13 +182,8 @@ void net_process_ended(struct world *w, uint32_t gone)
     for (uint32_t i = 0; i < w->count; i++) {
         struct proc *p = &w->nodes[i];
         for (size_t k = 0; p->node && k < p->link_count; k++)
-            if (p->links[k].to == gone && p->links[k].up) {
-                p->links[k].up = false;
-                struct event *e = world_later(w, 200 + prng_below(&w->chance, 300), EVENT_LINK_LOST, i);
-                e->peer = p->links[k].peer;
-                e->gone = reaches(w, i, gone);
-                world_later(w, 1000, EVENT_DIAL, i)->handle = p->links[k].handle;
-            }
+            if (p->links[k].to == gone && p->links[k].up)
+                break_link(p, &p->links[k], reaches(w, i, gone));
     }
 }
 
@@ -169,11 +193,8 @@ void world_reset_link(struct world *w, uint32_t a, uint32_t b)
     for (int way = 0; way < 2; way++, a ^= b, b ^= a, a ^= b) {
         struct proc *p = &w->nodes[a];
         for (size_t k = 0; p->node && k < p->link_count; k++) {
-            if (p->links[k].to != b || !p->links[k].up)
-                continue;
-            p->links[k].up = false;
-            world_later(w, prng_below(&w->chance, 300), EVENT_LINK_LOST, a)->peer = p->links[k].peer;
-            world_later(w, 1000 + prng_below(&w->chance, 20000), EVENT_DIAL, a)->handle = p->links[k].handle;
+            if (p->links[k].to == b && p->links[k].up)
+                break_link(p, &p->links[k], false);
         }
     }
 }

@@ -24,7 +24,8 @@ void scenario_free(struct scenario *s);
 /* Lets time pass; fails the test when a rule was broken on the way. */
 void scenario_run(struct scenario *s, uint64_t for_us);
 void scenario_fault(struct scenario *s, const struct faults *f);
-void scenario_heal(struct scenario *s); /* and starts every node that is down */
+void scenario_heal(struct scenario *s);  /* and starts every node that is down */
+void scenario_quiet(struct scenario *s); /* every request is answered, no new ones are asked */
 /* All faults over, every request answered: the nodes agree, and with the clients. `skip`: bits of nodes that are no
  * members any more. */
 void scenario_settle(struct scenario *s, uint32_t skip);

@@ -104,6 +104,7 @@ static void fill_config(struct world *w, struct proc *p, struct node_config *c)
                               .client_wait_us = 2000000,
                               .checkpoint_bytes =
                                   w->config.checkpoint_bytes ? w->config.checkpoint_bytes : UINT64_MAX,
+                              .may_be_invited = p->join_via == JOIN_NOBODY,
                               .chance = prng_next(&w->chance),
                               .settings = w->config.settings};
     snprintf(c->self.name, sizeof(c->self.name), "n%u", p->number);
@@ -115,8 +116,9 @@ static void fill_config(struct world *w, struct proc *p, struct node_config *c)
     if (p->join_via >= 0) {
         c->join_host = "h";
         c->join_port = (uint16_t)(PORT_BASE + p->join_via);
-        return;
     }
+    if (p->join_via != JOIN_LISTED)
+        return;
     c->initial_cluster.count = w->config.nodes;
     for (uint32_t i = 0; i < w->config.nodes; i++) {
         struct raft_member *m = &c->initial_cluster.at[i];
@@ -197,6 +199,35 @@ void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 {
     if (w->nodes[i].paused_until_us < w->now_us + for_us)
         w->nodes[i].paused_until_us = w->now_us + for_us;
+}
+
+uint32_t world_add_alone(struct world *w)
+{
+    assert(w->count < WORLD_NODES_MAX);
+    uint32_t i = w->count++;
+    w->nodes[i].join_via = JOIN_NOBODY;
+    world_start(w, i);
+    return i;
+}
+
+void world_rejoin(struct world *w, uint32_t i, uint32_t via)
+{
+    w->nodes[i].join_via = (int)via;
+    world_start(w, i);
+}
+
+void world_meet(struct world *w, uint32_t at, uint32_t other, uint64_t ticket)
+{
+    struct buf error = BUF_EMPTY;
+    uint16_t port = (uint16_t)(PORT_BASE + other);
+    if (w->nodes[at].node)
+        node_meet(w->nodes[at].node, "h", port, port, ticket, &error);
+    buf_deinit(&error);
+}
+
+uint32_t world_count(const struct world *w)
+{
+    return w->count;
 }
 
 uint32_t world_add(struct world *w, uint32_t via)
@@ -317,7 +348,7 @@ struct world *world_new(const struct world_config *config, const struct world_cl
     prng_seed(&w->chance, config->seed);
     heap_init(&w->events, earlier, no_place);
     for (uint32_t i = 0; i < WORLD_NODES_MAX; i++)
-        w->nodes[i].join_via = -1;
+        w->nodes[i].join_via = JOIN_LISTED;
     for (uint32_t i = 0; i < w->count; i++)
         world_start(w, i);
     return w;

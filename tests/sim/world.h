@@ -58,6 +58,15 @@ void world_drop(struct world *w, uint32_t permille);
 void world_clock_jump(struct world *w, uint32_t i, int64_t by_us); /* its wall clock */
 /* A further node that joins through node `via`; its number. */
 uint32_t world_add(struct world *w, uint32_t via);
+uint32_t world_add_alone(struct world *w);                    /* a cluster of one, that may be invited */
+void world_rejoin(struct world *w, uint32_t i, uint32_t via); /* of a node that is down and was wiped */
+void world_meet(struct world *w, uint32_t at, uint32_t other,
+                uint64_t ticket); /* CLUSTER MEET sent to `at` */
+uint32_t world_count(const struct world *w);
+uint32_t world_clusters(const struct world *w); /* that were ever founded */
+bool world_is_member(struct world *w,
+                     uint32_t i); /* to the leader of the newest term, in a committed configuration */
+bool world_is_voter(struct world *w, uint32_t i);
 
 /* NULL, or what rule the nodes have broken among themselves (check.c). */
 const char *world_failed(const struct world *w);

@@ -70,13 +70,15 @@ struct proc {
     struct link links[LINKS_MAX];
     size_t link_count;
     uint32_t handle;
-    int join_via;
+    int join_via;        /* a node's number, or one of these */
+#define JOIN_LISTED (-1) /* in initial-cluster */
+#define JOIN_NOBODY (-2)
     uint64_t paused_until_us, turn_at_us;
     int64_t clock_offset_us;
     struct disk disk;
     /* check.c: what this life has shown so far */
     struct {
-        uint64_t cluster, term, commit, checked, applied;
+        uint64_t cluster, term, commit, checked, applied, members;
     } seen;
 };
 

@@ -1,0 +1,271 @@
+/* Nodes that come and go: founding under crashes, joining, FORGET, lost disks, MEET, RESET. SEED=n N=k runs k seeds from
+ * n on. time limit: 300 s */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scenario.h"
+
+#include <stdlib.h>
+
+#define ADMIN ((uint64_t)1 << 62) /* tickets that no client has */
+
+static void forget(struct world *w, uint32_t at, uint64_t id)
+{
+    struct buf error = BUF_EMPTY;
+    if (world_node(w, at))
+        node_forget(world_node(w, at), id, ADMIN, &error);
+    buf_deinit(&error);
+}
+
+/* Everybody who is no member at the end, as scenario_settle wants it. */
+static uint32_t strangers(struct scenario *s)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < world_count(s->world); i++)
+        bits |= (uint32_t)!world_is_member(s->world, i) << i;
+    return bits;
+}
+
+static void finish(struct scenario *s)
+{
+    scenario_heal(s);
+    scenario_run(s, 8 * SECOND);
+    if (world_leader(s->world) < 0)
+        scenario_fail(s, "no leader");
+    scenario_settle(s, strangers(s));
+    if (work_acked(s->work) < 20)
+        scenario_fail(s, "only %llu writes", (unsigned long long)work_acked(s->work));
+}
+
+static void want_voters(struct scenario *s, uint32_t bits)
+{
+    for (uint32_t i = 0; i < world_count(s->world); i++)
+        if (world_is_voter(s->world, i) != (bits >> i & 1))
+            scenario_fail(s, "node %u is %sa voter", i, bits >> i & 1 ? "not " : "");
+}
+
+/* ---- founding ----------------------------------------------------------------------------------------- */
+
+/* All nodes come, crash and come back at random within the first second or so. */
+static void found_under_crashes(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    const struct faults f = {.late = true};
+    scenario_new(&s, seed, *(const uint32_t *)arg, &f, NULL);
+    struct prng *p = world_chance(s.world);
+    for (uint32_t i = 0; i < s.nodes; i++)
+        if (prng_below(p, 2))
+            world_crash(s.world, i);
+    for (int step = 0; step < 60; step++) {
+        uint32_t a = (uint32_t)prng_below(p, s.nodes);
+        scenario_run(&s, prng_below(p, 30000));
+        if (world_node(s.world, a))
+            world_crash(s.world, a);
+        else
+            world_start(s.world, a);
+    }
+    finish(&s);
+    if (world_clusters(s.world) != 1)
+        scenario_fail(&s, "%u clusters", world_clusters(s.world));
+    want_voters(&s, (1u << s.nodes) - 1);
+    scenario_free(&s);
+}
+
+static void test_founding(void **state)
+{
+    (void)state;
+    const uint32_t sizes[] = {3, 5};
+    for (size_t i = 0; i < 2; i++)
+        scenario_seeds(40, found_under_crashes, &sizes[i]);
+}
+
+/* ---- lost disks --------------------------------------------------------------------------------------- */
+
+/* A node that lost its disk founds nothing, votes for nobody, and is replaced by FORGET and a join. */
+static void wipe_and_replace(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.snapshots = seed % 2, .late = true};
+    scenario_new(&s, seed, 3, &f, NULL);
+    uint32_t lost = (uint32_t)(seed % 3);
+    scenario_run(&s, 3 * SECOND);
+    uint64_t id = world_node_id(s.world, lost);
+    world_crash(s.world, lost);
+    if (seed % 5 == 0) { /* the others restart too: nobody may found in their absence */
+        world_crash(s.world, (lost + 1) % 3);
+        world_crash(s.world, (lost + 2) % 3);
+    }
+    world_wipe(s.world, lost);
+    world_start(s.world, lost);
+    scenario_run(&s, 2 * SECOND);
+    scenario_heal(&s);
+    scenario_run(&s, 3 * SECOND);
+    if (world_clusters(s.world) != 1)
+        scenario_fail(&s, "%u clusters", world_clusters(s.world));
+    struct node_status status;
+    node_status(world_node(s.world, lost), &status);
+    if (status.last_index || status.term)
+        scenario_fail(&s, "the wiped node takes part: term %llu, last entry %llu",
+                      (unsigned long long)status.term, (unsigned long long)status.last_index);
+    forget(s.world, (lost + 1) % 3, id);
+    scenario_run(&s, 2 * SECOND);
+    world_crash(s.world, lost);
+    world_wipe(s.world, lost);
+    world_rejoin(s.world, lost, (lost + 1 + (uint32_t)(seed % 2)) % 3);
+    finish(&s);
+    want_voters(&s, 7);
+    scenario_free(&s);
+}
+
+static void test_wiped(void **state)
+{
+    (void)state;
+    scenario_seeds(30, wipe_and_replace, NULL);
+}
+
+/* ---- one change after the other, among faults ----------------------------------------------------------- */
+
+static uint32_t some_member(struct scenario *s)
+{
+    uint32_t from = (uint32_t)prng_below(world_chance(s->world), world_count(s->world));
+    for (uint32_t k = 0; k < world_count(s->world); k++) {
+        uint32_t i = (from + k) % world_count(s->world);
+        if (world_is_member(s->world, i))
+            return i;
+    }
+    return 0;
+}
+
+/* An outsider is wiped and joins, or a new node does. */
+static void let_one_in(struct scenario *s)
+{
+    struct world *w = s->world;
+    uint32_t via = some_member(s);
+    if (world_leader(w) < 0)
+        return;
+    for (uint32_t i = 0; i < world_count(w); i++) {
+        if (world_is_member(w, i) || i == via)
+            continue;
+        world_crash(w, i);
+        world_wipe(w, i);
+        world_rejoin(w, i, via);
+        return;
+    }
+    if (world_count(w) < WORLD_NODES_MAX)
+        world_add(w, via);
+}
+
+static void put_one_out(struct scenario *s)
+{
+    struct world *w = s->world;
+    uint32_t voters = 0, who = some_member(s);
+    for (uint32_t i = 0; i < world_count(w); i++)
+        voters += world_is_voter(w, i);
+    if (voters > 2 && world_leader(w) >= 0)
+        forget(w, some_member(s), world_node_id(w, who));
+}
+
+static void churn(uint64_t seed, const void *arg)
+{
+    const struct faults *f = arg;
+    struct scenario s;
+    scenario_new(&s, seed, 3, f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    struct prng *p = world_chance(s.world);
+    for (int step = 0; step < 60; step++) {
+        scenario_run(&s, 20000 + prng_below(p, 600000));
+        switch (prng_below(p, 6)) {
+        case 0:
+            let_one_in(&s);
+            break;
+        case 1:
+        case 2:
+            put_one_out(&s);
+            break;
+        default:
+            scenario_fault(&s, f);
+        }
+    }
+    finish(&s);
+    scenario_free(&s);
+}
+
+static void test_churn(void **state)
+{
+    (void)state;
+    struct faults f = {0};
+    scenario_seeds(8, churn, &f);
+    f = (struct faults){.crash = true, .cut = true, .one_way = true, .late = true, .move = true};
+    scenario_seeds(20, churn, &f);
+    f = (struct faults){
+        .crash = true, .pause = true, .drop = true, .disorder = true, .disk = true, .snapshots = true};
+    scenario_seeds(20, churn, &f);
+}
+
+/* ---- MEET and RESET ----------------------------------------------------------------------------------- */
+
+/* A cluster of one grows to three, by MEET in either direction, and shrinks again; who was put out starts over. */
+static void meet(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.late = true};
+    scenario_new(&s, seed, 1, &f, NULL);
+    scenario_run(&s, SECOND);
+    scenario_quiet(&s); /* nobody writes to a node that is still alone */
+    uint32_t one = world_add_alone(s.world), two = world_add_alone(s.world);
+    scenario_run(&s, SECOND / 2);
+    world_meet(s.world, one, 0, ADMIN);
+    scenario_run(&s, 4 * SECOND);
+    want_voters(&s, 3);
+    work_pause(s.work, seed % 3 == 0);
+    if (seed % 2)
+        world_meet(s.world, (uint32_t)(seed / 2 % 2), two, ADMIN); /* the other one is invited */
+    else
+        world_meet(s.world, two, (uint32_t)(seed / 2 % 2), ADMIN);
+    scenario_run(&s, 5 * SECOND);
+    want_voters(&s, 7);
+    work_pause(s.work, false);
+    forget(s.world, two, world_node_id(s.world, 1));
+    scenario_run(&s, 3 * SECOND);
+    forget(s.world, 1, world_node_id(s.world, 0));
+    forget(s.world, 2, world_node_id(s.world, 0));
+    scenario_run(&s, 3 * SECOND);
+    want_voters(&s, 4);
+    scenario_settle(&s, 3);
+    struct buf error = BUF_EMPTY;
+    for (uint32_t i = 0; i < 2; i++) {
+        node_reset(world_node(s.world, i), ADMIN, &error);
+        assert_int_equal(error.len, 0);
+    }
+    scenario_run(&s, 3 * SECOND);
+    for (uint32_t i = 0; i < 2; i++)
+        if (store_count(rsm_store(node_rsm(world_node(s.world, i))), 0))
+            scenario_fail(&s, "node %u holds keys after its RESET", i);
+    buf_deinit(&error);
+    scenario_free(&s);
+}
+
+static void test_meet(void **state)
+{
+    (void)state;
+    scenario_seeds(20, meet, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_founding),
+        cmocka_unit_test(test_wiped),
+        cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_meet),
+    };
+    if (getenv("ONLY_TEST"))
+        cmocka_set_test_filter(getenv("ONLY_TEST"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
