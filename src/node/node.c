@@ -19,6 +19,12 @@ void node_say(struct node *n, int level, const char *fmt, ...)
     n->ports.say(n->ports.arg, level, line);
 }
 
+void node_long_work(struct node *n, size_t bytes, bool now)
+{
+    if (bytes > LONG_WORK_BYTES)
+        n->ports.applying(n->ports.arg, now);
+}
+
 struct peer *node_peer(struct node *n, uint64_t id)
 {
     for (size_t i = 0; i < n->peer_count; i++)

@@ -59,6 +59,7 @@ enum {
     DIGEST_KEPT = 16,
     CLOCK_ENTRY_US = 100000,
     JOIN_RETRY_US = 500000,
+    LONG_WORK_BYTES = 1 << 20, /* copying and summing more than this may take a heartbeat */
 };
 
 enum disk_cookie {
@@ -287,6 +288,8 @@ struct node {
 
 /* node.c */
 void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Brackets the handling of one request or block of so many bytes, which must not cost the office (DESIGN 2). */
+void node_long_work(struct node *n, size_t bytes, bool now);
 struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we talk to */
 uint64_t node_first_cookie(struct node *n);
 bool node_may_serve(const struct node *n); /* leader, own no-op applied, not outvoted */

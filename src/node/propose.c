@@ -108,17 +108,27 @@ static void close_entry(struct node *n, size_t begin, uint64_t index, const stru
     waiters_push(&n->waiters, &w);
 }
 
+static size_t request_bytes(const struct rsm_request *req)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < req->argc; i++)
+        bytes += req->argv[i].len;
+    return bytes;
+}
+
 bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who)
 {
     if (!may_open(n))
         return false;
-    size_t begin;
+    size_t begin, bytes = request_bytes(req);
+    node_long_work(n, bytes, true);
     uint64_t index = open_entry(n, RAFT_ENTRY_DATA, &begin);
     uint64_t stamp = node_cluster_ms(n);
     n->last_stamp_ms = stamp;
     n->last_stamp_index = index;
     rsm_encode(&n->open, req, stamp, prng_next(&n->chance));
     close_entry(n, begin, index, who);
+    node_long_work(n, bytes, false);
     if (n->tracing)
         node_say(n, LOG_DEBUG, "proposed client=%.*s request=%llu index=%llu term=%llu",
                  (int)req->client_id.len, req->client_id.data ? req->client_id.data : "",
@@ -187,6 +197,8 @@ void propose_turn(struct node *n)
         refuse_open(n);
         return;
     }
+    size_t bytes = n->open.len;
+    node_long_work(n, bytes, true);
     struct raft_block block = {.first = n->open_first,
                                .last = n->open_first + n->open_count - 1,
                                .blob = blob_new(n->open.data, n->open.len),
@@ -198,6 +210,7 @@ void propose_turn(struct node *n)
     propose_drop_open(n);
     if (n->open.cap > (1 << 20)) /* one huge request must not keep its room for ever */
         buf_deinit(&n->open);
+    node_long_work(n, bytes, false);
 }
 
 /* ---- whether to take it ------------------------------------------------------------------------------- */
