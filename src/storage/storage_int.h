@@ -1,11 +1,11 @@
 /* What lies in the directory, byte by byte, and what holds between its parts.
  *
  *     DIR/LOCK                                        flock: one process a directory
- *     DIR/vote                                        who this node is, what it promised (vote.h has the
- * bytes) DIR/journal-<generation>/                       RocksDB, the log
- *     DIR/snapshot-<generation>-<index>-<term>.rdb    RDB with AUX fields of ours, the newest whole one
- * counts DIR/{vote,snapshot,receive}.tmp                 unfinished; removed on opening DIR/....damaged set
- * aside by recovery, for people; nothing reads it
+ *     DIR/vote                                        who this node is, what it promised (bytes: vote.h)
+ *     DIR/journal-<generation>/                       RocksDB, the log
+ *     DIR/snapshot-<generation>-<index>-<term>.rdb    RDB with AUX fields of ours, the newest whole one counts
+ *     DIR/{vote,snapshot,receive}.tmp                 unfinished; removed on opening
+ *     DIR/....damaged                                 set aside by recovery, for people; nothing reads it
  *
  * The generation stands in the vote file, so that writing the vote changes identity, journal and snapshot in
  * one durable step: what is to be replaced as a whole (a node that joins another cluster, a damaged journal,
@@ -17,9 +17,14 @@
  *
  *      0  u32  magic "KVB1"
  *      4  u32  checksum: CRC32C of bytes 8..48 and of the 25-byte header of each frame, whose CRC in turn
- * covers its payload: every byte is covered, and no payload is summed twice 8  u64  cluster id 16  u64  first
- * index 24  u64  last index 32  u64  term of the entry before the first (0: none) 40  u32  bytes of the
- * frames 44  u32  checksum of the block before (0: none) 48       frames (raft/entry.h)
+ *              covers its payload: every byte is covered, and no payload is summed twice
+ *      8  u64  cluster id
+ *     16  u64  first index
+ *     24  u64  last index
+ *     32  u64  term of the entry before the first (0: none)
+ *     40  u32  bytes of the frames
+ *     44  u32  checksum of the block before (0: none)
+ *     48       frames (raft/entry.h)
  *
  * Recovery with a snapshot at (S, T), (0, 0) without one, demands: a block that starts at S+1 and says that
  * term T precedes it, or else one that holds entry (S, T); from there on contiguous indexes, monotone terms,
