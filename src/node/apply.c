@@ -129,6 +129,26 @@ static size_t read_frames(struct node *n, const struct raft_block *block, size_t
     return count;
 }
 
+/* What was recovered is being run again: applied is still behind what stood in the journal at the start, and is on its way
+ * there. The tail that is not known to be committed does not count: nobody knows when it will be. */
+bool apply_is_replaying(const struct node *n)
+{
+    if (!n->running || rsm_applied(n->rsm) >= n->replay.until)
+        return false;
+    return rsm_applied(n->rsm) < raft_commit(n->raft);
+}
+
+static void tell_replay(struct node *n)
+{
+    if (!apply_is_replaying(n) || n->now_us < n->replay.said_us + 1000000)
+        return;
+    n->replay.said_us = n->now_us;
+    uint64_t done = rsm_applied(n->rsm) - n->replay.from, total = n->replay.until - n->replay.from;
+    node_say(n, LOG_NOTICE, "Applying the journal: %u %% of %llu entries, %u s to go",
+             (unsigned)(done * 100 / total), (unsigned long long)total,
+             (unsigned)((n->now_us - n->replay.since_us) / 1000000 * (total - done) / (done | 1)));
+}
+
 bool apply_turn(struct node *n)
 {
     uint64_t commit = raft_commit(n->raft), next = rsm_applied(n->rsm) + 1;
@@ -153,5 +173,6 @@ bool apply_turn(struct node *n)
         blob_unref(block.blob);
     }
     n->ports.applying(n->ports.arg, false);
+    tell_replay(n);
     return next <= commit && !n->apply_reading;
 }

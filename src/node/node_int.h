@@ -193,6 +193,9 @@ struct node {
     uint64_t office_index; /* index of the no-op of our own term, 0: not leader */
 
     /* apply.c */
+    struct {
+        uint64_t from, until, since_us, said_us; /* the journal as recovered, and when its replay began */
+    } replay;
     struct raft_block apply_block; /* read back from the journal; blob NULL: none */
     bool apply_reading;
     uint64_t apply_cookie;
@@ -324,6 +327,7 @@ void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome out
 enum node_outcome propose_check(struct node *n, const struct rsm_request *req, struct buf *error);
 
 /* apply.c */
+bool apply_is_replaying(const struct node *n);
 bool apply_turn(struct node *n); /* true: more to do */
 void apply_on_read(struct node *n, const struct node_disk_event *event);
 

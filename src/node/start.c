@@ -95,6 +95,9 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
     }
     n->running = true;
     n->changed = true;
+    n->replay.from = index;
+    n->replay.until = raft_last_index(n->raft);
+    n->replay.since_us = n->replay.said_us = n->now_us;
     node_say(n, LOG_NOTICE, "Journal of %llu entries, term %llu, snapshot at %llu",
              (unsigned long long)raft_last_index(n->raft), (unsigned long long)n->identity.term,
              (unsigned long long)index);

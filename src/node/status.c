@@ -132,15 +132,21 @@ static void peer_status(const struct node *n, const struct raft_member *m, struc
 
 static void loading_status(const struct node *n, struct node_status *out)
 {
-    out->loading = node_is_loading(n);
+    bool replaying = apply_is_replaying(n);
+    uint64_t done = n->load_offset, total = n->load_total, since_us = n->load_started_us;
+    out->loading = node_is_loading(n) || replaying;
     out->loading_what = n->loader ? "snapshot" : "journal";
-    if (!n->loader || !n->load_total)
+    if (!n->loader) {
+        done = replaying ? rsm_applied(n->rsm) - n->replay.from : 0;
+        total = replaying ? n->replay.until - n->replay.from : 0;
+        since_us = n->replay.since_us;
+    }
+    if (!total)
         return;
-    uint64_t took_us = n->now_us - n->load_started_us;
-    out->loading_percent = (uint32_t)(n->load_offset * 100 / n->load_total);
-    if (n->load_offset)
-        out->loading_eta_s = (uint32_t)((double)took_us / 1e6 * (double)(n->load_total - n->load_offset) /
-                                        (double)n->load_offset);
+    out->loading_percent = (uint32_t)(done * 100 / total);
+    if (done)
+        out->loading_eta_s =
+            (uint32_t)((double)(n->now_us - since_us) / 1e6 * (double)(total - done) / (double)done);
 }
 
 static void counts(const struct node *n, struct node_status *out)
