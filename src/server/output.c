@@ -38,7 +38,7 @@ static void write_out(struct client *c)
         buf_deinit(&c->out);
 }
 
-bool client_over_limit(struct client *c)
+static bool over_limit(struct client *c)
 {
     const struct output_limit *limit = &c->server->config->output_limits[CLASS_NORMAL];
     size_t unsent = client_unsent(c);
@@ -54,6 +54,21 @@ bool client_over_limit(struct client *c)
     if (c->soft_since_us == 0)
         c->soft_since_us = now_us;
     return now_us - c->soft_since_us > limit->soft_s * 1000000;
+}
+
+/* Looked at whenever a reply has been added, for one pass may add more than there is memory: many reads of large values
+ * become ready at once. Only what the socket does not take counts. */
+void client_enforce_limit(struct client *c)
+{
+    if (c->doomed || !over_limit(c))
+        return;
+    write_out(c);
+    if (c->doomed || !over_limit(c))
+        return;
+    c->server->stats.cut_output++;
+    log_line(LOG_WARNING, "Client id=%llu addr=%s closed: it does not read its replies (%zu bytes)",
+             (unsigned long long)c->id, c->peer, client_unsent(c));
+    client_doom(c, NULL);
 }
 
 static void half_close(struct client *c)
@@ -157,13 +172,9 @@ void client_flush(struct client *c)
     if (c->doomed)
         return;
     write_out(c);
-    if (client_over_limit(c)) {
-        c->server->stats.cut_output++;
-        log_line(LOG_WARNING, "Client id=%llu addr=%s closed: it does not read its replies (%zu bytes)",
-                 (unsigned long long)c->id, c->peer, client_unsent(c));
-        client_doom(c, NULL);
+    client_enforce_limit(c);
+    if (c->doomed)
         return;
-    }
     if (c->poison == POISON_UNTIL_EMPTY && is_settled(c) && c->in.len == c->in_at && !c->more_waits)
         c->poison = POISON_NONE;
     if ((c->closing || c->leaving) && !c->half_closed)

@@ -67,13 +67,10 @@ static void look_ahead(struct client *c, size_t count)
 /* false: it waits, or the client takes no more. */
 static bool run(struct client *c, const struct request *r)
 {
-    struct server *s = c->server;
     if (!client_may_take(c) || (r->argc && dispatch(c, r->row, r->argv, r->argc) == WAIT))
         return false;
-    if (client_unsent(c) > STRANGER_OUTPUT && client_over_limit(c)) {
-        s->stats.cut_output++;
-        client_doom(c, "it does not read its replies");
-    }
+    if (client_unsent(c) > STRANGER_OUTPUT)
+        client_enforce_limit(c);
     return true;
 }
 

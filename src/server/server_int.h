@@ -337,7 +337,7 @@ void client_flush(struct client *c);
 void client_leave(struct client *c);
 void leaving_cron(struct server *s);
 size_t client_unsent(const struct client *c);
-bool client_over_limit(struct client *c);
+void client_enforce_limit(struct client *c); /* output */
 
 void server_woken(struct server *s); /* at the start of every callback of libevent's */
 bool listeners_open(struct server *s, struct buf *error);

@@ -226,7 +226,8 @@ void slot_first_answered(struct client *c)
 
 void client_advance(struct client *c)
 {
-    while (!ring_empty(c) && advance_first(c))
-        ;
+    while (!c->doomed && !ring_empty(c) && advance_first(c))
+        if (client_unsent(c) > STRANGER_OUTPUT)
+            client_enforce_limit(c);
     client_touch(c);
 }
