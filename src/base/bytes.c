@@ -110,6 +110,16 @@ struct blob *blob_new(const void *data, size_t len)
     return b;
 }
 
+struct blob *blob_of_buf(struct buf *b)
+{
+    assert(b->data && b->len >= BLOB_HEAD);
+    struct blob *blob = (struct blob *)(void *)b->data;
+    blob->refs = 1;
+    blob->len = b->len - BLOB_HEAD;
+    *b = (struct buf)BUF_EMPTY;
+    return blob;
+}
+
 struct blob *blob_ref(struct blob *b)
 {
     uint32_t before = __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);

@@ -69,6 +69,10 @@ struct blob {
 };
 
 struct blob *blob_new(const void *data, size_t len); /* data may be NULL: uninitialised */
+/* The buffer's bytes become the blob's without being copied: they were written behind BLOB_HEAD bytes kept free at its
+ * front. The buffer is empty afterwards. */
+#define BLOB_HEAD sizeof(struct blob)
+struct blob *blob_of_buf(struct buf *b);
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* NULL is fine */
 

@@ -10,8 +10,9 @@
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 /* The same without SSE4.2; public for the test that both agree. */
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);
-/* CRC64 (Jones), as at the end of an RDB file and a DUMP payload. Start with 0; chainable. */
+/* CRC64 (Jones), as at the end of an RDB file and a DUMP payload. Start with 0; chainable. Uses PCLMULQDQ likewise. */
 uint64_t crc64(uint64_t crc, const void *data, size_t len);
+uint64_t crc64_portable(uint64_t crc, const void *data, size_t len);
 /* CRC16 (XMODEM), as in Redis Cluster's key slots. */
 uint16_t crc16(const void *data, size_t len);
 /* The slot 0..16383 of a key, hash tags honoured. */

@@ -48,7 +48,9 @@ enum {
     CACHE_MAX_BYTES = 64 << 20,        /* durable and applied blocks kept for followers that lack them */
     CACHE_SPARE_BYTES = 1 << 20,       /* ... and whoever has them */
     UNCOMMITTED_MAX_BYTES = 128 << 20, /* proposed and not committed: past it node_is_full */
-    APPLY_TURN_ENTRIES = 2000,         /* one turn applies about this many, then looks at its sockets again */
+    OPEN_COPIED_MAX = 16 << 10,        /* a turn's block up to this long is copied into one of its own size */
+    OPEN_EXPECTED_MAX = 1 << 20,
+    APPLY_TURN_ENTRIES = 2000, /* one turn applies about this many, then looks at its sockets again */
     APPLY_READ_BYTES = 4 << 20,
     APPEND_MAX_BYTES = 1 << 20,
     INFLIGHT_MAX_BYTES = 8 << 20,
@@ -181,7 +183,8 @@ struct node {
     bool running; /* Raft exists */
 
     /* propose.c */
-    struct buf open;
+    struct buf open;      /* BLOB_HEAD bytes, then the frames of this turn's entries */
+    size_t open_expected; /* bytes, going by the last turn */
     struct raft_entry *open_entries;
     size_t open_count, open_cap;
     uint64_t open_first, open_term;

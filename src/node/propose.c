@@ -84,6 +84,8 @@ static uint64_t open_entry(struct node *n, enum raft_entry_kind kind, size_t *be
     if (n->open_count == 0) {
         n->open_first = raft_last_index(n->raft) + 1;
         n->open_term = raft_term(n->raft);
+        buf_reserve(&n->open, BLOB_HEAD + n->open_expected);
+        n->open.len = BLOB_HEAD;
     }
     if (n->open_count == n->open_cap) {
         n->open_cap = n->open_cap ? n->open_cap * 2 : 256;
@@ -188,6 +190,16 @@ static void refuse_open(struct node *n)
     }
 }
 
+/* A long block is handed over as it is, a short one copied: its room would be mostly empty, and stays for the next. */
+static struct blob *take_open(struct node *n)
+{
+    size_t len = n->open.len - BLOB_HEAD;
+    n->open_expected = len < OPEN_EXPECTED_MAX ? len + len / 4 : OPEN_EXPECTED_MAX;
+    if (len < OPEN_COPIED_MAX || len < n->open.cap / 2)
+        return blob_new(n->open.data + BLOB_HEAD, len);
+    return blob_of_buf(&n->open);
+}
+
 void propose_turn(struct node *n)
 {
     if (n->open_count == 0)
@@ -199,11 +211,9 @@ void propose_turn(struct node *n)
     }
     size_t bytes = n->open.len;
     node_long_work(n, bytes, true);
-    struct raft_block block = {.first = n->open_first,
-                               .last = n->open_first + n->open_count - 1,
-                               .blob = blob_new(n->open.data, n->open.len),
-                               .offset = 0,
-                               .len = n->open.len};
+    struct raft_block block = {
+        .first = n->open_first, .last = n->open_first + n->open_count - 1, .blob = take_open(n), .offset = 0};
+    block.len = block.blob->len;
     struct raft_event e = {.type = RAFT_EVENT_PROPOSE, .entries = n->open_entries, .count = n->open_count};
     node_step(n, &e, &block);
     blob_unref(block.blob);

@@ -181,9 +181,26 @@ static void usable_size_covers_what_was_asked(void **state)
     assert_int_equal(mem_usable(NULL), 0);
 }
 
+static void a_buffer_becomes_a_blob(void **state)
+{
+    (void)state;
+    struct buf b = BUF_EMPTY;
+    buf_reserve(&b, BLOB_HEAD);
+    b.len = BLOB_HEAD;
+    buf_append_cstr(&b, "entries");
+    const char *at = b.data + BLOB_HEAD;
+    struct blob *blob = blob_of_buf(&b);
+    assert_ptr_equal(blob->data, at);
+    assert_true(slice_equal(slice_of(blob->data, blob->len), SLICE_LITERAL("entries")));
+    assert_true(!b.data && b.len == 0 && b.cap == 0);
+    blob_unref(blob_ref(blob));
+    blob_unref(blob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_buffer_becomes_a_blob),
         cmocka_unit_test(slices_compare_as_memcmp_then_by_length),
         cmocka_unit_test(words_ignore_case_and_nothing_else),
         cmocka_unit_test(a_buffer_grows_and_keeps_its_bytes),
