@@ -200,9 +200,12 @@ enum verdict route_read(struct client *c, const struct command *row, const struc
         s->stats.refused_after++;
         return refuse(c, route_key_slot(row, argv, argc), false, false);
     }
-    /* A forwarded write and a read have no common order but the connection's own. */
-    if (proxy && c->writes_open)
+    /* A forwarded write and a read have no common order but the connection's own; nor has a forwarded read with one that
+     * waits here for a round, which may be lost with the office, and be forwarded after all when its turn comes. */
+    if (proxy && (c->writes_open || (c->reads_open && c->reads_here != serving)))
         return WAIT;
+    if (c->reads_open == 0)
+        c->reads_here = serving;
     buf_truncate(&s->error, 0);
     enum node_outcome outcome = NODE_NOT_LEADER;
     if (serving || (c->readonly && !proxy))

@@ -123,6 +123,7 @@ struct client {
     struct slot *ring;
     uint32_t ring_cap, head, tail; /* slots head..tail-1, seq & (ring_cap-1) */
     uint32_t writes_open, reads_open;
+    bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
     uint32_t group;
     uint64_t last_index;    /* of the last write answered here */
     uint64_t park_until_us; /* 0: not parked since the last bytes came */

@@ -107,7 +107,7 @@ def stopped_leaders(checks, cluster):
         reader.join(15)
     checks.ok("the count went on", not counter.error, counter.error)
     checks.ok("no read was stale", not any(r.stale for r in readers), [(r.port, r.readonly, r.stale[:3]) for r in readers if r.stale])
-    checks.ok("each reader read", all(r.good > 50 for r in readers), [(r.port, r.readonly, r.good, r.refused) for r in readers])
+    checks.ok("each reader read, where a leader need not be", all(r.good > 50 for r in readers if r.readonly or r.port not in ports), [(r.port, r.readonly, r.good, r.refused) for r in readers])
     strange = {word for r in readers for word in r.strange}
     checks.ok("refused were only those who came to the wrong node", not strange, strange)
     # Median as the issue has it: one and a half election timeouts.
