@@ -15,9 +15,17 @@ struct slice slice_cstr(const char *s)
     return (struct slice){s, strlen(s)};
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
 bool slice_is_word(struct slice a, const char *word)
 {
-    return a.len == strlen(word) && (a.len == 0 || strncasecmp(a.data, word, a.len) == 0);
+    for (size_t i = 0; i < a.len; i++)
+        if (word[i] == '\0' || lower(a.data[i]) != lower(word[i]))
+            return false;
+    return word[a.len] == '\0';
 }
 
 int slice_compare(struct slice a, struct slice b)

@@ -158,6 +158,8 @@ uint64_t node_pending_index(const struct node *n);
 /* node_query said a key is due at due_ms: have a clock entry applied (asked of the leader when we are not),
  * then read_ready. */
 enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket);
+/* Does node_read mostly say DONE? */
+bool node_reads_at_once(const struct node *n);
 /* Reads that are about to be run: rsm_look_ahead for their keys. At most STORE_AHEAD_MAX. */
 void node_look_ahead(const struct node *n, const struct store_ahead *keys, size_t count);
 /* Runs a read command. false: due, see above. */

@@ -44,6 +44,11 @@ static bool alone(const struct node *n)
     return voters == 1 && raft_is_voter(n->raft);
 }
 
+bool node_reads_at_once(const struct node *n)
+{
+    return n->running && (rsm_limits(n->rsm).read_mode == RSM_READ_LOCAL || alone(n));
+}
+
 enum node_outcome node_read(struct node *n, uint64_t after, bool follower, uint64_t ticket, uint64_t *now_ms)
 {
     if (!n->running || n->diverged)

@@ -60,7 +60,8 @@ static void look_ahead(struct client *c, size_t count)
         if (r->row && r->row->first_key == 1 && r->argc > 1 && !(r->row->flags & CMD_WRITE))
             keys[found++] = (struct store_ahead){c->db, r->argv[1]};
     }
-    if (found > 1 && s->node)
+    /* Those that wait for a round are looked up later, in client_advance. */
+    if (found > 1 && s->node && node_reads_at_once(s->node))
         node_look_ahead(s->node, keys, found);
 }
 

@@ -224,10 +224,40 @@ void slot_first_answered(struct client *c)
     slot_pop_first(c);
 }
 
+static bool is_ready_read(const struct slot *slot)
+{
+    return slot->state == SLOT_READ && slot->released && slot->row && slot->row->first_key == 1;
+}
+
+/* Reads that were released together are about to run one after the other: their keys are fetched together. Returns the
+ * slot up to which that is done. */
+static uint32_t look_ahead(struct client *c)
+{
+    struct store_ahead keys[STORE_AHEAD_MAX];
+    size_t count = 0;
+    uint32_t seq = c->head;
+    for (; seq != c->tail && count < STORE_AHEAD_MAX && is_ready_read(slot_at(c, seq)); seq++) {
+        const struct slot *slot = slot_at(c, seq);
+        struct reader r = reader_of(buf_slice(&slot->bytes));
+        get_varint(&r);
+        get_bytes(&r);
+        keys[count++] = (struct store_ahead){slot->db, get_bytes(&r)};
+    }
+    if (count > 1)
+        node_look_ahead(c->server->node, keys, count);
+    return seq;
+}
+
 void client_advance(struct client *c)
 {
-    while (!c->doomed && !ring_empty(c) && advance_first(c))
+    uint32_t seen = c->head;
+    while (!c->doomed && !ring_empty(c)) {
+        if ((int32_t)(c->head - seen) >= 0)
+            seen = look_ahead(c);
+        if (!advance_first(c))
+            break;
         if (client_unsent(c) > STRANGER_OUTPUT)
             client_enforce_limit(c);
+    }
     client_touch(c);
 }
