@@ -27,7 +27,8 @@ struct request {
     uint64_t sent_us, lost_us; /* lost_us: since when there has been no leader to ask */
     enum forward_op op;
     bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
-    struct buf payload;
+    bool refused;       /* by ourselves, within the client's call: answered at the turn's end */
+    struct buf payload, refusal;
 };
 
 struct proxied {
@@ -37,6 +38,7 @@ struct proxied {
     uint64_t bulk_cookie;  /* of the last one that went as bulk */
     char session[33];
     bool resend; /* a new round is due */
+    bool taking; /* a client's call is under way: it must not be answered from within it */
 };
 
 /* Beside the outcomes of node.h: not taken, for one before it is missing; `index` is the round. */
@@ -60,6 +62,7 @@ static void request_free(struct request *q)
 {
     list_remove(&q->link);
     buf_deinit(&q->payload);
+    buf_deinit(&q->refusal);
     mem_free(q);
 }
 
@@ -174,8 +177,10 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     rsm_encode(&q->payload, &own, 0, 0);
     list_push_back(&p->requests, &q->link);
     n->count.forwarded++;
+    p->taking = true;
     if (n->running && raft_leader(n->raft) && !p->resend)
         deliver(n, q);
+    p->taking = false;
     return NODE_PENDING;
 }
 
@@ -216,6 +221,14 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
     n->clients.answer(n->clients.arg, ticket, &a);
 }
 
+static void answer_refused(struct node *n, struct request *q)
+{
+    struct buf reply = q->refusal;
+    q->refusal = (struct buf)BUF_EMPTY;
+    answer(n, q, NODE_REFUSED, buf_slice(&reply), 0);
+    buf_deinit(&reply);
+}
+
 /* Frames may be lost, and with them a request or its answer, without any link of ours breaking: the leader's link to us is
  * its own. Whatever is not answered for an election timeout is asked again; if it has run, or is about to, its number tells. */
 static void ask_again(struct node *n)
@@ -246,6 +259,12 @@ void forward_turn(struct node *n)
     if (list_empty(&p->requests)) {
         p->resend = false;
         return;
+    }
+    list_for_each_safe(it, tmp, &p->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->refused)
+            answer_refused(n, q);
     }
     ask_again(n);
     if (p->resend && leader) {
@@ -300,7 +319,10 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (q->cookie != cookie)
             continue;
         struct slice reply = slice_of(r->at, reader_left(r));
-        if (outcome == NODE_DONE || outcome == NODE_REFUSED) {
+        if (n->proxied->taking && outcome == NODE_REFUSED) {
+            q->refused = true;
+            buf_append_slice(&q->refusal, reply);
+        } else if (outcome == NODE_DONE || outcome == NODE_REFUSED) {
             answer(n, q, (enum node_outcome)outcome, reply, index);
         } else if (outcome == FORWARD_GAP) {
             on_gap(n, q, index);
