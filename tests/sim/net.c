@@ -52,6 +52,8 @@ static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struc
     struct proc *p = arg;
     struct world *w = p->world;
     uint32_t to = by_id(w, peer);
+    if (p->ending)
+        return true;
     check_send(p, head);
     w->frames++;
     if (to == UINT32_MAX || !w->nodes[to].node || !reaches(w, p->number, to) ||

@@ -67,23 +67,34 @@ static void port_say(void *arg, int level, const char *line)
         fprintf(stderr, "%10.6f n%u %d %s\n", (double)p->world->now_us / 1e6, p->number, level, line);
 }
 
+void world_end(struct proc *p, const char *why)
+{
+    p->ending = true;
+    if (getenv("SIM_LOG"))
+        fprintf(stderr, "%10.6f n%u ends: %s\n", (double)p->world->now_us / 1e6, p->number, why);
+}
+
+/* A state that no fault of the world accounts for: the disk ends its process through world_end. */
 static void port_fatal(void *arg, const char *line)
 {
     struct proc *p = arg;
-    fprintf(stderr, "node %u ends: %s\n", p->number, line);
-    abort();
+    if (!p->ending && !world_disk_damaged(p->world, p->number))
+        world_wrong(p->world, "n%u ends: %s", p->number, line);
+    world_end(p, line);
 }
 
 static void on_answer(void *arg, uint64_t ticket, const struct node_answer *a)
 {
     struct proc *p = arg;
-    p->world->calls.answer(p->world->calls.arg, p->number, ticket, a);
+    if (!p->ending)
+        p->world->calls.answer(p->world->calls.arg, p->number, ticket, a);
 }
 
 static void on_read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
 {
     struct proc *p = arg;
-    p->world->calls.read_ready(p->world->calls.arg, p->number, ticket, outcome, now_ms);
+    if (!p->ending)
+        p->world->calls.read_ready(p->world->calls.arg, p->number, ticket, outcome, now_ms);
 }
 
 static void on_changed(void *arg, bool was_leader)
@@ -144,6 +155,7 @@ void world_start(struct world *w, uint32_t i)
     p->life++;
     p->link_count = 0;
     p->paused_until_us = p->turn_at_us = 0;
+    p->ending = false;
     memset(&p->seen, 0, sizeof(p->seen));
     fill_config(w, p, &config);
     disk_recover(p, &found);
@@ -301,15 +313,20 @@ static void pass(struct world *w, struct proc *p, struct event *e, void (*each)(
     if (each && first)
         each(arg, p->number);
     deliver(w, p, e);
-    if (each && !first)
+    if (each && !first && !p->ending)
         each(arg, p->number);
     if (p->life != life)
         return;
     if (late && e->type != EVENT_TURN)
         want_turn(w, p, w->now_us + prng_below(&w->chance, w->config.lag_us));
-    else
+    else if (!p->ending)
         turn(w, p);
-    check_node(p);
+    if (p->ending) {
+        w->ended++;
+        world_crash(w, p->number);
+    } else {
+        check_node(p);
+    }
 }
 
 void world_run(struct world *w, uint64_t until_us, void (*each)(void *arg, uint32_t node), void *arg)
@@ -436,6 +453,11 @@ void world_wrong(struct world *w, const char *fmt, ...)
 const char *world_failed(const struct world *w)
 {
     return w->wrong[0] ? w->wrong : NULL;
+}
+
+uint64_t world_ended(const struct world *w)
+{
+    return w->ended;
 }
 
 uint64_t world_frames(const struct world *w)

@@ -4,6 +4,7 @@
 #define SIM_WORLD_H
 
 #include "base/prng.h"
+#include "disk.h"
 #include "node/node.h"
 
 #define WORLD_NODES_MAX 7
@@ -67,6 +68,10 @@ uint32_t world_clusters(const struct world *w); /* that were ever founded */
 bool world_is_member(struct world *w,
                      uint32_t i); /* to the leader of the newest term, in a committed configuration */
 bool world_is_voter(struct world *w, uint32_t i);
+
+/* Processes that ended by themselves, loudly: a disk that failed, damage found while reading. They are down like
+ * crashed ones. */
+uint64_t world_ended(const struct world *w);
 
 /* NULL, or what rule the nodes have broken among themselves (check.c). */
 const char *world_failed(const struct world *w);

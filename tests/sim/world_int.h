@@ -59,6 +59,7 @@ struct disk {
     uint64_t receiving_index, receiving_term;
     uint64_t journal_bytes;
     uint64_t mark_index, mark_term; /* the end of the journal that was promised */
+    bool damaged, needs_replacing;
 };
 
 struct proc {
@@ -75,6 +76,7 @@ struct proc {
 #define JOIN_NOBODY (-2)
     uint64_t paused_until_us, turn_at_us;
     int64_t clock_offset_us;
+    bool ending; /* it has said why; nothing it does from now on reaches anybody */
     struct disk disk;
     /* check.c: what this life has shown so far */
     struct {
@@ -88,13 +90,14 @@ struct world {
     struct world_config config;
     struct world_client_calls calls;
     struct prng chance;
-    uint64_t now_us, order, frames, digest;
+    uint64_t now_us, order, frames, digest, ended;
     struct heap events;
     struct proc nodes[WORLD_NODES_MAX];
     uint32_t count;
     bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
     uint64_t last_delivery_us[WORLD_NODES_MAX][WORLD_NODES_MAX][2];
     struct history *histories;
+    struct disk_counts disk_counts;
     bool promises_broken; /* a disk has been made to forget: what a majority holds proves nothing any more */
     bool states_differ;   /* a state machine has been tampered with: the nodes are to find out */
     char wrong[256];
@@ -102,6 +105,8 @@ struct world {
 
 struct event *world_later(struct world *w, uint64_t after_us, enum event_type type, uint32_t node);
 void world_note(struct world *w, uint64_t what);
+/* The process ends by itself once the call it is in has come back. */
+void world_end(struct proc *p, const char *why);
 void world_wrong(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* net.c */
