@@ -125,7 +125,7 @@ static uint64_t sync_mark(struct storage *s, uint64_t synced_us, uint64_t now_us
 {
     if (now_us - synced_us < 1000000 || !atomic_exchange(&s->mark_dirty, false))
         return synced_us;
-    vote_file_sync(&s->vote);
+    vote_file_sync(s->vote_fd);
     return now_us;
 }
 

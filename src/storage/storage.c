@@ -32,10 +32,11 @@ void storage_op_free(struct op *op)
 /* Closes what storage_recover and storage_open have opened so far. */
 static void release(struct storage *s)
 {
-    if (s->journal.kv)
-        s->journal.kv->close(s->journal.kv);
-    journal_deinit(&s->journal);
-    vote_file_close(&s->vote);
+    if (s->stable.journal.kv)
+        s->stable.journal.kv->close(s->stable.journal.kv);
+    journal_deinit(&s->stable.journal);
+    if (s->vote_fd >= 0)
+        close(s->vote_fd);
     if (s->event_fd >= 0)
         close(s->event_fd);
     if (s->lock_fd >= 0)
@@ -64,8 +65,9 @@ static struct storage *new_storage(const struct storage_config *config)
     snprintf(s->dir, sizeof s->dir, "%s", config->dir);
     s->fsync = config->fsync;
     s->slow_us = config->slow_us;
-    s->dir_fd = s->lock_fd = s->vote.fd = s->receiver.fd = -1;
+    s->dir_fd = s->lock_fd = s->vote_fd = s->receiver.fd = -1;
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->stable.io = vote_file_io(&s->vote_fd);
     list_init(&s->write_queue);
     list_init(&s->read_queue);
     list_init(&s->events);
@@ -94,8 +96,8 @@ struct storage *storage_open(const struct storage_config *config, struct storage
         release(s);
         return NULL;
     }
-    s->view = journal_view(&s->journal);
-    s->stats.journal_bytes = journal_bytes(&s->journal);
+    s->view = journal_view(&s->stable.journal);
+    s->stats.journal_bytes = journal_bytes(&s->stable.journal);
     if (pthread_create(&s->writer, NULL, storage_writer_run, s) != 0 ||
         pthread_create(&s->reader, NULL, storage_reader_run, s) != 0)
         log_fatal("Starting the storage threads failed");
@@ -126,11 +128,12 @@ void storage_close(struct storage *s)
     pthread_cond_signal(&s->read_wake);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->reader, NULL);
-    if (!s->journal.kv->sync(s->journal.kv))
-        log_fatal("Syncing the journal failed: %s", s->journal.kv->error);
-    struct vote_mark mark = s->vote.mark;
+    if (!s->stable.journal.kv->sync(s->stable.journal.kv))
+        log_fatal("Syncing the journal failed: %s", s->stable.journal.kv->error);
+    struct vote_mark mark = s->stable.mark;
     mark.clean = true;
-    vote_file_set_mark(&s->vote, &mark, true);
+    if (!stable_set_mark(&s->stable, &mark, true))
+        log_fatal("Writing the mark failed");
     free_events(&s->events);
     free_events(&s->taken);
     release(s);

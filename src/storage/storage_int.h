@@ -42,7 +42,7 @@
  * Order of writing: what a later write relies on is durable before it begins. Recovery syncs again what it
  * found before anything is promised on its grounds.
  *
- * Threads: main asks (storage.c), the writer (writer.c) owns journal, vote file and mark, the reader
+ * Threads: main asks (storage.c), the writer (writer.c) owns journal, vote file and mark (stable.c), the reader
  * (reader.c) owns the files open for reading and the one being received, and a short-lived one waits for the
  * child that writes a snapshot (snapshot_write.c). `lock` guards what stands under it below, and is never
  * held across a system call but eventfd's. */
@@ -55,11 +55,10 @@
 #include <sys/types.h>
 
 #include "base/list.h"
-#include "storage/journal.h"
 #include "storage/kv.h"
 #include "storage/snapshot.h"
+#include "storage/stable.h"
 #include "storage/storage.h"
-#include "storage/vote.h"
 
 enum op_type {
     OP_APPEND,
@@ -125,11 +124,9 @@ struct storage {
 
     /* the writer's */
     pthread_t writer;
-    struct journal journal;
-    struct vote_file vote;
+    struct stable stable;
+    int vote_fd;
     enum storage_fsync fsync;
-    bool cut_pending; /* waits for the append that it goes with */
-    uint64_t cut_from;
     uint64_t batch_queued; /* of queued_bytes, what lies in the batch */
     uint64_t batch_cookie; /* of the newest append in the batch */
     bool unsynced;         /* written, not synced (everysec, no) */
@@ -159,14 +156,8 @@ void storage_wake_reader(struct storage *s);
 /* Locks, recovers, syncs; on failure everything is closed again. Threads are the caller's. */
 bool storage_recover(struct storage *s, struct storage_found *found, char *error, size_t error_len);
 /* generation.c */
-struct storage_generation {
-    struct storage_vote vote;
-    bool keep;                      /* snapshot and journal go over */
-    bool damaged;                   /* the old journal is set aside, not removed */
-    const struct raft_block *extra; /* appended; NULL: nothing */
-};
 /* The next generation becomes the one that counts. false: it could not be begun, nothing has changed. */
-bool storage_next_generation(struct storage *s, const struct storage_generation *g, char error[KV_ERROR_MAX]);
+bool storage_next_generation(struct storage *s, const struct stable_generation *g, char error[KV_ERROR_MAX]);
 /* files.c */
 void storage_journal_path(const struct storage *s, uint64_t generation, char out[PATH_MAX]);
 /* Removes what belongs to generations in [from, to). */

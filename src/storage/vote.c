@@ -103,3 +103,12 @@ bool vote_mark_decode(const char sector[VOTE_SECTOR], struct vote_mark *m)
     m->fsync = (enum storage_fsync)sector[MARK_AT_FSYNC];
     return true;
 }
+
+void vote_blank(char file[VOTE_FILE_BYTES])
+{
+    struct vote_record blank = {.sequence = 1, .generation = 1};
+    struct vote_mark mark = {.clean = true};
+    vote_encode(file, &blank);
+    vote_encode(file + VOTE_SECTOR, &blank);
+    vote_mark_encode(file + VOTE_MARK_OFFSET, &mark);
+}

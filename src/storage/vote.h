@@ -34,8 +34,9 @@
 
 #include "storage/storage.h"
 
-#define VOTE_SECTOR     4096
-#define VOTE_FILE_BYTES (3 * VOTE_SECTOR)
+#define VOTE_SECTOR      4096
+#define VOTE_FILE_BYTES  (3 * VOTE_SECTOR)
+#define VOTE_MARK_OFFSET (2 * VOTE_SECTOR)
 
 struct vote_record {
     struct storage_vote vote;
@@ -58,24 +59,24 @@ bool vote_mark_decode(const char sector[VOTE_SECTOR], struct vote_mark *m);
 /* The record that counts, out of both slots. *repair: they differ, or one is damaged. */
 enum vote_state vote_choose(const char file[VOTE_FILE_BYTES], struct vote_record *r, bool *repair);
 
-/* The open file. Failures to write end the process. */
-struct vote_file {
-    int fd;
-    struct vote_record record;
-    struct vote_mark mark;
-    bool mark_found; /* the mark's sector was whole */
+/* The vote file, for those who write it: `write` puts len bytes at offset, `sync` makes durable what was written. false: it
+ * failed, and nothing may be tried again. */
+struct vote_io {
+    void *arg;
+    bool (*write)(void *arg, const char *data, size_t len, size_t offset);
+    bool (*sync)(void *arg);
 };
+/* A new file: a blank record, a clean mark at nothing. */
+void vote_blank(char file[VOTE_FILE_BYTES]);
 
+/* vote_file.c, on the file system. A failure to write or sync ends the process. */
 enum vote_open { VOTE_OPENED, VOTE_ABSENT, VOTE_FAILED };
-/* Reads; changes nothing. `repaired`: see vote_choose. */
-enum vote_open vote_file_read(struct vote_file *f, int dir_fd, bool *repair, char *error, size_t error_len);
-/* A new file with a blank record, in place at once or not at all. */
+/* Opens and reads; changes nothing. */
+enum vote_open vote_file_read(int *fd, int dir_fd, char file[VOTE_FILE_BYTES], char *error, size_t error_len);
+/* In place at once or not at all. */
 bool vote_file_create(int dir_fd, char *error, size_t error_len);
-/* Both slots, each synced. The sequence is counted here. */
-void vote_file_save(struct vote_file *f, const struct vote_record *r);
-/* `sync`: durable when it returns. */
-void vote_file_set_mark(struct vote_file *f, const struct vote_mark *m, bool sync);
-void vote_file_sync(const struct vote_file *f);
-void vote_file_close(struct vote_file *f);
+void vote_file_sync(int fd);
+/* *fd is looked at with each call. */
+struct vote_io vote_file_io(int *fd);
 
 #endif

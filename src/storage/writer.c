@@ -13,7 +13,7 @@ enum { BATCH_MAX_BYTES = 32 << 20, EVERYSEC_US = 1000000 };
 
 _Noreturn static void die(const struct storage *s)
 {
-    log_fatal("Writing the journal failed: %s", s->journal.kv->error);
+    log_fatal("Writing the journal failed: %s", s->stable.journal.kv->error);
 }
 
 /* Under the lock. */
@@ -34,10 +34,8 @@ static void tell_slow(const struct storage *s, uint64_t us, const char *what)
 /* Under the lock. */
 static void set_view(struct storage *s)
 {
-    s->view = journal_view(&s->journal);
-    if (s->cut_pending)
-        s->view.last = s->cut_from - 1;
-    s->stats.journal_bytes = journal_bytes(&s->journal);
+    s->view = stable_view(&s->stable);
+    s->stats.journal_bytes = journal_bytes(&s->stable.journal);
 }
 
 static void publish_view(struct storage *s)
@@ -47,26 +45,9 @@ static void publish_view(struct storage *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static struct vote_mark mark_at_end(const struct storage *s)
+/* The mark was raised: it wants a sync within a second. */
+static void mark_moved(struct storage *s)
 {
-    struct vote_mark mark = s->vote.mark;
-    mark.term = s->journal.last_term;
-    mark.index = s->journal.last;
-    return mark;
-}
-
-/* Before a change that ends the log earlier. */
-static void lower_mark(struct storage *s)
-{
-    struct vote_mark mark = mark_at_end(s);
-    if (journal_ends_before(mark.term, mark.index, s->vote.mark.term, s->vote.mark.index))
-        vote_file_set_mark(&s->vote, &mark, true);
-}
-
-static void raise_mark(struct storage *s)
-{
-    struct vote_mark mark = mark_at_end(s);
-    vote_file_set_mark(&s->vote, &mark, false);
     if (!atomic_exchange(&s->mark_dirty, true))
         storage_wake_reader(s);
 }
@@ -74,17 +55,16 @@ static void raise_mark(struct storage *s)
 /* What was put together becomes durable. */
 static void commit(struct storage *s)
 {
-    struct journal *j = &s->journal;
+    struct journal *j = &s->stable.journal;
     if (!j->dirty)
         return;
     uint64_t began_us = clock_mono_us(), bytes = j->batch_bytes;
     bool sync = s->fsync == STORAGE_FSYNC_ALWAYS;
-    lower_mark(s);
-    if (!journal_commit(j, sync))
+    if (!stable_commit(&s->stable, sync))
         die(s);
     uint64_t us = clock_mono_us() - began_us;
     s->unsynced = s->unsynced || !sync;
-    raise_mark(s);
+    mark_moved(s);
     struct storage_event event = {.type = STORAGE_PERSISTED,
                                   .cookie = s->batch_cookie,
                                   .index = j->last,
@@ -107,46 +87,36 @@ static void commit(struct storage *s)
 }
 
 /* A cut and the append that made it necessary are one batch; a cut alone is one by itself. */
-static void apply_cut(struct storage *s)
-{
-    if (!s->cut_pending)
-        return;
-    s->cut_pending = false;
-    if (!journal_cut(&s->journal, s->cut_from))
-        die(s);
-}
-
 static void settle(struct storage *s)
 {
     commit(s);
-    apply_cut(s);
+    if (!stable_apply_cut(&s->stable))
+        die(s);
     commit(s);
 }
 
 static void run_append(struct storage *s, const struct op *op)
 {
-    apply_cut(s);
-    journal_append(&s->journal, &op->block);
+    if (!stable_append(&s->stable, &op->block))
+        die(s);
     s->batch_queued += op->block.len;
     s->batch_cookie = op->cookie;
-    if (s->journal.batch_bytes > BATCH_MAX_BYTES)
+    if (s->stable.journal.batch_bytes > BATCH_MAX_BYTES)
         commit(s);
 }
 
 static void run_cut(struct storage *s, const struct op *op)
 {
     commit(s);
-    if (!s->cut_pending || op->index < s->cut_from)
-        s->cut_from = op->index;
-    s->cut_pending = s->cut_from <= s->journal.last;
+    stable_cut(&s->stable, op->index);
     publish_view(s);
 }
 
 static void save_vote(struct storage *s, const struct vote_record *record, uint64_t cookie)
 {
     uint64_t began_us = clock_mono_us();
-    vote_file_save(&s->vote, record);
-    s->journal.cluster_id = record->vote.cluster_id;
+    if (!stable_save_vote(&s->stable, record))
+        die(s);
     uint64_t us = clock_mono_us() - began_us;
     pthread_mutex_lock(&s->lock);
     count_sync(s, us);
@@ -159,7 +129,7 @@ static void save_vote(struct storage *s, const struct vote_record *record, uint6
 static void run_vote(struct storage *s, const struct op *op)
 {
     settle(s);
-    struct vote_record record = s->vote.record;
+    struct vote_record record = s->stable.record;
     record.vote = op->vote;
     save_vote(s, &record, op->cookie);
 }
@@ -170,8 +140,8 @@ static void run_compact(struct storage *s, const struct op *op)
     pthread_mutex_lock(&s->lock);
     uint64_t upto = op->index < s->newest.index ? op->index : s->newest.index;
     pthread_mutex_unlock(&s->lock);
-    uint64_t before = s->journal.origin, limit;
-    if (!journal_compact(&s->journal, upto, &limit))
+    uint64_t before = s->stable.journal.origin, limit;
+    if (!journal_compact(&s->stable.journal, upto, &limit))
         die(s);
     publish_view(s);
     if (limit == before)
@@ -185,7 +155,7 @@ static void run_compact(struct storage *s, const struct op *op)
 static void run_next_generation(struct storage *s, const struct op *op)
 {
     settle(s);
-    struct storage_generation next = {.vote = op->vote};
+    struct stable_generation next = {.vote = op->vote};
     char error[KV_ERROR_MAX];
     if (op->type == OP_RESCUE) {
         next.keep = true;
@@ -211,16 +181,12 @@ static void run_install(struct storage *s, const struct op *op)
     pthread_mutex_unlock(&s->lock);
     ok = ok && storage_snapshot_publish(s, SNAPSHOT_RECEIVE_NAME, &id);
     pthread_mutex_unlock(&s->kv_lock);
-    struct journal *j = &s->journal;
-    if (ok && op->flag && j->last >= id.index) {
+    if (ok && op->flag && s->stable.journal.last >= id.index) {
         run_compact(s, op);
     } else if (ok) {
-        if (!journal_drop_all(j, id.index, id.term))
+        if (!stable_begin_anew(&s->stable, id.index, id.term))
             die(s);
-        lower_mark(s);
-        if (!journal_commit(j, true))
-            die(s);
-        raise_mark(s);
+        mark_moved(s);
         publish_view(s);
     }
     struct storage_event event = {
@@ -231,7 +197,7 @@ static void run_install(struct storage *s, const struct op *op)
 static void sync_now(struct storage *s)
 {
     uint64_t began_us = clock_mono_us();
-    if (!s->journal.kv->sync(s->journal.kv))
+    if (!s->stable.journal.kv->sync(s->stable.journal.kv))
         die(s);
     s->unsynced = false;
     s->synced_us = clock_mono_us();
@@ -246,11 +212,12 @@ static void run_fsync_mode(struct storage *s, const struct op *op)
     settle(s);
     /* Weaker: known to the next start before anything is written that way. Stronger: known once all is
      * synced. */
-    struct vote_mark mark = s->vote.mark;
+    struct vote_mark mark = s->stable.mark;
     mark.fsync = op->fsync;
     if (s->unsynced)
         sync_now(s);
-    vote_file_set_mark(&s->vote, &mark, true);
+    if (!stable_set_mark(&s->stable, &mark, true))
+        die(s);
     s->fsync = op->fsync;
 }
 
