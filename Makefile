@@ -44,7 +44,7 @@ all: deps
 deps:
 	@deps/install
 build: $(PROGRAMS)
-tests: $(TEST_BIN) $(BUILD)/tests/example_retry
+tests: $(TEST_BIN) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -64,6 +64,11 @@ $(PROGRAMS): $(BUILD)/%: $$(call program_objects,$$*) $(MAIN_OBJ) $(LIB)
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
+
+# A library for LD_PRELOAD: nothing of ours is in it, and it is in nothing of ours.
+$(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.c tests/fault/preload/badfs.h
+	@mkdir -p $(@D)
+	$(call quiet,LD $@)$(CC) $(ALL_CFLAGS) -fPIC -MF /dev/null -shared $< -o $@
 
 # Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
 test:
