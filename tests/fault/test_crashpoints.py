@@ -261,7 +261,7 @@ def choose(events, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--prove", action="store_true")
-    parser.add_argument("--sample", type=int, default=80)
+    parser.add_argument("--sample", type=int, default=150)
     parser.add_argument("--point")
     options = parser.parse_args()
     checks, ops = Checks(), script.operations()
