@@ -28,12 +28,14 @@ PROGRAMS = $(patsubst src/main/%/,$(BUILD)/%,$(wildcard src/main/*/))
 PROGRAM_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/*/*.c))
 
 # Each test_*.c under tests/AREA (cluster, sim, ...) and tests/unit/ROOM is a program of its own (cmocka); the other
-# .c files of its directory are linked into each of them, tests/support into all.
+# .c files of its directory are linked into each of them, tests/support and tests/check into all.
 TEST_SRC = $(wildcard tests/*/test_*.c tests/unit/*/test_*.c)
 TEST_BIN = $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c))
-SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/support/*.c))
-helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c),$(wildcard $(1)/*.c)))
+# judge.c is a program beside them: it judges the histories that real runs leave.
+JUDGE = $(BUILD)/tests/check/judge
+helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c) %/judge.c,$(wildcard $(1)/*.c)))
+SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -44,7 +46,7 @@ all: deps
 deps:
 	@deps/install
 build: $(PROGRAMS)
-tests: $(TEST_BIN) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so
+tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -61,7 +63,7 @@ program_objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/$(1)/*.c))
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/%: $$(call program_objects,$$*) $(MAIN_OBJ) $(LIB)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
-$(TEST_BIN): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
+$(TEST_BIN) $(JUDGE): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
 
