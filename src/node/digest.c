@@ -24,23 +24,6 @@ void digest_applied(struct node *n, uint64_t index)
     }
 }
 
-/* Once an election timeout, until somebody has taken over. */
-void digest_resign(struct node *n)
-{
-    if (n->resigned_us && n->now_us < n->resigned_us + n->config.election_us)
-        return;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        const struct raft_member *m = raft_members_find(raft_members(n->raft), p->id);
-        if (!m || !m->voter || !p->link_up || p->diverged)
-            continue;
-        struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = p->id};
-        n->resigned_us = n->now_us;
-        node_step(n, &e, NULL);
-        return;
-    }
-}
-
 static void alarm(struct node *n, bool alone, uint64_t index)
 {
     if (n->diverged)
@@ -54,7 +37,7 @@ static void alarm(struct node *n, bool alone, uint64_t index)
             : "The nodes' states at %llu differ and no majority agrees: writes are refused",
         (unsigned long long)index);
     if (raft_role(n->raft) == RAFT_LEADER)
-        digest_resign(n);
+        node_resign(n);
 }
 
 void digest_judge(struct node *n, uint64_t index, uint64_t digest)

@@ -249,14 +249,22 @@ void node_on_beat(struct node *n, uint64_t peer, uint64_t term)
 
 /* ---- the turn ----------------------------------------------------------------------------------------- */
 
-static void hand_over_for_room(struct node *n)
+/* Once an election timeout, until somebody has taken over: a try may fail, and a node may be elected, in spite of what is
+ * wrong with it, while no other could be. */
+void node_resign(struct node *n)
 {
-    for (size_t i = 0; i < n->peer_count; i++)
-        if (n->peers[i].link_up && !n->peers[i].disk_low) {
-            struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = n->peers[i].id};
-            node_step(n, &e, NULL);
-            return;
-        }
+    if (n->resigned_us && n->now_us < n->resigned_us + n->config.election_us)
+        return;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        const struct raft_member *m = raft_members_find(raft_members(n->raft), p->id);
+        if (!m || !m->voter || !p->link_up || p->diverged || (p->disk_low && !n->diverged))
+            continue;
+        struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = p->id};
+        n->resigned_us = n->now_us;
+        node_step(n, &e, NULL);
+        return;
+    }
 }
 
 static void watch_disk(struct node *n)
@@ -272,9 +280,9 @@ static void watch_disk(struct node *n)
         node_say(n, LOG_WARNING,
                  low ? "The disk is almost full: writes are refused until there is room"
                      : "The disk has room again: writes are taken");
-        if (low && raft_role(n->raft) == RAFT_LEADER)
-            hand_over_for_room(n);
     }
+    if (low && raft_role(n->raft) == RAFT_LEADER)
+        node_resign(n);
     if (n->disk.running_us > 2 * n->config.election_us && raft_role(n->raft) == RAFT_LEADER) {
         struct raft_event e = {.type = RAFT_EVENT_JOURNAL_HUNG};
         node_step(n, &e, NULL);
@@ -303,7 +311,7 @@ static void tick(struct node *n)
     if (n->diverged && raft_role(n->raft) != RAFT_LEADER)
         return;
     if (n->diverged)
-        digest_resign(n);
+        node_resign(n);
     struct raft_event e = {.type = RAFT_EVENT_TICK};
     node_step(n, &e, NULL);
 }

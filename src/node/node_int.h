@@ -293,6 +293,7 @@ struct node {
 };
 
 /* node.c */
+void node_resign(struct node *n); /* a leader that should not be one: hands over to a voter that may */
 void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Brackets the handling of one request or block of so many bytes, which must not cost the office (DESIGN 2). */
 void node_long_work(struct node *n, size_t bytes, bool now);
@@ -408,7 +409,6 @@ void admin_deinit(struct node *n);
 /* digest.c */
 void digest_applied(struct node *n, uint64_t index);
 void digest_judge(struct node *n, uint64_t index, uint64_t digest);
-void digest_resign(struct node *n); /* an outvoted leader: hands over to one that is not */
 void digest_on_frame(struct node *n, uint64_t peer, struct reader *r);
 
 /* start.c */
