@@ -16,93 +16,17 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import badfs  # noqa: E402
 import crash_script as script  # noqa: E402
-from servers import HOST, KVORUM, PORTS, ROOT, Checks, Conn, RespError  # noqa: E402
+from alone import LANES, One, in_lanes, live, room  # noqa: E402
+from servers import PORTS, Checks  # noqa: E402
 
 POLICIES = ("drop", "mixed", "torn", "keep", "subset", "prefix", "zeroes")
-LANES = 2
 TRACE_BYTES = 64 << 20
-
-
-def room(name):
-    """A fast place: tmpfs where there is one. The disk's own speed is of no interest here."""
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.path.join(ROOT, "build", "tmp")
-    path = os.path.join(base, "kvorum-%s-%d" % (name, os.getpid()))
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path)
-    return path
-
-
-class One:
-    """A server alone, on a directory of its own; its log lies beside it."""
-
-    def __init__(self, folder, port, control=None):
-        self.folder, self.port, self.control = folder, port, control
-        self.process = None
-
-    def start(self):
-        command = [KVORUM, "--bind", HOST, "--port", str(self.port), "--cluster-port", str(self.port + 1), "--dir",
-                   self.folder]
-        with open(self.folder + ".log", "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=self.control.env() if self.control else None)
-
-    def connect(self):
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise script.Wrong("the server ended with status %d: %s" % (self.process.returncode, self.last_line()))
-            try:
-                conn = Conn(self.port)
-                conn.call("GET", "anything")
-                return conn
-            except (OSError, RespError):
-                time.sleep(0.002)
-        raise script.Wrong("no answer: %s" % self.last_line())
-
-    def end(self, number=signal.SIGKILL):
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(20)
-        return self.process.returncode
-
-    def log(self):
-        with open(self.folder + ".log", errors="replace") as f:
-            return f.read()
-
-    def last_line(self):
-        return self.log().strip().rpartition("\n")[2]
-
-
-def live(server, ops, answered):
-    """The script from its beginning; answered(op) after each reply. Ends early, with False, when the server dies."""
-    driver = script.Driver(ops, server.connect)
-    server.start()
-    try:
-        for op in ops:
-            if op.kind in ("stop", "kill"):
-                driver.close()
-                server.end(signal.SIGTERM if op.kind == "stop" else signal.SIGKILL)
-                server.start()
-                server.connect().close()
-            else:
-                driver.run(op)
-            answered(op)
-        return True
-    except (OSError, script.Wrong) as error:
-        if isinstance(error, OSError) or server.process.poll() is not None:
-            server.process.wait(20)
-            return False
-        raise
-    finally:
-        driver.close()
 
 
 Record = collections.namedtuple("Record", "events marks ino")
@@ -139,7 +63,6 @@ class Lane:
         os.makedirs(self.folder)
         self.port = PORTS + 10 + 10 * number
         self.record, self.ops = record, ops
-        self.failures, self.points = [], 0
 
     def acked(self, point):
         return sum(mark <= point for mark in self.record.marks)
@@ -185,44 +108,18 @@ class Lane:
             server.end()
 
     def run(self, wanted):
-        """`wanted`: (point, policy) in order."""
-        disk, at = badfs.Disk(self.folder, self.record.ino), 0
+        """`wanted`: (point, policy) in order. Returns how many were tried, and how many failed."""
+        disk, at, failed = badfs.Disk(self.folder, self.record.ino), 0, 0
         for point, policy in wanted:
             while at < point:
                 disk.step(self.record.events[at])
                 at += 1
-            self.points += 1
             try:
                 self.attempt(disk, point, policy)
             except Exception as error:  # the others are worth a look
                 print("# point %d.%s: %s: %s" % (point, policy, type(error).__name__, error), flush=True)
-                self.failures.append("%d.%s" % (point, policy))
-
-
-def in_lanes(folder, record, ops, wanted):
-    """Returns (points tried, failed)."""
-    children = []
-    for number in range(LANES):
-        r, w = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                lane = Lane(folder, number, record, ops)
-                lane.run(wanted[number::LANES])
-                os.write(w, b"%d %d" % (lane.points, len(lane.failures)))
-            finally:
-                os._exit(0)
-        os.close(w)
-        children.append((pid, r))
-    tried = failed = 0
-    for pid, r in children:
-        numbers = os.read(r, 100).split()
-        os.waitpid(pid, 0)
-        if not numbers:
-            failed += 1
-            continue
-        tried, failed = tried + int(numbers[0]), failed + int(numbers[1])
-    return tried, failed
+                failed += 1
+        return len(wanted), failed
 
 
 def real_kill(folder, number, calls, nth, ops):
@@ -271,7 +168,8 @@ def main():
     checks.ok("the record of %d changes makes the very directory that is there" % len(events), same)
     kinds = {badfs.NAMES[e.kind] for e in events}
     checks.ok("writes, syncs, renames and unlinks are among them", {"write", "sync", "rename", "unlink"} <= kinds, kinds)
-    tried, failed = in_lanes(folder, record, ops, choose(events, options))
+    wanted = choose(events, options)
+    tried, failed = in_lanes(lambda number: Lane(folder, number, record, ops).run(wanted[number::LANES]))
     checks.ok("%d crash points: nothing lost, nothing twice" % tried, failed == 0 and tried > 0, "%d failed" % failed)
     kills = 0
     for number, (calls, nth) in enumerate([(badfs.WRITE, 40), (badfs.WRITE, 411), (badfs.SYNC, 2), (badfs.SYNC, 150),

@@ -153,7 +153,7 @@ class Server:
 
     def __init__(self, binary, port, folder, *args):
         self.binary, self.port, self.folder, self.args = binary, port, folder, list(args)
-        self.process = None
+        self.process = self.env = None  # env: None is this script's own
         os.makedirs(folder, exist_ok=True)
         atexit.register(self.kill)
 
@@ -165,7 +165,7 @@ class Server:
         """Until it accepts connections (wait_s 0: not waited for)."""
         with open(os.path.join(self.folder, "log"), "ab") as log:
             command = [self.binary, "--bind", HOST, "--port", str(self.port), "--dir", self.folder, *self.args]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         if wait_s:
             wait("port %d" % self.port, self.accepts, wait_s)
         return self
