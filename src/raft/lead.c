@@ -15,14 +15,19 @@ static uint64_t quorum_deadline(const struct raft *r)
     return at == UINT64_MAX ? at : at + r->config.election_us;
 }
 
+/* Could it take over? */
+static bool fit(const struct raft *r, const struct raft_peer *p)
+{
+    return p->voter && !p->refused && !p->known_short &&
+           r->now_us < p->heard_us + r->config.election_us / 2 + r->config.heartbeat_us;
+}
+
 struct raft_peer *raft_best_peer(struct raft *r)
 {
     struct raft_peer *best = NULL;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         struct raft_peer *p = &r->peers[i];
-        bool fit = p->voter && !p->refused && !p->known_short &&
-                   r->now_us < p->heard_us + r->config.election_us / 2 + r->config.heartbeat_us;
-        if (fit && (!best || p->match > best->match || (p->match == best->match && p->id < best->id)))
+        if (fit(r, p) && (!best || p->match > best->match || (p->match == best->match && p->id < best->id)))
             best = p;
     }
     return best;
@@ -41,7 +46,7 @@ void raft_transfer(struct raft *r, uint64_t peer)
     if (r->role != RAFT_LEADER)
         return;
     struct raft_peer *p = peer ? raft_peer(r, peer) : raft_best_peer(r);
-    if (!p || !p->voter || p->refused) {
+    if (!p || !fit(r, p)) { /* writes would wait for it in vain */
         raft_say(r, "leadership not handed over: no such voter within reach");
         return;
     }

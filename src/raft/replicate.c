@@ -48,9 +48,11 @@ static void probe_from(struct raft_peer *p, uint64_t next)
 
 void raft_reset_progress(struct raft *r, struct raft_peer *p)
 {
-    (void)r;
     p->snapshot_wanted = false;
-    probe_from(p, p->match + 1);
+    /* Where nothing is known, or too little to go on from, the peer is asked at our end of the log: it may well hold what
+     * lies between, and is not to be fed from the beginning, or sent a snapshot, before it has said what it lacks. */
+    bool known = p->match > 0 && p->match >= r->log.base;
+    probe_from(p, known ? p->match + 1 : r->log.last + 1);
 }
 
 /* Chapter 3.4: what a new leader knows of its peers is nothing. The no-op is sent while our own disk writes
@@ -197,6 +199,8 @@ static void on_reject(struct raft *r, struct raft_peer *p, const struct raft_mes
         return;
     if (p->state == RAFT_PROBE ? m->index != p->next - 1 : m->index <= p->match)
         return; /* of an earlier question */
+    if (p->state == RAFT_REPLICATE && p->ring_count > 0 && m->round < p->ring[p->ring_head].round)
+        return; /* likewise: said before any of what is under way was seen */
     if (m->index == 0)
         return;
     uint64_t hint = m->hint_index < m->index ? m->hint_index : m->index - 1;
@@ -235,6 +239,8 @@ static void on_ack(struct raft *r, struct raft_peer *p, uint64_t index, uint64_t
     p->silent = false;
     switch (p->state) {
     case RAFT_PROBE:
+        if (round == 0 && p->probe_out && index + 1 < p->next)
+            break; /* true as far as it goes, but no answer to what was asked */
         probe_answered(r, p, index, round);
         break;
     case RAFT_REPLICATE:
@@ -309,9 +315,12 @@ void raft_on_heartbeat_reply(struct raft *r, const struct raft_message *m)
     }
     if (p->refused)
         return;
-    if (p->state != RAFT_SNAPSHOT && append_lost(r, p, m)) {
+    if (p->state == RAFT_REPLICATE && append_lost(r, p, m)) {
         uint64_t known = m->hint_index > p->match && m->hint_index <= r->log.last ? m->hint_index : p->match;
         probe_from(p, known + 1);
+        raft_send(r, p);
+    } else if (p->state == RAFT_PROBE && append_lost(r, p, m)) {
+        p->probe_out = false; /* a question lost says nothing of the logs: it is asked again */
         raft_send(r, p);
     }
     if (m->index > p->match) /* an ack that was lost, brought again */

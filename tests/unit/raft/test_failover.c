@@ -200,6 +200,13 @@ static void a_transfer_to_nobody_is_given_up(void **state)
     assert_int_equal(net_leader(c), leader);
     assert_true(raft_accepts(c->node[leader].raft));
     assert_true(net_commits(c, 1 * SECOND));
+    /* One that is silent is not tried again. */
+    net_event(c, leader, (struct raft_event){.type = RAFT_EVENT_TRANSFER, .peer = (uint64_t)target + 1});
+    assert_true(raft_accepts(c->node[leader].raft));
+    net_heal(c);
+    assert_true(net_commits(c, 1 * SECOND));
+    net_isolate(c, target);
+    net_propose(c, leader, 1);
     net_event(c, leader, (struct raft_event){.type = RAFT_EVENT_TRANSFER, .peer = (uint64_t)target + 1});
     assert_false(raft_accepts(c->node[leader].raft));
     net_link(c, leader, target, false, false); /* told of the broken link it does not wait even that long */
