@@ -126,9 +126,23 @@ static bool hopeless(const struct walk *w, const struct situation *x, const stru
     return len > want || most < want;
 }
 
-static void try_later(struct walk *w, const struct situation *x)
+/* Open reads that fit run at once: they change nothing, so it costs nothing, and later they might not fit. */
+static struct situation with_reads(const struct walk *w, struct situation x, uint64_t now_us)
 {
-    uint32_t at = set_add(&w->tried, x, w->unknown);
+    struct state next[2];
+    for (uint64_t rest = w->used & w->idle & ~x.spent; rest; rest &= rest - 1) {
+        size_t n = model_step(&x.state, w->open[__builtin_ctzll(rest)], now_us, next);
+        for (size_t i = 0; i < n; i++)
+            if (state_equal(&next[i], &x.state))
+                x.spent |= rest & -rest;
+    }
+    return x;
+}
+
+static void try_later(struct walk *w, const struct situation *from, uint64_t now_us)
+{
+    struct situation x = with_reads(w, *from, now_us);
+    uint32_t at = set_add(&w->tried, &x, w->unknown);
     if (at == NONE)
         return;
     if (w->todo_count == w->todo_cap) {
@@ -143,24 +157,25 @@ static void extend(struct walk *w, struct situation x, const struct op *o, unsig
 {
     struct state next[2];
     uint64_t self = UINT64_C(1) << slot;
+    if (x.spent &
+        self) { /* a read that fits: no reason to let others run before it, they can as well run behind it */
+        x.spent &= ~self;
+        set_add(&w->after, &x, w->unknown);
+        return;
+    }
     if (hopeless(w, &x, o, self))
         return;
     size_t n = model_step(&x.state, o, now_us, next);
-    bool unchanged = false;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         set_add(&w->after, &(struct situation){.state = next[i], .spent = x.spent}, w->unknown);
-        unchanged |= state_equal(&next[i], &x.state);
-    }
-    /* A read that fits now is no reason to let others run before it: they can as well run behind it. */
-    if (unchanged && model_only_reads(o))
-        return;
-    for (uint64_t rest = w->used & ~x.spent & ~self & ~w->idle; rest; rest &= rest - 1) {
+    for (uint64_t rest = w->used & ~x.spent & ~self; rest; rest &= rest - 1) {
         unsigned other = (unsigned)__builtin_ctzll(rest);
         if (w->earlier_alike[other] & ~x.spent)
             continue;
         n = model_step(&x.state, w->open[other], now_us, next);
         for (size_t i = 0; i < n; i++)
-            try_later(w, &(struct situation){.state = next[i], .spent = x.spent | UINT64_C(1) << other});
+            try_later(w, &(struct situation){.state = next[i], .spent = x.spent | UINT64_C(1) << other},
+                      now_us);
     }
 }
 
@@ -203,7 +218,7 @@ static void on_return(struct walk *w, const struct op *o)
             x.spent &= ~self;
             set_add(&w->after, &x, w->unknown);
         } else {
-            try_later(w, &x);
+            try_later(w, &x, now_us);
         }
     }
     while (w->todo_count) {
