@@ -31,7 +31,7 @@ PROGRAM_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/*/*.c))
 # .c files of its directory are linked into each of them, tests/support and tests/check into all.
 TEST_SRC = $(wildcard tests/*/test_*.c tests/unit/*/test_*.c)
 TEST_BIN = $(TEST_SRC:%.c=$(BUILD)/%)
-TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c))
+TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c tests/fault/load/*.c))
 # judge.c is a program beside them: it judges the histories that real runs leave.
 JUDGE = $(BUILD)/tests/check/judge
 helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c) %/judge.c,$(wildcard $(1)/*.c)))
@@ -40,13 +40,13 @@ SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all build deps tests objects unit lint test flags clean cluster cluster-status cluster-stop bench
+.PHONY: all build deps tests objects unit lint test flags clean cluster cluster-status cluster-stop bench fault
 all: deps
 	@$(SUBMAKE) build
 deps:
 	@deps/install
 build: $(PROGRAMS)
-tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so
+tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so $(BUILD)/tests/fault/load
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -71,6 +71,10 @@ $(TEST_BIN) $(JUDGE): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(
 $(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.c tests/fault/preload/badfs.h
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_CFLAGS) -fPIC -MF /dev/null -shared $< -o $@
+# The clients of fault runs.
+$(BUILD)/tests/fault/load: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/load/*.c)) $(LIB)
+	@mkdir -p $(@D)
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis -lpthread -o $@
 
 # Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
 test:
@@ -91,6 +95,9 @@ cluster-status:
 	@conf/cluster status
 cluster-stop:
 	@conf/cluster stop
+# Real servers under real faults; SCENARIO=name for one of them, SEED=n, TIME=scale of their seconds.
+fault: all tests
+	@tests/fault/fault $(SCENARIO)
 # QUICK=1: a few seconds a row, to see that it runs; not figures to quote.
 bench: all $(BUILD)/tests/bench/failover
 	@tests/bench/bench $(if $(QUICK),--quick)

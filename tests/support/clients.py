@@ -178,12 +178,12 @@ def settled(nodes, seconds=20.0):
     """Until all have applied the same; their digests must then agree. Returns them."""
 
     def look():
-        states = [info(node.port, "raft") for node in nodes]
+        states = [info(node.port, "raft", node.host) for node in nodes]
         applied = {state.get("applied_index", state.get("applied")) for state in states}
         if len(applied) != 1 or None in applied:
             return None
-        digests = {ask(node.port, "DEBUG", "DIGEST") for node in nodes}
-        again = {info(node.port, "raft").get("applied_index") for node in nodes}
+        digests = {ask(node.port, "DEBUG", "DIGEST", host=node.host) for node in nodes}
+        again = {info(node.port, "raft", node.host).get("applied_index") for node in nodes}
         return digests if again == applied else None
 
     return wait("all nodes to have applied the same", look, seconds)

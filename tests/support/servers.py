@@ -6,6 +6,7 @@ own; KVORUM_PORTS sets the first of them.
 """
 
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(ROOT, "build", "kvorum-server"))
 REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the one in PATH: see there
 HOST = "127.0.0.1"
+LIBC = ctypes.CDLL(None)
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,8 +52,8 @@ class RespError(Exception):
 class Conn:
     """One connection. call() returns bytes, int, None, list or dict, and raises RespError for an error reply."""
 
-    def __init__(self, port, timeout=10.0):
-        self.sock = socket.create_connection((HOST, port), timeout)
+    def __init__(self, port, timeout=10.0, host=HOST):
+        self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb")
 
@@ -114,15 +116,15 @@ def encode(*words):
     return b"".join(out)
 
 
-def ask(port, *words, timeout=5.0):
-    with Conn(port, timeout) as conn:
+def ask(port, *words, timeout=5.0, host=HOST):
+    with Conn(port, timeout, host) as conn:
         return conn.call(*words)
 
 
-def info(port, section="everything"):
+def info(port, section="everything", host=HOST):
     """INFO as a dict; {} while the server cannot be asked."""
     try:
-        text = ask(port, "INFO", section, timeout=2.0).decode()
+        text = ask(port, "INFO", section, timeout=2.0, host=host).decode()
     except (OSError, RespError):
         return {}
     return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line and not line.startswith("#"))
@@ -148,8 +150,16 @@ def scratch(name):
     return path
 
 
+def die_with_us():
+    """For a child between fork and exec: it does not outlive this process, however that ends."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Server:
-    """One process of kvorum-server or redis-server."""
+    """One process of kvorum-server or redis-server. `host`, `prefix` (a command that ends by executing the server) and
+    `env` may be set before it is started."""
+
+    host, prefix = HOST, ()
 
     def __init__(self, binary, port, folder, *args):
         self.binary, self.port, self.folder, self.args = binary, port, folder, list(args)
@@ -164,8 +174,9 @@ class Server:
     def start(self, wait_s=30.0):
         """Until it accepts connections (wait_s 0: not waited for)."""
         with open(os.path.join(self.folder, "log"), "ab") as log:
-            command = [self.binary, "--bind", HOST, "--port", str(self.port), "--dir", self.folder, *self.args]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+            command = [*self.prefix, self.binary, "--bind", self.host, "--port", str(self.port), "--dir", self.folder, *self.args]
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, preexec_fn=die_with_us)
         if wait_s:
             wait("port %d" % self.port, self.accepts, wait_s)
         return self
@@ -174,7 +185,7 @@ class Server:
         if self.process.poll() is not None:
             raise RuntimeError("%s ended with status %d: see %s/log" % (self.binary, self.process.returncode, self.folder))
         try:
-            return ask(self.port, "PING", timeout=2.0) == b"PONG"
+            return ask(self.port, "PING", timeout=2.0, host=self.host) == b"PONG"
         except OSError:
             return False
         except RespError:
@@ -226,17 +237,19 @@ def kvorum_alone(port, folder, *args):
 
 
 class Cluster:
-    """Nodes n1.. on ports base+1.., each with a proxy port (base+11..) and a peer port (base+21..)."""
+    """Nodes n1.. on ports base+1.., each with a proxy port (base+11..) and a peer port (base+21..). seat(i) gives the host
+    and the prefix of node i."""
 
-    def __init__(self, folder, size=3, base=PORTS, args=()):
-        self.folder, self.base, self.size = folder, base, size
+    def __init__(self, folder, size=3, base=PORTS, args=(), seat=lambda i: (HOST, ())):
+        self.folder, self.base, self.size, self.seat = folder, base, size, seat
         row = "n%d=%s:%d@%d"
-        self.founders = ",".join(row % (i, HOST, base + i, base + 20 + i) for i in range(1, size + 1))
+        self.founders = ",".join(row % (i, seat(i)[0], base + i, base + 20 + i) for i in range(1, size + 1))
         self.nodes = [self.node(i, "--initial-cluster", self.founders, *args) for i in range(1, size + 1)]
 
     def node(self, i, *args):
         """A further node, not started. --join and the like are for the caller to add."""
         server = kvorum(self.base + i, os.path.join(self.folder, "n%d" % i), "--node-name", "n%d" % i, *args)
+        server.host, server.prefix = self.seat(i)
         server.proxy_port = self.base + 10 + i
         server.args += ["--cluster-port", str(self.base + 20 + i), "--extra-port", str(server.proxy_port), "proxy"]
         return server
@@ -255,7 +268,7 @@ class Cluster:
             if not node.alive():
                 continue
             try:
-                ask(node.port, "GET", "kvorum:who-leads", timeout=1.0)
+                ask(node.port, "GET", "kvorum:who-leads", timeout=1.0, host=node.host)
                 return node
             except (OSError, RespError):
                 pass
