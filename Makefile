@@ -46,7 +46,8 @@ all: deps
 deps:
 	@deps/install
 build: $(PROGRAMS)
-tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(BUILD)/tests/fault/badfs.so $(BUILD)/tests/fault/load
+FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so load other/kvorum-server)
+tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(FAULT_PROGRAMS)
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -67,10 +68,22 @@ $(TEST_BIN) $(JUDGE): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
 
+# A server of the next apply version, for tests/fault/test_upgrade.py: the files that know the version once more, in front
+# of the library that holds them as they are.
+OTHER_OBJ = $(patsubst %.c,$(BUILD)/obj/other/%.o,$(shell grep -rlw RSM_APPLY_VERSION src --include=*.c))
+$(BUILD)/obj/other/%.o: %.c
+	@mkdir -p $(@D)
+	$(call quiet,CC $< (the next version))$(CC) $(ALL_CFLAGS) -DRSM_APPLY_VERSION=2 -c $< -o $@
+$(BUILD)/tests/fault/other/kvorum-server: $(OTHER_OBJ) \
+    $(filter-out $(OTHER_OBJ:$(BUILD)/obj/other/%=$(BUILD)/obj/%),$(call program_objects,kvorum-server)) $(LIB)
+	@mkdir -p $(@D)
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
 # A library for LD_PRELOAD: nothing of ours is in it, and it is in nothing of ours.
 $(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.c tests/fault/preload/badfs.h
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_CFLAGS) -fPIC -MF /dev/null -shared $< -o $@
+
 # The clients of fault runs.
 $(BUILD)/tests/fault/load: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/load/*.c)) $(LIB)
 	@mkdir -p $(@D)

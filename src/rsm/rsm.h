@@ -152,7 +152,10 @@ struct rsm_limits {
 };
 struct rsm_limits rsm_limits(const struct rsm *r);
 uint64_t rsm_apply_version(const struct rsm *r);
-#define RSM_APPLY_VERSION 1 /* the newest this build can apply */
+/* The newest this build can apply. A test builds one that can do more. */
+#ifndef RSM_APPLY_VERSION
+#define RSM_APPLY_VERSION 1
+#endif
 
 /* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */
 size_t rsm_session_count(const struct rsm *r);
