@@ -36,6 +36,7 @@ struct proxied {
     uint64_t cookie, number;
     uint64_t round, place; /* of the next one to be sent */
     uint64_t bulk_cookie;  /* of the last one that went as bulk */
+    uint64_t again_us;     /* what was not taken goes out again then: a new round does not begin before */
     char session[33];
     bool resend; /* a new round is due */
     bool taking; /* a client's call is under way: it must not be answered from within it */
@@ -43,6 +44,7 @@ struct proxied {
 
 /* Beside the outcomes of node.h: not taken, for one before it is missing; `index` is the round. */
 enum { FORWARD_GAP = 0x80 };
+enum { FORWARD_AGAIN_US = 1000 };
 
 /* A forwarded read on the leader, from its arrival to its round. */
 struct forwarded_read {
@@ -204,6 +206,7 @@ enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice k
 void forward_leader_changed(struct node *n)
 {
     end_round(n);
+    n->proxied->again_us = 0;
 }
 
 void forward_link_up(struct node *n, uint64_t peer)
@@ -267,7 +270,7 @@ void forward_turn(struct node *n)
             answer_refused(n, q);
     }
     ask_again(n);
-    if (p->resend && leader) {
+    if (p->resend && leader && n->now_us >= p->again_us) {
         end_round(n);
         p->resend = false;
         p->round++;
@@ -295,6 +298,12 @@ void forward_turn(struct node *n)
     }
 }
 
+/* When a turn is wanted to send again what was not taken; UINT64_MAX: not on that account. */
+uint64_t forward_deadline_us(const struct node *n)
+{
+    return n->proxied->resend && n->proxied->again_us > n->now_us ? n->proxied->again_us : UINT64_MAX;
+}
+
 /* The leader lacks one that was sent before this one; it has taken neither this one nor any behind it. */
 static void on_gap(struct node *n, struct request *q, uint64_t round)
 {
@@ -303,6 +312,15 @@ static void on_gap(struct node *n, struct request *q, uint64_t round)
     for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next)
         list_entry(it, struct request, link)->sent = false;
     end_round(n);
+}
+
+/* By a leader that does not serve yet, or a node that led before it was restarted: it may be long until we hear of another.
+ * Each round is refused request by request; were each refusal to begin another one at once, rounds would multiply. */
+static void not_taken(struct node *n)
+{
+    n->proxied->resend = true;
+    if (n->proxied->again_us <= n->now_us)
+        n->proxied->again_us = n->now_us + FORWARD_AGAIN_US;
 }
 
 /* u64 cookie, u8 outcome, u64 index, the reply. */
@@ -329,7 +347,7 @@ void forward_on_reply(struct node *n, struct reader *r)
         } else {
             q->sent = false;
             q->unknown |= outcome == NODE_UNKNOWN;
-            n->proxied->resend = true;
+            not_taken(n);
         }
         return;
     }

@@ -183,10 +183,11 @@ void members_on_link_up(struct node *n, struct peer *p)
     welcome(n, p);
 }
 
-/* Frames may be lost. */
+/* Frames may be lost. Where there is no leader it may be for want of those who have not been welcomed. */
 static void welcome_again(struct node *n)
 {
-    if (raft_role(n->raft) != RAFT_LEADER || n->now_us < n->welcomed_us + n->config.election_us)
+    bool leader = raft_role(n->raft) == RAFT_LEADER || raft_leader(n->raft) == 0;
+    if (!leader || n->now_us < n->welcomed_us + n->config.election_us)
         return;
     n->welcomed_us = n->now_us;
     for (size_t i = 0; i < n->peer_count; i++)

@@ -318,7 +318,9 @@ static void tick(struct node *n)
 
 static uint64_t deadline(const struct node *n)
 {
-    uint64_t at = raft_deadline_us(n->raft), beat = n->now_us + n->config.heartbeat_us;
+    uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n);
+    uint64_t beat = n->now_us + n->config.heartbeat_us;
+    at = at < again ? at : again;
     return at < beat ? at : beat;
 }
 

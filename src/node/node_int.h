@@ -390,6 +390,7 @@ void forward_init(struct node *n);
 void forward_deinit(struct node *n);
 void forward_read_free(struct forwarded_read *f); /* NULL is fine */
 void forward_turn(struct node *n);
+uint64_t forward_deadline_us(const struct node *n);
 void forward_on_frame(struct node *n, uint64_t peer, struct reader *r);
 void forward_on_reply(struct node *n, struct reader *r);
 void forward_leader_changed(struct node *n);
