@@ -32,22 +32,23 @@ PROGRAM_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/*/*.c))
 TEST_SRC = $(wildcard tests/*/test_*.c tests/unit/*/test_*.c)
 TEST_BIN = $(TEST_SRC:%.c=$(BUILD)/%)
 TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c tests/fault/load/*.c))
-# judge.c is a program beside them: it judges the histories that real runs leave.
+# Programs beside them: judge.c judges the histories that real runs leave, swarm.c runs the simulator's seeds.
 JUDGE = $(BUILD)/tests/check/judge
-helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c) %/judge.c,$(wildcard $(1)/*.c)))
+SWARM = $(BUILD)/tests/sim/swarm
+helper_obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard $(1)/test_*.c) %/judge.c %/sim/swarm.c,$(wildcard $(1)/*.c)))
 SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all build deps tests objects unit lint test flags clean cluster cluster-status cluster-stop bench fault
+.PHONY: all build deps tests objects unit sim lint test flags clean cluster cluster-status cluster-stop bench fault
 all: deps
 	@$(SUBMAKE) build
 deps:
 	@deps/install
 build: $(PROGRAMS)
 FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so load other/kvorum-server)
-tests: $(TEST_BIN) $(JUDGE) $(BUILD)/tests/example_retry $(FAULT_PROGRAMS)
+tests: $(TEST_BIN) $(JUDGE) $(SWARM) $(BUILD)/tests/example_retry $(FAULT_PROGRAMS)
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -64,7 +65,7 @@ program_objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/$(1)/*.c))
 .SECONDEXPANSION:
 $(PROGRAMS): $(BUILD)/%: $$(call program_objects,$$*) $(MAIN_OBJ) $(LIB)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
-$(TEST_BIN) $(JUDGE): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
+$(TEST_BIN) $(JUDGE) $(SWARM): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$$(*D)) $(SUPPORT_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) $(LIBS) -o $@
 
@@ -100,6 +101,11 @@ lint: objects
 	@BUILD=$(BUILD) CC=$(CC) tests/lint/run
 flags:
 	@echo $(ALL_CFLAGS)
+
+# Seeds of the simulator: make sim SEED=n N=k; a seed that fails is run again by the line it prints.
+N ?= 100
+sim: $(SWARM)
+	@$(SWARM) $(if $(SEED),--seed $(SEED)) --count $(N)
 
 # Three nodes on 127.0.0.1:7001-7003, data under run/.
 cluster: all

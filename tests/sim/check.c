@@ -10,9 +10,25 @@
 #include <assert.h>
 #include <string.h>
 
+/* A committed one, by its index. */
 struct known_entry {
     uint64_t term, state; /* state: digest after it; 0: not yet seen */
     uint32_t sum;
+};
+
+/* One that stood in some log, by index and term. */
+struct logged_entry {
+    uint64_t index, term, before; /* before: the term of the one in front of it; 0: not seen */
+    uint32_t sum;
+};
+
+/* What a disk held, durably, and has been made to forget. It was acknowledged: it counts for what was committed
+ * thanks to it. */
+struct ghost {
+    struct ghost *next;
+    uint64_t id, snapshot_index, first;
+    size_t count;
+    uint64_t terms[];
 };
 
 struct given_vote {
@@ -24,6 +40,10 @@ struct history {
     uint64_t cluster;
     struct known_entry *entries; /* by index */
     size_t entry_cap;
+    struct logged_entry *logged; /* a hash table, of logged_cap (a power of two) places */
+    size_t logged_count, logged_cap;
+    /* The newest entry that a leader called committed, its term, and the term of that leader. */
+    uint64_t proven, proven_term, proven_in;
     uint64_t *leaders; /* by term */
     size_t term_cap;
     struct given_vote *votes;
@@ -49,9 +69,14 @@ void check_free(struct world *w)
     for (struct history *h; (h = w->histories);) {
         w->histories = h->next;
         mem_free(h->entries);
+        mem_free(h->logged);
         mem_free(h->leaders);
         mem_free(h->votes);
         mem_free(h);
+    }
+    for (struct ghost *g; (g = w->ghosts);) {
+        w->ghosts = g->next;
+        mem_free(g);
     }
 }
 
@@ -68,60 +93,137 @@ static void *at_least(void *array, size_t *cap, size_t want, size_t size)
 
 /* ---- what a node knows -------------------------------------------------------------------------------- */
 
-/* Figure 3.2, Election Safety. */
+/* What a leader calls committed stands on the disks of a majority: of the voters of now, or of those at the beginning
+ * of this pass, in which a change of members may have followed the commit. */
+static bool holds(const struct world *w, uint64_t id, uint64_t index, uint64_t term)
+{
+    for (uint32_t k = 0; k < w->count; k++) {
+        const struct frame_at *f = disk_frame(&w->nodes[k], index);
+        if (w->nodes[k].id == id && (f ? f->term == term : w->nodes[k].disk.durable.snapshot_index >= index))
+            return true;
+    }
+    for (const struct ghost *g = w->ghosts; g; g = g->next) {
+        if (g->id != id)
+            continue;
+        if (index <= g->snapshot_index ||
+            (index >= g->first && index - g->first < g->count && g->terms[index - g->first] == term))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t voters_now(const struct raft *r, uint64_t *ids)
+{
+    const struct raft_members *members = raft_members(r);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < members->count; i++)
+        if (members->at[i].voter)
+            ids[count++] = members->at[i].id;
+    return count;
+}
+
+static bool majority_holds(const struct world *w, const uint64_t *ids, uint32_t count, uint64_t index,
+                           uint64_t term)
+{
+    uint32_t hold = 0;
+    for (uint32_t i = 0; i < count; i++)
+        hold += holds(w, ids[i], index, term);
+    return hold * 2 > count;
+}
+
+/* Nobody hears of a commit, neither peer nor client, before a quorum is durable. */
+static void check_proven(struct proc *p, struct history *h, uint64_t index)
+{
+    const struct raft *r = p->node->raft;
+    uint64_t term, voters[RAFT_MEMBERS_MAX];
+    if (index <= h->proven)
+        return;
+    uint64_t led = raft_role(r) == RAFT_LEADER ? raft_term(r) : p->seen.lead_term;
+    if (!led)
+        led = p->seen.led; /* it may have committed and lost its office in one pass */
+    if (!led) {
+        world_wrong(p->world, "n%u takes %llu for committed, which no leader has committed", p->number,
+                    (unsigned long long)index);
+        return;
+    }
+    if ((term = raft_term_at(r, index)) == 0)
+        return;
+    uint32_t count = voters_now(r, voters);
+    if (!majority_holds(p->world, voters, count, index, term) &&
+        !majority_holds(p->world, p->seen.voters, p->seen.voter_count, index, term))
+        world_wrong(p->world, "n%u commits %llu of term %llu, which no majority of %u voters holds durably",
+                    p->number, (unsigned long long)index, (unsigned long long)term, count);
+    h->proven = index;
+    h->proven_term = term;
+    h->proven_in = led;
+}
+
+/* Figure 3.2, Leader Completeness: it has what leaders of earlier terms have committed. */
+static void check_complete(struct proc *p, const struct history *h)
+{
+    const struct raft *r = p->node->raft;
+    if (h->proven == 0 || raft_term(r) <= h->proven_in)
+        return;
+    uint64_t term = raft_term_at(r, h->proven);
+    if (term ? term != h->proven_term : raft_first_index(r) <= h->proven || raft_last_index(r) < h->proven)
+        world_wrong(p->world, "n%u leads term %llu without entry %llu of term %llu, committed in term %llu",
+                    p->number, (unsigned long long)raft_term(r), (unsigned long long)h->proven,
+                    (unsigned long long)h->proven_term, (unsigned long long)h->proven_in);
+}
+
+/* Figure 3.2: Election Safety, Leader Append-Only. */
 static void check_leader(struct proc *p, struct history *h)
 {
     const struct raft *r = p->node->raft;
-    uint64_t term = raft_term(r);
+    uint64_t term = raft_term(r), last = raft_last_index(r);
     if (term < p->seen.term)
         world_wrong(p->world, "n%u: term %llu after %llu", p->number, (unsigned long long)term,
                     (unsigned long long)p->seen.term);
     p->seen.term = term;
-    if (raft_role(r) != RAFT_LEADER)
+    p->seen.led = p->seen.lead_term;
+    if (raft_role(r) != RAFT_LEADER) {
+        p->seen.lead_term = 0;
         return;
+    }
     h->leaders = at_least(h->leaders, &h->term_cap, term + 1, sizeof(*h->leaders));
     if (h->leaders[term] && h->leaders[term] != p->id)
         world_wrong(p->world, "term %llu has two leaders, the second is n%u", (unsigned long long)term,
                     p->number);
     h->leaders[term] = p->id;
+    if (p->seen.lead_term != term)
+        check_complete(p, h);
+    else if (last < p->seen.lead_last)
+        world_wrong(p->world, "n%u leads term %llu and shortens its log from %llu to %llu", p->number,
+                    (unsigned long long)term, (unsigned long long)p->seen.lead_last,
+                    (unsigned long long)last);
+    p->seen.lead_term = term;
+    p->seen.lead_last = last;
 }
 
-static bool entry_at(struct proc *p, uint64_t index, uint64_t *term, uint32_t *sum)
+static uint32_t frame_sum(const void *frame)
+{
+    return load_u32((const char *)frame + 4); /* the checksum it carries */
+}
+
+static bool entry_at(struct proc *p, uint64_t index, struct raft_frame *f, uint32_t *sum)
 {
     struct raft_block b;
-    struct raft_frame f;
     const struct frame_at *on_disk = disk_frame(p, index);
+    const char *bytes;
+    size_t len;
     if (cache_from(&p->node->cache, index, index, &b)) {
-        bool whole = raft_entry_read(slice_of(b.blob->data + b.offset, b.len), true, &f);
-        assert(whole && f.index == index);
-        *term = f.term;
-        *sum = crc32c(0, b.blob->data + b.offset, b.len);
-        return true;
-    }
-    if (!on_disk)
+        bytes = b.blob->data + b.offset;
+        len = b.len;
+    } else if (on_disk) {
+        bytes = on_disk->blob->data;
+        len = on_disk->blob->len;
+    } else {
         return false;
-    *term = on_disk->term;
-    *sum = crc32c(0, on_disk->blob->data, on_disk->blob->len);
-    return true;
-}
-
-/* Leader Completeness at its root: what a leader calls committed stands on the disks of a majority. */
-static void check_majority(struct proc *p, uint64_t index, uint64_t term)
-{
-    const struct raft_members *members = raft_members(p->node->raft);
-    struct world *w = p->world;
-    uint32_t voters = 0, hold = 0;
-    for (uint32_t i = 0; i < members->count; i++) {
-        voters += members->at[i].voter;
-        for (uint32_t k = 0; members->at[i].voter && k < w->count; k++) {
-            const struct frame_at *f = disk_frame(&w->nodes[k], index);
-            if (w->nodes[k].id == members->at[i].id)
-                hold += f ? f->term == term : w->nodes[k].disk.durable.snapshot_index >= index;
-        }
     }
-    if (hold * 2 <= voters)
-        world_wrong(w, "n%u commits %llu of term %llu, which %u of %u voters hold durably", p->number,
-                    (unsigned long long)index, (unsigned long long)term, hold, voters);
+    bool whole = raft_entry_read(slice_of(bytes, len), false, f);
+    assert(whole && f->index == index);
+    *sum = frame_sum(bytes);
+    return true;
 }
 
 /* State Machine Safety: one entry at an index, for ever. */
@@ -132,25 +234,26 @@ static void check_committed(struct proc *p, struct history *h)
     if (commit < p->seen.commit)
         world_wrong(p->world, "n%u: commit %llu after %llu", p->number, (unsigned long long)commit,
                     (unsigned long long)p->seen.commit);
+    check_proven(p, h, commit);
     h->entries = at_least(h->entries, &h->entry_cap, commit + 1, sizeof(*h->entries));
-    for (uint64_t i = p->seen.checked + 1; i <= commit; i++) {
-        uint64_t term;
+    for (uint64_t i = p->seen.commit + 1; i <= commit; i++) {
+        struct raft_frame f;
         uint32_t sum;
         struct known_entry *e = &h->entries[i];
-        if (!entry_at(p, i, &term, &sum))
+        if (!entry_at(p, i, &f, &sum))
             continue; /* a snapshot covers it */
-        if (e->term && (e->term != term || e->sum != sum))
+        if (e->term && (e->term != f.term || e->sum != sum))
             world_wrong(p->world, "n%u: entry %llu is of term %llu, committed was another of term %llu",
-                        p->number, (unsigned long long)i, (unsigned long long)term,
+                        p->number, (unsigned long long)i, (unsigned long long)f.term,
                         (unsigned long long)e->term);
-        bool same_voters = raft_members_index(r) == p->seen.members; /* as when it was committed */
-        if (i == commit && commit > p->seen.commit && raft_role(r) == RAFT_LEADER && same_voters &&
-            !p->world->promises_broken)
-            check_majority(p, i, term);
-        e->term = term;
+        if (!e->term && f.kind == RAFT_ENTRY_CONFIG)
+            p->world->counts.members++;
+        e->term = f.term;
         e->sum = sum;
     }
-    p->seen.checked = p->seen.commit = commit;
+    p->seen.commit = commit;
+    if (raft_members_index(r) != p->seen.members)
+        p->seen.voter_count = voters_now(r, p->seen.voters);
     p->seen.members = raft_members_index(r);
 }
 
@@ -191,6 +294,91 @@ void check_node(struct proc *p)
     check_committed(p, h);
     if (!n->installing)
         check_state(p, h);
+}
+
+/* ---- what a node writes ------------------------------------------------------------------------------- */
+
+void check_forgets(struct proc *p, size_t entries)
+{
+    uint64_t end = disk_end(p), first = end + 1;
+    while (first > 1 && end + 1 - first < entries && disk_frame(p, first - 1))
+        first--;
+    size_t count = (size_t)(end + 1 - first);
+    struct ghost *g = mem_alloc(sizeof(*g) + count * sizeof(g->terms[0]));
+    *g = (struct ghost){.next = p->world->ghosts, .id = p->id, .first = first, .count = count};
+    if (entries == SIZE_MAX)
+        g->snapshot_index = p->disk.durable.snapshot_index;
+    for (size_t i = 0; i < count; i++)
+        g->terms[i] = disk_frame(p, first + i)->term;
+    p->world->ghosts = g;
+}
+
+/* Figure 3.2, Leader Append-Only. */
+void check_cut(struct proc *p, uint64_t from)
+{
+    const struct raft *r = p->node->raft;
+    if (r && raft_role(r) == RAFT_LEADER)
+        world_wrong(p->world, "n%u leads term %llu and cuts its log from %llu", p->number,
+                    (unsigned long long)raft_term(r), (unsigned long long)from);
+}
+
+static struct logged_entry *logged_at(struct history *h, uint64_t index, uint64_t term)
+{
+    size_t mask = h->logged_cap - 1;
+    size_t i = (index * 0x9e3779b97f4a7c15ull ^ term * 0xc2b2ae3d27d4eb4full) >> 20 & mask;
+    while (h->logged[i].index && (h->logged[i].index != index || h->logged[i].term != term))
+        i = (i + 1) & mask;
+    return &h->logged[i];
+}
+
+static void logged_grow(struct history *h)
+{
+    struct logged_entry *old = h->logged;
+    size_t cap = h->logged_cap;
+    h->logged_cap = cap ? cap * 2 : 1024;
+    h->logged = mem_calloc(h->logged_cap, sizeof(*h->logged));
+    for (size_t i = 0; i < cap; i++)
+        if (old[i].index)
+            *logged_at(h, old[i].index, old[i].term) = old[i];
+    mem_free(old);
+}
+
+/* Figure 3.2, Log Matching, by induction: who has the same index and term has the same entry, and the same term in
+ * front of it. */
+static void check_logged(struct proc *p, struct history *h, const struct logged_entry *e)
+{
+    if (h->logged_count * 2 >= h->logged_cap)
+        logged_grow(h);
+    struct logged_entry *known = logged_at(h, e->index, e->term);
+    if (!known->index) {
+        *known = *e;
+        h->logged_count++;
+        return;
+    }
+    if (known->sum != e->sum || (known->before && e->before && known->before != e->before))
+        world_wrong(p->world,
+                    "n%u writes %llu of term %llu behind term %llu, another one stood behind term %llu",
+                    p->number, (unsigned long long)e->index, (unsigned long long)e->term,
+                    (unsigned long long)e->before, (unsigned long long)known->before);
+}
+
+void check_append(struct proc *p, const struct raft_block *block)
+{
+    const struct node *n = p->node;
+    if (!n || !n->raft || !n->identity.cluster_id)
+        return;
+    struct history *h = history_of(p->world, n->identity.cluster_id);
+    uint64_t before = raft_term_at(n->raft, block->first - 1);
+    for (size_t at = block->offset; at < block->offset + block->len;) {
+        struct raft_frame f;
+        const char *bytes = block->blob->data + at;
+        bool whole = raft_entry_read(slice_of(bytes, block->offset + block->len - at), false, &f);
+        assert(whole);
+        struct logged_entry e = {.index = f.index, .term = f.term, .before = before, .sum = frame_sum(bytes)};
+        check_logged(p, h, &e);
+        before = f.term;
+        at += f.len;
+    }
 }
 
 /* ---- what a node says --------------------------------------------------------------------------------- */
@@ -248,8 +436,17 @@ void check_send(struct proc *p, struct slice head)
                     (unsigned long long)m.term, (unsigned long long)p->disk.durable.identity.term);
     if (m.type == RAFT_MSG_VOTE_REPLY && !m.reject)
         check_vote(p, &m);
+    if (m.type == RAFT_MSG_APPEND || m.type == RAFT_MSG_HEARTBEAT)
+        check_proven(p, history_of(p->world, p->node->identity.cluster_id), m.commit);
     if ((m.type == RAFT_MSG_APPEND_REPLY && !m.reject) || (m.type == RAFT_MSG_HEARTBEAT_REPLY && !m.reject))
         check_ack(p, &m);
+}
+
+void check_answer(struct proc *p, const struct node_answer *answer)
+{
+    const struct node *n = p->node;
+    if (answer->outcome == NODE_DONE && n->raft && n->identity.cluster_id)
+        check_proven(p, history_of(p->world, n->identity.cluster_id), answer->index);
 }
 
 /* ---- what tests ask ----------------------------------------------------------------------------------- */
@@ -262,27 +459,27 @@ uint32_t world_clusters(const struct world *w)
     return n;
 }
 
-static const struct raft_member *membership(struct world *w, uint32_t i)
+static const struct raft_member *membership(struct world *w, uint64_t id)
 {
     const struct raft *newest = NULL;
     for (uint32_t k = 0; k < w->count; k++) {
         const struct node *n = w->nodes[k].node;
-        if (n && node_is_serving((struct node *)n) && (!newest || raft_term(n->raft) > raft_term(newest)))
+        if (n && node_is_serving(n) && (!newest || raft_term(n->raft) > raft_term(newest)))
             newest = n->raft;
     }
     static const struct raft_member unknown = {.voter = false};
     if (!newest || raft_members_index(newest) > raft_commit(newest))
         return &unknown;
-    return raft_members_find(raft_members(newest), w->nodes[i].id);
+    return raft_members_find(raft_members(newest), id);
 }
 
-bool world_is_member(struct world *w, uint32_t i)
+bool world_is_member(struct world *w, uint64_t id)
 {
-    return membership(w, i) != NULL;
+    return membership(w, id) != NULL;
 }
 
-bool world_is_voter(struct world *w, uint32_t i)
+bool world_is_voter(struct world *w, uint64_t id)
 {
-    const struct raft_member *m = membership(w, i);
+    const struct raft_member *m = membership(w, id);
     return m && m->voter;
 }

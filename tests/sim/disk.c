@@ -328,7 +328,6 @@ void disk_lose_tail(struct proc *p, size_t entries)
     struct disk_state *s = &p->disk.durable;
     for (; entries && s->count; entries--)
         blob_unref(s->frames[--s->count].blob);
-    p->world->promises_broken = true;
 }
 
 uint64_t disk_end(const struct proc *p)

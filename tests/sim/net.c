@@ -14,7 +14,16 @@ static uint32_t by_id(const struct world *w, uint64_t id)
 
 static bool reaches(const struct world *w, uint32_t from, uint32_t to)
 {
-    return !w->cut[from][to];
+    uint32_t both = 1u << from | 1u << to;
+    return (w->healthy & both) == both || (!w->cut[from][to] && !w->flapped[from][to]);
+}
+
+/* Either way: nothing can be agreed on while what is sent does not arrive. */
+static bool clogged(const struct world *w, uint32_t a, uint32_t b)
+{
+    uint32_t both = 1u << a | 1u << b;
+    return (w->healthy & both) != both &&
+           (w->clogged_until_us[a][b] > w->now_us || w->clogged_until_us[b][a] > w->now_us);
 }
 
 static struct blob *joined(struct slice head, const struct raft_block *blocks, size_t count)
@@ -29,21 +38,44 @@ static struct blob *joined(struct slice head, const struct raft_block *blocks, s
     return blob;
 }
 
+/* Whether a misfortune that comes so often comes now. */
+static bool unlucky(struct world *w, uint32_t permille, enum fault what)
+{
+    if (prng_below(&w->chance, 1000) >= permille)
+        return false;
+    w->counts.fired[what]++;
+    return true;
+}
+
 /* One channel keeps its order, unless disorder is asked for; the two overtake each other. Now and then a frame,
  * and all behind it, is late. */
-static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channel)
+static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channel, bool healthy)
 {
     struct world *w = p->world;
     uint64_t at_us = w->now_us + 20 + prng_below(&w->chance, w->config.delay_us + 1);
-    if (prng_below(&w->chance, 1000) < w->config.late_permille)
+    if (!healthy && unlucky(w, w->config.late_permille, FAULT_LATE))
         at_us += prng_below(&w->chance, w->config.late_us + 1);
+    if (!healthy && at_us < w->clogged_until_us[p->number][to])
+        at_us = w->clogged_until_us[p->number][to];
     uint64_t *last = &w->last_delivery_us[p->number][to][channel == NODE_BULK];
-    if (prng_below(&w->chance, 1000) < w->config.disorder_permille)
+    if (!healthy && unlucky(w, w->config.disorder_permille, FAULT_OVERTAKES))
         return at_us;
     if (at_us < *last)
         at_us = *last;
     *last = at_us;
     return at_us;
+}
+
+/* Nodes that answer each other ever faster are a failure too. */
+static void count_frame(struct world *w)
+{
+    w->counts.frames++;
+    if (w->second != w->now_us / 1000000) {
+        w->second = w->now_us / 1000000;
+        w->second_frames = 0;
+    }
+    if (++w->second_frames > w->config.frames_max && w->config.frames_max)
+        world_wrong(w, "%llu frames within a second", (unsigned long long)w->second_frames);
 }
 
 static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
@@ -55,15 +87,18 @@ static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struc
     if (p->ending)
         return true;
     check_send(p, head);
-    w->frames++;
-    if (to == UINT32_MAX || !w->nodes[to].node || !reaches(w, p->number, to) ||
-        prng_below(&w->chance, 1000) < w->config.drop_permille)
+    count_frame(w);
+    if (to == UINT32_MAX || !w->nodes[to].node || !reaches(w, p->number, to))
+        return true;
+    bool healthy = (w->healthy >> p->number & 1) && (w->healthy >> to & 1);
+    if (!healthy && unlucky(w, w->config.drop_permille, FAULT_LOSS))
         return true;
     struct blob *blob = joined(head, blocks, count);
-    bool twice = prng_below(&w->chance, 1000) < w->config.disorder_permille;
+    bool twice = !healthy && unlucky(w, w->config.disorder_permille, FAULT_TWICE);
     for (int copy = 0; copy <= twice; copy++) {
-        struct event *e = world_later(w, arrival_us(p, to, channel) - w->now_us, EVENT_FRAME, to);
+        struct event *e = world_later(w, arrival_us(p, to, channel, healthy) - w->now_us, EVENT_FRAME, to);
         e->from = p->number;
+        e->from_life = p->life;
         e->peer = p->id;
         e->channel = channel;
         e->blob = blob;
@@ -149,7 +184,8 @@ void net_dial(struct world *w, struct proc *p, uint32_t handle)
         return;
     struct proc *to = l->to < w->count ? &w->nodes[l->to] : NULL;
     struct node_hello theirs, ours;
-    if (!to || !to->node || !reaches(w, p->number, l->to) || !reaches(w, l->to, p->number)) {
+    if (!to || !to->node || !reaches(w, p->number, l->to) || !reaches(w, l->to, p->number) ||
+        clogged(w, p->number, l->to) || to->paused_until_us > w->now_us) {
         world_later(w, 5000 + prng_below(&w->chance, 20000), EVENT_DIAL, p->number)->handle = handle;
         return;
     }

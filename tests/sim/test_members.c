@@ -26,7 +26,7 @@ static uint32_t strangers(struct scenario *s)
 {
     uint32_t bits = 0;
     for (uint32_t i = 0; i < world_count(s->world); i++)
-        bits |= (uint32_t)!world_is_member(s->world, i) << i;
+        bits |= (uint32_t)!world_is_member(s->world, world_node_id(s->world, i)) << i;
     return bits;
 }
 
@@ -44,7 +44,7 @@ static void finish(struct scenario *s)
 static void want_voters(struct scenario *s, uint32_t bits)
 {
     for (uint32_t i = 0; i < world_count(s->world); i++)
-        if (world_is_voter(s->world, i) != (bits >> i & 1))
+        if (world_is_voter(s->world, world_node_id(s->world, i)) != (bits >> i & 1))
             scenario_fail(s, "node %u is %sa voter", i, bits >> i & 1 ? "not " : "");
 }
 
@@ -135,7 +135,7 @@ static uint32_t some_member(struct scenario *s)
     uint32_t from = (uint32_t)prng_below(world_chance(s->world), world_count(s->world));
     for (uint32_t k = 0; k < world_count(s->world); k++) {
         uint32_t i = (from + k) % world_count(s->world);
-        if (world_is_member(s->world, i))
+        if (world_is_member(s->world, world_node_id(s->world, i)))
             return i;
     }
     return 0;
@@ -149,7 +149,7 @@ static void let_one_in(struct scenario *s)
     if (world_leader(w) < 0)
         return;
     for (uint32_t i = 0; i < world_count(w); i++) {
-        if (world_is_member(w, i) || i == via)
+        if (world_is_member(w, world_node_id(w, i)) || i == via)
             continue;
         world_crash(w, i);
         world_wipe(w, i);
@@ -165,7 +165,7 @@ static void put_one_out(struct scenario *s)
     struct world *w = s->world;
     uint32_t voters = 0, who = some_member(s);
     for (uint32_t i = 0; i < world_count(w); i++)
-        voters += world_is_voter(w, i);
+        voters += world_is_voter(w, world_node_id(w, i));
     if (voters > 2 && world_leader(w) >= 0)
         forget(w, some_member(s), world_node_id(w, who));
 }

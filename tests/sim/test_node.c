@@ -35,7 +35,7 @@ static uint64_t run(uint64_t seed, const struct plan *plan)
         print_message("seed %llu: %llu writes, %llu reads, %llu unknown, %llu frames\n",
                       (unsigned long long)seed, (unsigned long long)work_acked(s.work),
                       (unsigned long long)work_reads(s.work), (unsigned long long)work_unknown(s.work),
-                      (unsigned long long)world_frames(s.world));
+                      (unsigned long long)world_counts(s.world)->frames);
     uint64_t digest = world_digest(s.world) ^ rsm_digest(node_rsm(world_node(s.world, 0)));
     scenario_free(&s);
     return digest;

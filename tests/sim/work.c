@@ -16,6 +16,8 @@ struct work *work_new(uint64_t seed, uint32_t clients, uint32_t keys)
     prng_seed(&k->chance, seed ^ 0x77);
     k->count = clients;
     k->keys = keys;
+    k->think_us = 10000;
+    k->patience_us = ANSWER_US;
     for (uint32_t i = 0; i < clients; i++) {
         k->clients[i].kind = kinds[i % 6];
         k->clients[i].phase = k->clients[i].kind == PLAIN ? IDLE : OPENING;
@@ -53,7 +55,7 @@ static void answered(struct work *k, struct client *c, enum phase next)
     c->phase = next;
     c->waiting = false;
     c->attempt++;
-    c->think_until_us = world_now_us(k->world) + (next == IDLE ? prng_below(&k->chance, 10000) : 0);
+    c->think_until_us = world_now_us(k->world) + (next == IDLE ? prng_below(&k->chance, k->think_us) : 0);
 }
 
 /* Not served here. In a session the same is asked again; without one the token is left as it is. */
@@ -286,7 +288,8 @@ void work_turn(void *arg, uint32_t node)
     uint64_t now_us = world_now_us(k->world);
     for (uint32_t i = 0; i < k->count; i++) {
         struct client *c = &k->clients[i];
-        if (c->waiting && now_us > c->asked_us + ANSWER_US) {
+        if (c->waiting && now_us > c->asked_us + k->patience_us &&
+            now_us > k->patient_from_us + k->patience_us) {
             work_wrong(k, "client %u has waited on node %u since %.6f s", i, c->node,
                        (double)c->asked_us / 1e6);
             elsewhere(k, c, false);
@@ -418,6 +421,17 @@ bool work_idle(const struct work *k)
 void work_trust_clocks(struct work *k)
 {
     k->clocks_trusted = true;
+}
+
+void work_patience(struct work *k, uint64_t us)
+{
+    k->patience_us = us;
+    k->patient_from_us = world_now_us(k->world);
+}
+
+void work_think(struct work *k, uint64_t up_to_us)
+{
+    k->think_us = up_to_us;
 }
 
 void work_big_values(struct work *k, size_t bytes)

@@ -23,6 +23,9 @@ void work_pause(struct work *k, bool paused); /* no new requests; those under wa
 bool work_idle(const struct work *k);
 /* A majority of the clocks is right at any time, so no key may go early. */
 void work_trust_clocks(struct work *k);
+/* An answer that takes longer is a failure. 15 s at first; a cluster that is never let alone owes none. */
+void work_patience(struct work *k, uint64_t us);
+void work_think(struct work *k, uint64_t up_to_us); /* between two requests */
 void work_big_values(struct work *k, size_t bytes); /* one token in 16 is this long */
 
 uint64_t work_acked(const struct work *k);

@@ -41,6 +41,7 @@ struct work {
     uint64_t acked[CLIENTS_MAX][KEYS_MAX]; /* the newest number acknowledged */
     uint64_t increments[COUNTERS];
     size_t big_bytes;
+    uint64_t think_us, patience_us, patient_from_us;
     bool paused, clocks_trusted, asking;
     uint64_t acks, reads, unknown, last_ack_us;
     char failed[256];

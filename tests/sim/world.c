@@ -63,14 +63,15 @@ static void port_applying(void *arg, bool now)
 static void port_say(void *arg, int level, const char *line)
 {
     struct proc *p = arg;
-    if (getenv("SIM_LOG"))
+    if (p->world->log)
         fprintf(stderr, "%10.6f n%u %d %s\n", (double)p->world->now_us / 1e6, p->number, level, line);
 }
 
 void world_end(struct proc *p, const char *why)
 {
     p->ending = true;
-    if (getenv("SIM_LOG"))
+    p->world->ended++;
+    if (p->world->log)
         fprintf(stderr, "%10.6f n%u ends: %s\n", (double)p->world->now_us / 1e6, p->number, why);
 }
 
@@ -86,15 +87,18 @@ static void port_fatal(void *arg, const char *line)
 static void on_answer(void *arg, uint64_t ticket, const struct node_answer *a)
 {
     struct proc *p = arg;
-    if (!p->ending)
-        p->world->calls.answer(p->world->calls.arg, p->number, ticket, a);
+    if (p->ending)
+        return;
+    check_answer(p, a);
+    p->world->calls.answer(p->world->calls.arg, p->number, ticket, a);
 }
 
 static void on_read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)
 {
     struct proc *p = arg;
-    if (!p->ending)
-        p->world->calls.read_ready(p->world->calls.arg, p->number, ticket, outcome, now_ms);
+    if (p->ending)
+        return;
+    p->world->calls.read_ready(p->world->calls.arg, p->number, ticket, outcome, now_ms);
 }
 
 static void on_changed(void *arg, bool was_leader)
@@ -105,7 +109,27 @@ static void on_changed(void *arg, bool was_leader)
 
 static uint64_t wall_us(const struct world *w, const struct proc *p)
 {
-    return (uint64_t)((int64_t)(WALL_START_US + w->now_us) + p->clock_offset_us);
+    int64_t drift_us = (int64_t)w->now_us / 1000 * p->wall_ppm / 1000;
+    return (uint64_t)((int64_t)(WALL_START_US + w->now_us) + drift_us + p->clock_offset_us);
+}
+
+/* The node's monotonic clock: since some time of its own, and at a rate of its own. */
+static uint64_t tick_us(const struct world *w, const struct proc *p)
+{
+    int64_t since_us = (int64_t)(w->now_us - p->tick_at_us);
+    return p->tick_base_us + (uint64_t)(since_us + since_us * p->tick_ppm / 1000000);
+}
+
+/* How long until that clock shows `at_us`. */
+static uint64_t until_tick_us(const struct world *w, const struct proc *p, uint64_t at_us)
+{
+    uint64_t now_us = tick_us(w, p);
+    if (at_us <= now_us)
+        return 0;
+    if (at_us - now_us > FAR_US)
+        return FAR_US;
+    int64_t left_us = (int64_t)(at_us - now_us);
+    return (uint64_t)(left_us - left_us * p->tick_ppm / (1000000 + p->tick_ppm)) + (p->tick_ppm ? 2 : 0);
 }
 
 static void fill_config(struct world *w, struct proc *p, struct node_config *c)
@@ -155,19 +179,23 @@ void world_start(struct world *w, uint32_t i)
     p->life++;
     p->link_count = 0;
     p->paused_until_us = p->turn_at_us = 0;
+    p->fuse = 0;
     p->ending = false;
+    p->tick_base_us = 1000000 + prng_below(&w->chance, FAR_US);
+    p->tick_at_us = w->now_us;
     memset(&p->seen, 0, sizeof(p->seen));
     fill_config(w, p, &config);
     disk_recover(p, &found);
     struct node_ports ports = {.arg = p, .applying = port_applying, .say = port_say, .fatal = port_fatal};
     net_ports(&ports);
     disk_ports(&ports);
+    fuse_ports(p, &ports);
     struct node_clients clients = {
         .arg = p, .answer = on_answer, .read_ready = on_read_ready, .changed = on_changed};
     p->self = config.self;
-    p->node = node_new(&config, &found, &ports, &clients, w->now_us, wall_us(w, p));
+    p->node = node_new(&config, &found, &ports, &clients, tick_us(w, p), wall_us(w, p));
     disk_replay(p, load_entry, p->node);
-    node_start(p->node, w->now_us);
+    node_start(p->node, tick_us(w, p));
     world_later(w, 0, EVENT_TURN, i);
 }
 
@@ -177,6 +205,7 @@ void world_crash(struct world *w, uint32_t i)
     if (!p->node)
         return;
     world_note(w, 0xc4a5 + i);
+    w->counts.crashes++;
     node_free(p->node);
     p->node = NULL;
     p->life++;
@@ -186,17 +215,23 @@ void world_crash(struct world *w, uint32_t i)
         w->calls.crashed(w->calls.arg, i);
 }
 
+void world_crash_in_turn(struct world *w, uint32_t i, uint32_t calls)
+{
+    w->nodes[i].fuse = calls ? calls + 1 : 0;
+}
+
 void world_wipe(struct world *w, uint32_t i)
 {
     assert(!w->nodes[i].node);
+    check_forgets(&w->nodes[i], SIZE_MAX);
     disk_wipe(&w->nodes[i]);
     w->nodes[i].id = 0;
-    w->promises_broken = true;
 }
 
 void world_lose_tail(struct world *w, uint32_t i, size_t entries)
 {
     assert(!w->nodes[i].node);
+    check_forgets(&w->nodes[i], entries);
     disk_lose_tail(&w->nodes[i], entries);
 }
 
@@ -211,6 +246,11 @@ void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 {
     if (w->nodes[i].paused_until_us < w->now_us + for_us)
         w->nodes[i].paused_until_us = w->now_us + for_us;
+}
+
+uint64_t world_paused_until_us(const struct world *w, uint32_t i)
+{
+    return w->nodes[i].paused_until_us;
 }
 
 uint32_t world_add_alone(struct world *w)
@@ -274,6 +314,8 @@ static void deliver(struct world *w, struct proc *p, struct event *e)
 {
     switch (e->type) {
     case EVENT_FRAME:
+        if (w->nodes[e->from].life != e->from_life)
+            w->counts.fired[FAULT_FORMER_LIFE]++;
         if (p->self.node_id)
             node_on_frame(p->node, e->peer, e->channel, slice_of(e->blob->data, e->blob->len), e->blob);
         break;
@@ -298,9 +340,7 @@ static void deliver(struct world *w, struct proc *p, struct event *e)
 static void turn(struct world *w, struct proc *p)
 {
     uint64_t next_us = node_turn(p->node);
-    if (next_us == 0)
-        next_us = w->now_us + 5;
-    want_turn(w, p, next_us);
+    want_turn(w, p, w->now_us + (next_us == 0 ? 5 : until_tick_us(w, p, next_us)));
 }
 
 /* One event; clients act before it or after it, and the turn follows at once or takes in some more. */
@@ -309,32 +349,35 @@ static void pass(struct world *w, struct proc *p, struct event *e, void (*each)(
 {
     bool first = prng_below(&w->chance, 2), late = w->config.lag_us && prng_below(&w->chance, 2);
     uint64_t life = p->life;
-    node_time(p->node, w->now_us, wall_us(w, p));
+    node_time(p->node, tick_us(w, p), wall_us(w, p));
     if (each && first)
         each(arg, p->number);
-    deliver(w, p, e);
+    if (!p->ending)
+        deliver(w, p, e);
     if (each && !first && !p->ending)
         each(arg, p->number);
     if (p->life != life)
         return;
-    if (late && e->type != EVENT_TURN)
+    if (!p->ending && late && e->type != EVENT_TURN)
         want_turn(w, p, w->now_us + prng_below(&w->chance, w->config.lag_us));
     else if (!p->ending)
         turn(w, p);
-    if (p->ending) {
-        w->ended++;
+    if (p->ending)
         world_crash(w, p->number);
-    } else {
+    else
         check_node(p);
-    }
 }
 
 void world_run(struct world *w, uint64_t until_us, void (*each)(void *arg, uint32_t node), void *arg)
 {
     for (;;) {
         struct event *e = heap_peek(&w->events);
-        if (!e || e->at_us > until_us)
+        if (!e || e->at_us > until_us || w->wrong[0])
             break;
+        if (w->config.events_max && ++w->counts.events > w->config.events_max) {
+            world_wrong(w, "no end after %llu events", (unsigned long long)w->counts.events);
+            break;
+        }
         heap_pop(&w->events);
         w->now_us = e->at_us;
         struct proc *p = &w->nodes[e->node];
@@ -349,6 +392,7 @@ void world_run(struct world *w, uint64_t until_us, void (*each)(void *arg, uint3
         }
         if (e->type == EVENT_TURN && p->turn_at_us == e->at_us)
             p->turn_at_us = 0;
+        world_note(w, e->at_us << 8 | (uint64_t)e->type << 4 | e->node);
         pass(w, p, e, each, arg);
         event_free(e);
     }
@@ -362,6 +406,7 @@ struct world *world_new(const struct world_config *config, const struct world_cl
     w->calls = *calls;
     w->count = config->nodes;
     w->now_us = 1000000;
+    w->log = config->log || getenv("SIM_LOG");
     prng_seed(&w->chance, config->seed);
     heap_init(&w->events, earlier, no_place);
     for (uint32_t i = 0; i < WORLD_NODES_MAX; i++)
@@ -423,10 +468,38 @@ void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut)
     w->cut[a][b] = w->cut[b][a] = cut;
 }
 
+void world_flap(struct world *w, uint32_t a, uint32_t b, bool cut)
+{
+    w->flapped[a][b] = w->flapped[b][a] = cut;
+}
+
+void world_clog(struct world *w, uint32_t from, uint32_t to, uint64_t for_us)
+{
+    if (w->clogged_until_us[from][to] < w->now_us + for_us)
+        w->clogged_until_us[from][to] = w->now_us + for_us;
+}
+
 void world_heal(struct world *w)
 {
     memset(w->cut, 0, sizeof(w->cut));
+    memset(w->clogged_until_us, 0, sizeof(w->clogged_until_us));
     w->config.drop_permille = 0;
+}
+
+void world_healthy(struct world *w, uint32_t bits)
+{
+    w->healthy = bits;
+}
+
+void world_late(struct world *w, uint32_t permille, uint64_t by_us)
+{
+    w->config.late_permille = permille;
+    w->config.late_us = by_us;
+}
+
+void world_disorder(struct world *w, uint32_t permille)
+{
+    w->config.disorder_permille = permille;
 }
 
 void world_drop(struct world *w, uint32_t permille)
@@ -437,6 +510,23 @@ void world_drop(struct world *w, uint32_t permille)
 void world_clock_jump(struct world *w, uint32_t i, int64_t by_us)
 {
     w->nodes[i].clock_offset_us += by_us;
+}
+
+/* A clock goes on from where it stands. */
+void world_wall_drift(struct world *w, uint32_t i, int32_t ppm)
+{
+    struct proc *p = &w->nodes[i];
+    uint64_t before_us = wall_us(w, p);
+    p->wall_ppm = ppm;
+    p->clock_offset_us += (int64_t)(before_us - wall_us(w, p));
+}
+
+void world_tick_drift(struct world *w, uint32_t i, int32_t ppm)
+{
+    struct proc *p = &w->nodes[i];
+    p->tick_base_us = tick_us(w, p);
+    p->tick_at_us = w->now_us;
+    p->tick_ppm = ppm;
 }
 
 void world_wrong(struct world *w, const char *fmt, ...)
@@ -460,9 +550,9 @@ uint64_t world_ended(const struct world *w)
     return w->ended;
 }
 
-uint64_t world_frames(const struct world *w)
+struct world_counts *world_counts(struct world *w)
 {
-    return w->frames;
+    return &w->counts;
 }
 
 uint64_t world_digest(struct world *w)

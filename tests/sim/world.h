@@ -5,6 +5,7 @@
 
 #include "base/prng.h"
 #include "disk.h"
+#include "fault.h"
 #include "node/node.h"
 
 #define WORLD_NODES_MAX 7
@@ -22,7 +23,15 @@ struct world_config {
     uint64_t lag_us;            /* a turn comes up to this long after what it answers: events share turns */
     uint64_t disk_us;           /* of a sync, up to */
     uint64_t checkpoint_bytes;  /* 0: no checkpoints */
+    uint64_t events_max;        /* more than so many is a failure: it does not end; 0: any number */
+    uint64_t frames_max;        /* in a second of time, as those of events_max; 0: any number */
+    bool log;                   /* the nodes' lines */
     const char *const *settings;
+};
+
+struct world_counts {
+    uint64_t fired[FAULTS];
+    uint64_t events, frames, crashes, members /* configurations committed */, snapshots /* installed */;
 };
 
 struct world_client_calls {
@@ -47,16 +56,30 @@ int world_leader(struct world *w); /* a node that serves, -1: none */
 void world_crash(struct world *w, uint32_t i); /* kill -9: unsynced writes are lost, all or a tail of them */
 void world_start(struct world *w, uint32_t i);
 void world_wipe(struct world *w, uint32_t i); /* of a node that is down */
+/* With so many calls of ports still done. 0: at no call. */
+void world_crash_in_turn(struct world *w, uint32_t i, uint32_t calls);
 void world_pause(struct world *w, uint32_t i, uint64_t for_us);
+uint64_t world_paused_until_us(const struct world *w, uint32_t i);
 void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us); /* a write that hangs */
 void world_lose_tail(struct world *w, uint32_t i,
                      size_t entries); /* of a node that is down: they were promised */
 void world_reset_link(struct world *w, uint32_t a, uint32_t b);
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
 void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);
-void world_heal(struct world *w);
+void world_flap(struct world *w, uint32_t a, uint32_t b,
+                bool cut); /* beside world_cut, as a layer of its own */
+/* What is sent from now on arrives when this time is over. */
+void world_clog(struct world *w, uint32_t from, uint32_t to, uint64_t for_us);
+void world_heal(struct world *w); /* of the network, all but flapping */
+void world_healthy(struct world *w,
+                   uint32_t bits); /* the network among these nodes does not fail; 0: as usual */
 void world_drop(struct world *w, uint32_t permille);
+void world_late(struct world *w, uint32_t permille, uint64_t by_us);
+void world_disorder(struct world *w, uint32_t permille);
 void world_clock_jump(struct world *w, uint32_t i, int64_t by_us); /* its wall clock */
+/* Either clock is too fast by so much. */
+void world_wall_drift(struct world *w, uint32_t i, int32_t ppm);
+void world_tick_drift(struct world *w, uint32_t i, int32_t ppm); /* the monotonic one */
 /* A further node that joins through node `via`; its number. */
 uint32_t world_add(struct world *w, uint32_t via);
 uint32_t world_add_alone(struct world *w);                    /* a cluster of one, that may be invited */
@@ -65,9 +88,10 @@ void world_meet(struct world *w, uint32_t at, uint32_t other,
                 uint64_t ticket); /* CLUSTER MEET sent to `at` */
 uint32_t world_count(const struct world *w);
 uint32_t world_clusters(const struct world *w); /* that were ever founded */
-bool world_is_member(struct world *w,
-                     uint32_t i); /* to the leader of the newest term, in a committed configuration */
-bool world_is_voter(struct world *w, uint32_t i);
+/* To the leader of the newest term, in a committed configuration; as long as there is none everybody is a member and nobody
+ * a voter. */
+bool world_is_member(struct world *w, uint64_t id);
+bool world_is_voter(struct world *w, uint64_t id);
 
 /* Processes that ended by themselves, loudly: a disk that failed, damage found while reading. They are down like
  * crashed ones. */
@@ -75,7 +99,7 @@ uint64_t world_ended(const struct world *w);
 
 /* NULL, or what rule the nodes have broken among themselves (check.c). */
 const char *world_failed(const struct world *w);
-uint64_t world_frames(const struct world *w);
-uint64_t world_digest(struct world *w); /* of the run so far: equal seeds, equal digests */
+struct world_counts *world_counts(struct world *w); /* who fires a fault counts it */
+uint64_t world_digest(struct world *w);             /* of the run so far: equal seeds, equal digests */
 
 #endif

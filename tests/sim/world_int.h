@@ -10,6 +10,7 @@
 #define LINKS_MAX     64
 #define WALL_START_US 1700000000000000ull
 #define PORT_BASE     7000
+#define FAR_US        3600000000ull
 
 enum event_type { EVENT_FRAME, EVENT_DIAL, EVENT_HELLO, EVENT_LINK_LOST, EVENT_DISK, EVENT_TURN };
 
@@ -18,6 +19,7 @@ struct event {
     enum event_type type;
     uint32_t node, from, handle;
     uint64_t life; /* of the process it is for: a process that has ended gets nothing of its former life */
+    uint64_t from_life;
     uint64_t peer;
     enum node_channel channel;
     struct blob *blob;
@@ -76,11 +78,19 @@ struct proc {
 #define JOIN_NOBODY (-2)
     uint64_t paused_until_us, turn_at_us;
     int64_t clock_offset_us;
-    bool ending; /* it has said why; nothing it does from now on reaches anybody */
+    int32_t wall_ppm, tick_ppm;        /* too fast by */
+    uint64_t tick_base_us, tick_at_us; /* its monotonic clock, and when it showed that */
+    struct node_ports ports;           /* behind the fuse */
+    uint32_t fuse;                     /* port calls until the process ends; 0: it goes on */
+    bool ending;                       /* nothing it does from now on reaches anybody */
     struct disk disk;
     /* check.c: what this life has shown so far */
     struct {
-        uint64_t cluster, term, commit, checked, applied, members;
+        uint64_t cluster, term, commit, applied, members;
+        uint64_t lead_term, lead_last; /* as leader: the end of its log; 0: no leader */
+        uint64_t led;                  /* lead_term of one pass before */
+        uint64_t voters[RAFT_MEMBERS_MAX];
+        uint32_t voter_count;
     } seen;
 };
 
@@ -90,16 +100,21 @@ struct world {
     struct world_config config;
     struct world_client_calls calls;
     struct prng chance;
-    uint64_t now_us, order, frames, digest, ended;
+    uint64_t now_us, order, digest, ended;
+    struct world_counts counts;
     struct heap events;
     struct proc nodes[WORLD_NODES_MAX];
     uint32_t count;
-    bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX];
+    bool cut[WORLD_NODES_MAX][WORLD_NODES_MAX], flapped[WORLD_NODES_MAX][WORLD_NODES_MAX];
+    uint64_t clogged_until_us[WORLD_NODES_MAX][WORLD_NODES_MAX];
+    uint32_t healthy; /* bits of nodes between which the network is faultless, whatever else is said */
     uint64_t last_delivery_us[WORLD_NODES_MAX][WORLD_NODES_MAX][2];
     struct history *histories;
     struct disk_counts disk_counts;
-    bool promises_broken; /* a disk has been made to forget: what a majority holds proves nothing any more */
-    bool states_differ;   /* a state machine has been tampered with: the nodes are to find out */
+    struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
+    bool log;
+    uint64_t second, second_frames; /* sent since that second began */
+    bool states_differ;             /* a state machine has been tampered with: the nodes are to find out */
     char wrong[256];
 };
 
@@ -125,8 +140,15 @@ void disk_done(struct proc *p, const struct event *e);
 uint64_t disk_end(const struct proc *p);                                 /* of the durable journal */
 const struct frame_at *disk_frame(const struct proc *p, uint64_t index); /* NULL: not there */
 
+/* fuse.c */
+void fuse_ports(struct proc *p, struct node_ports *ports);
+
 /* check.c: what must hold at every step, whatever happens */
 void check_node(struct proc *p);
+void check_cut(struct proc *p, uint64_t from);
+void check_append(struct proc *p, const struct raft_block *block);
+void check_answer(struct proc *p, const struct node_answer *answer);
+void check_forgets(struct proc *p, size_t entries); /* before a disk is made to lose its newest ones */
 void check_send(struct proc *p, struct slice head);
 void check_free(struct world *w);
 

@@ -1,0 +1,76 @@
+/* The swarm: runs that differ in kind. A seed draws how many nodes there are, which faults are on and how often they
+ * come, how long it goes on and how busy the clients are, and whether it ends in safety mode (all is healed, then
+ * judged) or in liveness mode (first a majority has to serve while all else stays as broken as it is). */
+#ifndef SIM_SWARM_H
+#define SIM_SWARM_H
+
+#include "work.h"
+
+#include <stdio.h>
+
+#define SECOND 1000000ull
+
+/* Tickets that no client has. */
+#define ADMIN ((uint64_t)1 << 62)
+#define PROBE ((uint64_t)1 << 61)
+
+/* ---- swarm_plan.c: all that the seed decides before the run */
+struct plan {
+    uint64_t seed;
+    uint32_t nodes;
+    bool liveness;
+    uint64_t length_us;
+    uint64_t tempo_us;       /* between two faults, on the average */
+    uint32_t weight[FAULTS]; /* 0: off. How often one comes, against the others */
+    uint32_t loss_permille, late_permille, disorder_permille; /* at most; the weather changes */
+    uint64_t late_us, delay_us, lag_us, disk_us;
+    uint64_t down_us, cut_us, pause_us; /* at most */
+    bool majority_may_go;               /* so many may be down at once that nobody serves */
+    bool clocks_trusted;
+    uint32_t clients, keys;
+    uint64_t think_us, checkpoint_bytes;
+    size_t big_bytes;
+};
+void plan_draw(struct plan *p, uint64_t seed);
+void plan_print(const struct plan *p, FILE *out);
+
+/* ---- a run */
+struct run {
+    struct plan plan;
+    struct world *world;
+    struct work *work;
+    struct prng chance;
+    struct world_client_calls client_calls; /* the work's */
+    uint64_t fault_us, weather_us, cut_until_us;
+    struct {
+        uint64_t back_us, stop_us; /* a node that is down starts; one that runs ends */
+        uint32_t restarts;         /* left of a loop of them */
+        uint64_t lost_id;          /* its disk was wiped: the id that is to be replaced; 0: it was not */
+        bool tail_lost;            /* and it has not yet come back whole */
+    } nodes[WORLD_NODES_MAX];
+    struct {
+        uint32_t a, b;
+        bool cut;
+        uint64_t next_us, until_us, every_us;
+    } flap;
+    uint64_t mend_us; /* when administrators next look after nodes that lost their disks */
+    uint64_t ticket;
+    struct {
+        uint64_t ticket, asked_us;
+        uint32_t node;
+    } open[64]; /* administrators' requests not yet answered */
+    size_t open_count;
+    uint64_t probe_done;
+    char wrong[400];
+};
+
+/* What a run has proven. */
+struct swarm_sums {
+    uint64_t seeds, failed, simulated_us, ops, reads, unknown, events;
+    struct world_counts counts;
+};
+
+/* false: `wrong` says why. */
+bool run_seed(uint64_t seed, bool log, struct swarm_sums *sums, uint64_t *digest, char *wrong, size_t max);
+
+#endif

@@ -1,0 +1,232 @@
+/* Administrators: members come and go, lost disks are replaced, and what else is asked of a cluster that runs. Nothing they do
+ * takes more from the cluster than Raft can spare: a majority of the voters keeps its disks. */
+#include "swarm_int.h"
+
+static uint64_t opened(struct run *r, uint32_t node)
+{
+    if (r->open_count == sizeof(r->open) / sizeof(r->open[0]))
+        return ADMIN; /* nobody waits for this one */
+    r->open[r->open_count].ticket = ADMIN | ++r->ticket;
+    r->open[r->open_count].node = node;
+    r->open[r->open_count].asked_us = world_now_us(r->world);
+    return r->open[r->open_count++].ticket;
+}
+
+void admin_answered(struct run *r, uint64_t ticket)
+{
+    for (size_t i = 0; i < r->open_count; i++)
+        if (r->open[i].ticket == ticket)
+            r->open[i--] = r->open[--r->open_count];
+}
+
+void admin_crashed(struct run *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->open_count; i++)
+        if (r->open[i].node == node)
+            r->open[i--] = r->open[--r->open_count];
+}
+
+/* What was refused at once has its answer. */
+static void settled(struct run *r, enum node_outcome outcome, uint64_t ticket, struct buf *error)
+{
+    if (outcome != NODE_PENDING)
+        admin_answered(r, ticket);
+    buf_deinit(error);
+}
+
+/* ---- members ------------------------------------------------------------------------------------------ */
+
+/* Whether what it lost is still to be made up for. */
+static bool lacks(struct run *r, uint32_t i)
+{
+    struct node_status s;
+    if (r->nodes[i].tail_lost && world_node(r->world, i)) {
+        node_status(world_node(r->world, i), &s);
+        r->nodes[i].tail_lost = s.loading || s.short_log;
+    }
+    return r->nodes[i].tail_lost || r->nodes[i].lost_id;
+}
+
+/* The voters of now, those among them whose id is lost with its disk (no node has it) and those who only lack a tail. */
+static uint32_t voters(struct run *r, uint32_t *lost)
+{
+    uint32_t count = 0;
+    *lost = 0;
+    for (uint32_t i = 0; i < world_count(r->world); i++) {
+        uint64_t lost_id = r->nodes[i].lost_id;
+        count += world_is_voter(r->world, world_node_id(r->world, i));
+        if (lost_id && lost_id != world_node_id(r->world, i))
+            count += world_is_voter(r->world, lost_id);
+        *lost += lacks(r, i);
+    }
+    return count;
+}
+
+static bool spared(uint32_t voters_after, uint32_t lost)
+{
+    return lost * 2 < voters_after;
+}
+
+bool admin_may_lose(struct run *r, uint32_t i)
+{
+    uint32_t lost, have = voters(r, &lost);
+    if (!world_is_voter(r->world, world_node_id(r->world, i)) || lacks(r, i))
+        return false;
+    return spared(have, lost + 1);
+}
+
+void admin_lost(struct run *r, uint32_t i)
+{
+    r->nodes[i].lost_id = world_node_id(r->world, i);
+}
+
+static uint32_t some_member(struct run *r)
+{
+    uint32_t n = world_count(r->world), from = (uint32_t)prng_below(&r->chance, n);
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t i = (from + k) % n;
+        if (world_node(r->world, i) && world_is_member(r->world, world_node_id(r->world, i)) &&
+            !r->nodes[i].lost_id)
+            return i;
+    }
+    return n;
+}
+
+static bool forget(struct run *r, uint64_t id)
+{
+    uint32_t at = some_member(r);
+    struct buf error = BUF_EMPTY;
+    if (at == world_count(r->world))
+        return false;
+    uint64_t ticket = opened(r, at);
+    settled(r, node_forget(world_node(r->world, at), id, ticket, &error), ticket, &error);
+    return true;
+}
+
+/* As an administrator would: the node is stopped, its directory emptied, and started with --join. */
+static bool join_anew(struct run *r, uint32_t i)
+{
+    uint32_t via = some_member(r);
+    if (via == world_count(r->world) || via == i)
+        return false;
+    world_crash(r->world, i);
+    world_wipe(r->world, i);
+    world_rejoin(r->world, i, via);
+    r->nodes[i].back_us = r->nodes[i].stop_us = 0;
+    r->nodes[i].tail_lost = false;
+    return true;
+}
+
+static bool add(struct run *r)
+{
+    for (uint32_t i = 0; i < world_count(r->world); i++)
+        if (!world_is_member(r->world, world_node_id(r->world, i)) && !r->nodes[i].lost_id)
+            return join_anew(r, i);
+    uint32_t via = some_member(r);
+    if (via == world_count(r->world) || world_count(r->world) == WORLD_NODES_MAX)
+        return false;
+    world_add(r->world, via);
+    return true;
+}
+
+static bool put_out(struct run *r)
+{
+    uint32_t lost, have = voters(r, &lost), who = some_member(r);
+    if (who == world_count(r->world) || have < 3 || !spared(have - 1, lost))
+        return false;
+    return forget(r, world_node_id(r->world, who));
+}
+
+/* The other way to get rid of a node's contents: it is put out, and comes back as a new one at once. */
+static bool replace(struct run *r)
+{
+    uint32_t lost, have = voters(r, &lost), who = some_member(r);
+    if (who == world_count(r->world) || have < 3 || !spared(have - 1, lost))
+        return false;
+    r->nodes[who].lost_id = world_node_id(r->world, who);
+    return true;
+}
+
+static void mend_one(struct run *r, uint32_t i)
+{
+    uint64_t id = world_node_id(r->world, i);
+    if (id != r->nodes[i].lost_id && world_is_voter(r->world, id))
+        r->nodes[i].lost_id = 0; /* it has come back under a new id */
+    else if (world_is_member(r->world, r->nodes[i].lost_id))
+        forget(r, r->nodes[i].lost_id);
+    else if (!world_is_member(r->world, id) &&
+             prng_below(&r->chance, 3)) /* else it may be about to be let in */
+        join_anew(r, i);
+}
+
+void admin_mend(struct run *r)
+{
+    for (uint32_t i = 0; i < world_count(r->world); i++) {
+        if (r->nodes[i].lost_id && world_leader(r->world) >= 0)
+            mend_one(r, i);
+    }
+    r->mend_us = world_now_us(r->world) + SECOND / 2 + prng_below(&r->chance, 3 * SECOND);
+}
+
+bool admin_whole(const struct run *r)
+{
+    for (uint32_t i = 0; i < world_count(r->world); i++)
+        if (r->nodes[i].lost_id)
+            return false;
+    return true;
+}
+
+/* ---- the rest ----------------------------------------------------------------------------------------- */
+
+static bool transfer(struct run *r, uint32_t to)
+{
+    int leader = world_leader(r->world);
+    struct buf error = BUF_EMPTY;
+    if (leader < 0)
+        return false;
+    uint64_t ticket = opened(r, (uint32_t)leader);
+    settled(
+        r, node_transfer(world_node(r->world, (uint32_t)leader), world_node_id(r->world, to), ticket, &error),
+        ticket, &error);
+    return true;
+}
+
+static bool checkpoint(struct run *r, uint32_t at)
+{
+    struct buf error = BUF_EMPTY;
+    uint64_t ticket = opened(r, at);
+    bool wait = prng_below(&r->chance, 2);
+    settled(r, node_checkpoint(world_node(r->world, at), wait, ticket, &error), ticket, &error);
+    return true;
+}
+
+static bool set(struct run *r, uint32_t at)
+{
+    static const char *const names[] = {"session-max", "session-timeout", "proto-max-bulk-len", "maxmemory"};
+    char value[24];
+    struct buf error = BUF_EMPTY;
+    uint64_t number = storm_log_uniform(r, 1 << 20, 1 << 29);
+    struct slice pair[2] = {slice_cstr(names[prng_below(&r->chance, 4)])};
+    pair[1] = slice_of(value, (size_t)snprintf(value, sizeof(value), "%llu", (unsigned long long)number));
+    struct rsm_request req = {
+        .kind = RSM_SETTING, .resp = 2, .user = SLICE_LITERAL("default"), .argv = pair, .argc = 2};
+    uint64_t ticket = opened(r, at);
+    settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
+    return true;
+}
+
+bool admin_fire(struct run *r, enum fault what)
+{
+    uint32_t i = storm_victim(r);
+    if (what == FAULT_ADD)
+        return add(r);
+    if (what == FAULT_REMOVE)
+        return put_out(r);
+    if (what == FAULT_REPLACE)
+        return replace(r);
+    if (!world_node(r->world, i))
+        return false;
+    if (what == FAULT_TRANSFER)
+        return transfer(r, i);
+    return what == FAULT_CHECKPOINT ? checkpoint(r, i) : set(r, i);
+}

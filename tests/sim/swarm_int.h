@@ -1,0 +1,35 @@
+/* Private to the swarm: who fires which fault. */
+#ifndef SIM_SWARM_INT_H
+#define SIM_SWARM_INT_H
+
+#include "swarm.h"
+
+/* swarm_storm.c: faults come, and what they left is mended in its time. */
+bool storm(struct run *r, uint64_t until_us); /* false: something is wrong */
+/* The same without new faults, but what flaps goes on. */
+bool storm_frozen(struct run *r, uint64_t until_us);
+void storm_over(struct run *r); /* all that is broken is mended, but for lost disks */
+uint32_t storm_victim(struct run *r);
+uint64_t storm_log_uniform(struct run *r, uint64_t low, uint64_t high);
+void storm_crash(struct run *r, uint32_t i); /* and back after a while */
+
+/* swarm_net.c */
+bool net_fire(struct run *r, enum fault what);
+void net_mend(struct run *r); /* what was cut */
+void net_weather(struct run *r);
+void net_flap(struct run *r);
+
+/* swarm_admin.c: members come and go, and administrators ask for this and that */
+bool admin_fire(struct run *r, enum fault what);
+bool admin_may_lose(struct run *r, uint32_t i); /* Raft survives the loss of this disk's contents too */
+void admin_lost(struct run *r, uint32_t i);     /* it was wiped: that node is to be replaced */
+void admin_mend(struct run *r);
+bool admin_whole(const struct run *r); /* no node waits to be replaced */
+void admin_answered(struct run *r, uint64_t ticket);
+void admin_crashed(struct run *r, uint32_t node);
+
+/* swarm_run.c */
+bool run_until(struct run *r, uint64_t at_us); /* false: something is wrong */
+void run_wrong(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
