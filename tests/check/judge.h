@@ -5,8 +5,9 @@
 #include "lin.h"
 
 struct judge_config {
-    uint64_t slack_us; /* see lin_config */
+    uint64_t slack_us; /* see lin_config, locks.h */
 };
+#define JUDGE_NO_CLOCK (UINT64_C(1) << 62) /* as slack: no clock was right, any key may go at any time */
 
 struct judge_counts {
     size_t operations, linearized; /* given; that took part in a decided check of linearizability */

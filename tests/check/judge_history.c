@@ -1,6 +1,5 @@
 #include "judge.h"
-
-#include <inttypes.h>
+#include "locks.h"
 
 static void show_state(struct buf *out, const struct state *s)
 {
@@ -34,6 +33,26 @@ static void show_verdict(struct buf *out, const struct history *h, const struct 
     }
 }
 
+static bool judge_locks(struct history *h, const struct op *const *ops, size_t count, uint64_t slack_us,
+                        struct judge_counts *counts, struct buf *report)
+{
+    const struct op *first, *second;
+    size_t acquired;
+    if (slack_us == JUDGE_NO_CLOCK)
+        return true;
+    second = locks_check(ops, count, slack_us, &first, &acquired);
+    counts->locks += acquired;
+    if (!second)
+        return true;
+    struct slice name = history_key(h, second->key);
+    buf_printf(report, "%.*s: two holders at a time\n    ", (int)name.len, name.data);
+    op_show(report, h, first);
+    buf_append_cstr(report, "\n    ");
+    op_show(report, h, second);
+    put_u8(report, '\n');
+    return false;
+}
+
 static bool judge_key(struct history *h, size_t key, const struct judge_config *config,
                       struct judge_counts *counts, struct buf *report)
 {
@@ -44,6 +63,10 @@ static bool judge_key(struct history *h, size_t key, const struct judge_config *
     struct slice name = history_key(h, key);
     if (v.result != LIN_UNDECIDED)
         counts->linearized += count;
+    if (!judge_locks(h, ops, count, config->slack_us, counts, report)) {
+        counts->bad_keys++;
+        return false;
+    }
     if (v.result == LIN_YES)
         return true;
     counts->bad_keys += v.result == LIN_NO;

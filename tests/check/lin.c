@@ -126,22 +126,19 @@ static bool hopeless(const struct walk *w, const struct situation *x, const stru
     return len > want || most < want;
 }
 
-/* Open reads that fit run at once: they change nothing, so it costs nothing, and later they might not fit. */
-static struct situation with_reads(const struct walk *w, struct situation x, uint64_t now_us)
+/* Open reads that fit the value as it is have run now: that hinders nothing, and later the value may be another. */
+static void run_reads(const struct walk *w, struct situation *x)
 {
     struct state next[2];
-    for (uint64_t rest = w->used & w->idle & ~x.spent; rest; rest &= rest - 1) {
-        size_t n = model_step(&x.state, w->open[__builtin_ctzll(rest)], now_us, next);
-        for (size_t i = 0; i < n; i++)
-            if (state_equal(&next[i], &x.state))
-                x.spent |= rest & -rest;
-    }
-    return x;
+    for (uint64_t rest = w->used & w->idle & ~x->spent; rest; rest &= rest - 1)
+        if (model_step(&x->state, w->open[__builtin_ctzll(rest)], 0, next) &&
+            state_equal(&next[0], &x->state))
+            x->spent |= rest & -rest;
 }
 
-static void try_later(struct walk *w, const struct situation *from, uint64_t now_us)
+static void try_later(struct walk *w, struct situation x)
 {
-    struct situation x = with_reads(w, *from, now_us);
+    run_reads(w, &x);
     uint32_t at = set_add(&w->tried, &x, w->unknown);
     if (at == NONE)
         return;
@@ -157,25 +154,22 @@ static void extend(struct walk *w, struct situation x, const struct op *o, unsig
 {
     struct state next[2];
     uint64_t self = UINT64_C(1) << slot;
-    if (x.spent &
-        self) { /* a read that fits: no reason to let others run before it, they can as well run behind it */
-        x.spent &= ~self;
-        set_add(&w->after, &x, w->unknown);
-        return;
-    }
     if (hopeless(w, &x, o, self))
         return;
     size_t n = model_step(&x.state, o, now_us, next);
-    for (size_t i = 0; i < n; i++)
-        set_add(&w->after, &(struct situation){.state = next[i], .spent = x.spent}, w->unknown);
+    for (size_t i = 0; i < n; i++) {
+        struct situation y = {.state = next[i], .spent = x.spent};
+        run_reads(w, &y);
+        y.spent &= ~self;
+        set_add(&w->after, &y, w->unknown);
+    }
     for (uint64_t rest = w->used & ~x.spent & ~self; rest; rest &= rest - 1) {
         unsigned other = (unsigned)__builtin_ctzll(rest);
         if (w->earlier_alike[other] & ~x.spent)
             continue;
         n = model_step(&x.state, w->open[other], now_us, next);
         for (size_t i = 0; i < n; i++)
-            try_later(w, &(struct situation){.state = next[i], .spent = x.spent | UINT64_C(1) << other},
-                      now_us);
+            try_later(w, (struct situation){.state = next[i], .spent = x.spent | UINT64_C(1) << other});
     }
 }
 
@@ -218,11 +212,17 @@ static void on_return(struct walk *w, const struct op *o)
             x.spent &= ~self;
             set_add(&w->after, &x, w->unknown);
         } else {
-            try_later(w, &x, now_us);
+            try_later(w, x);
         }
     }
     while (w->todo_count) {
-        extend(w, w->tried.at[w->todo[--w->todo_count]], o, slot, now_us);
+        struct situation x = w->tried.at[w->todo[--w->todo_count]];
+        if (x.spent & self) {
+            x.spent &= ~self;
+            set_add(&w->after, &x, w->unknown);
+        } else {
+            extend(w, x, o, slot, now_us);
+        }
         if (w->tried.count + w->after.count > limit) {
             w->verdict.result = LIN_UNDECIDED;
             w->verdict.why = "too many situations";
@@ -273,6 +273,8 @@ static void on_invocation(struct walk *w, const struct op *o)
     w->unknown = unknown ? w->unknown | bit : w->unknown & ~bit;
     w->appends = o->kind == OP_APPEND ? w->appends | bit : w->appends & ~bit;
     w->idle = model_only_reads(o) ? w->idle | bit : w->idle & ~bit;
+    for (size_t i = 0; (w->idle & bit) && i < w->now.count; i++)
+        run_reads(w, &w->now.at[i]);
 }
 
 static int by_return(const void *a, const void *b)

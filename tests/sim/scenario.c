@@ -41,16 +41,13 @@ void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struc
                                   .disorder_permille = f->disorder ? 20 : 0,
                                   .checkpoint_bytes = f->snapshots ? 6000 : 0,
                                   .settings = settings};
-    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(seed, 12, 4)};
+    struct work_config load = {.seed = seed, .trust_clocks = !f->clock, .big_bytes = f->big ? 10000 : 0};
+    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(&load)};
     struct world_client_calls calls = work_calls(s->work);
     s->world = world_new(&config, &calls);
     work_bind(s->work, s->world);
-    if (!f->clock)
-        work_trust_clocks(s->work);
     if (f->one_clock)
         world_clock_jump(s->world, (uint32_t)(seed % nodes), (seed & 8 ? -60 : 60) * (int64_t)SECOND);
-    if (f->big)
-        work_big_values(s->work, 10000);
 }
 
 void scenario_free(struct scenario *s)

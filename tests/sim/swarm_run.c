@@ -181,7 +181,7 @@ static bool judge(struct run *r)
 static bool settle(struct run *r)
 {
     storm_over(r);
-    work_patience(r->work, 15 * SECOND);
+    work_answers_within(r->work, 15 * SECOND);
     uint64_t end_us = world_now_us(r->world) + ELECTIONS_TO_SERVE * ELECTION_US + r->plan.pause_us;
     if (!serves(r, (1u << world_count(r->world)) - 1, run_until, end_us)) {
         run_wrong(r, "healed, and serves no %s", r->probe_done & WRITE_DONE ? "read" : "write");
@@ -261,18 +261,20 @@ static void begin(struct run *r, uint64_t seed, bool log)
                                   .events_max = 10000000 + p->length_us / 20,
                                   .frames_max = 100000,
                                   .log = log};
-    r->work = work_new(seed, p->clients, p->keys);
+    struct work_config load = {.seed = seed,
+                               .clients = p->clients,
+                               .keys = p->keys,
+                               .think_us = p->think_us,
+                               .big_bytes = p->big_bytes,
+                               .answer_us = 3600 * SECOND,
+                               .trust_clocks = p->clocks_trusted};
+    work_draw(&load);
+    r->work = work_new(&load);
     r->client_calls = work_calls(r->work);
     struct world_client_calls calls = {
         .arg = r, .answer = on_answer, .read_ready = on_read_ready, .crashed = on_crashed};
     r->world = world_new(&config, &calls);
     work_bind(r->work, r->world);
-    work_think(r->work, p->think_us);
-    work_patience(r->work, 3600 * SECOND);
-    if (p->big_bytes)
-        work_big_values(r->work, p->big_bytes);
-    if (p->clocks_trusted)
-        work_trust_clocks(r->work);
     net_weather(r);
     r->fault_us = world_now_us(r->world) + prng_below(&r->chance, 4 * p->tempo_us);
 }

@@ -1,34 +1,85 @@
-/* What the clients ask, and how they go on when an answer comes, or none. */
+/* Drives the clients: who acts when, who loses patience, and where answers go. */
 #include "work_int.h"
 
 #include "base/alloc.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-struct work *work_new(uint64_t seed, uint32_t clients, uint32_t keys)
+static const struct {
+    enum work_kinds flag;
+    enum kind kind;
+    bool plain;
+} turns[] = {
+    {WORK_SESSION, APPENDER, false}, {WORK_REGISTER, REGISTER, false}, {WORK_PLAIN, APPENDER, true},
+    {WORK_COUNTER, COUNTER, false},  {WORK_REGISTER, REGISTER, true},  {WORK_PIPELINE, PIPELINE, true},
+    {WORK_LOCK, LOCKER, false},      {WORK_EXPIRING, EXPIRING, false}, {WORK_PAIR, PAIRED, false},
+    {WORK_COUNTER, COUNTER, false},  {WORK_LOCK, LOCKER, true},        {WORK_REGISTER, REGISTER, false},
+};
+
+static uint64_t or_else(uint64_t value, uint64_t otherwise)
 {
-    static const enum kind kinds[] = {IN_SESSION, PLAIN, COUNTER, IN_SESSION, PLAIN, EXPIRING};
+    return value ? value : otherwise;
+}
+
+void work_draw(struct work_config *c)
+{
+    struct prng p;
+    prng_seed(&p, c->seed ^ 0x6c6f6164);
+    bool all = prng_below(&p, 2);
+    c->kinds = all ? WORK_ALL : 1 + (unsigned)prng_below(&p, WORK_ALL);
+    c->registers = 1 + (uint32_t)prng_below(&p, 4);
+    bool patient = prng_below(&p, 2);
+    c->patience_us = patient ? 0 : 50000 + prng_below(&p, 3000000);
+}
+
+struct work *work_new(const struct work_config *config)
+{
     struct work *k = mem_calloc(1, sizeof(*k));
-    assert(clients <= CLIENTS_MAX && keys <= KEYS_MAX);
-    prng_seed(&k->chance, seed ^ 0x77);
-    k->count = clients;
-    k->keys = keys;
-    k->think_us = 10000;
-    k->patience_us = ANSWER_US;
-    for (uint32_t i = 0; i < clients; i++) {
-        k->clients[i].kind = kinds[i % 6];
-        k->clients[i].phase = k->clients[i].kind == PLAIN ? IDLE : OPENING;
+    struct work_config *c = &k->config;
+    *c = *config;
+    c->clients = (uint32_t)or_else(c->clients, 12);
+    c->keys = (uint32_t)or_else(c->keys, 4);
+    c->registers = (uint32_t)or_else(c->registers, 3);
+    c->kinds = (unsigned)or_else(c->kinds, WORK_ALL);
+    c->think_us = or_else(c->think_us, 10000);
+    c->answer_us = or_else(c->answer_us, 15000000);
+    assert(c->clients <= CLIENTS_MAX && c->keys <= KEYS_MAX && c->registers <= KEYS_MAX);
+    prng_seed(&k->chance, c->seed ^ 0x77);
+    k->history = history_new();
+    for (uint32_t i = 0, turn = 0; i < c->clients; turn++) {
+        size_t at = turn % (sizeof(turns) / sizeof(turns[0]));
+        if (!(c->kinds & turns[at].flag))
+            continue;
+        k->clients[i] = (struct client){.kind = turns[at].kind,
+                                        .plain = turns[at].plain,
+                                        .phase = turns[at].plain ? IDLE : OPENING,
+                                        .number = FIRST_NUMBER - 1,
+                                        .node = NOWHERE};
+        i++;
     }
+    for (uint32_t i = 0; i < c->keys; i++)
+        k->token_place[i] = work_place_new(k, 'k', i);
+    for (uint32_t i = 0; i < c->registers; i++)
+        k->register_place[i] = work_place_new(k, 'r', i);
+    for (uint32_t i = 0; i < LOCKS; i++)
+        k->lock_place[i] = work_place_new(k, 'l', i);
+    k->pair_place = work_place_new(k, 'm', 0);
+    work_place_new(k, 'm', 1);
     return k;
 }
 
 void work_free(struct work *k)
 {
-    for (uint32_t i = 0; i < k->count; i++)
-        mem_free(k->clients[i].tokens);
+    for (uint32_t i = 0; i < k->place_count; i++)
+        if (k->places[i].tokens)
+            tokens_free(k->places[i].tokens);
+    for (uint32_t i = 0; i < k->config.clients; i++)
+        mem_free(k->clients[i].pipe);
+    mem_free(k->places);
+    mem_free(k->given_up);
+    history_free(k->history);
     mem_free(k);
 }
 
@@ -37,326 +88,172 @@ void work_bind(struct work *k, struct world *w)
     k->world = w;
 }
 
-static uint64_t ticket_of(const struct work *k, const struct client *c)
+void work_wrong(struct work *k, const char *fmt, ...)
 {
-    return (uint64_t)client_number(k, c) << 32 | c->attempt;
+    if (k->failed[0])
+        return;
+    va_list args;
+    va_start(args, fmt);
+    int at = snprintf(k->failed, sizeof(k->failed), "%.6f s: ", (double)world_now_us(k->world) / 1e6);
+    vsnprintf(k->failed + at, sizeof(k->failed) - (size_t)at, fmt, args);
+    va_end(args);
 }
 
-static struct client *client_of(struct work *k, uint64_t ticket)
+uint32_t work_place_new(struct work *k, char letter, uint32_t slot)
 {
-    if (ticket >> 32 >= k->count) /* an administrator's */
-        return NULL;
-    struct client *c = &k->clients[ticket >> 32];
-    return c->waiting && c->attempt == (uint32_t)ticket ? c : NULL;
+    if (k->place_count == k->place_cap) {
+        k->place_cap = k->place_cap * 2 + 32;
+        k->places = mem_realloc(k->places, k->place_cap * sizeof(*k->places));
+    }
+    struct place *p = &k->places[k->place_count];
+    *p = (struct place){.tokens = letter == 'k' || letter == 'm' ? tokens_new() : NULL};
+    snprintf(p->name, sizeof(p->name), "%c%u.%u", letter, slot, k->place_count);
+    return k->place_count++;
 }
 
-static void answered(struct work *k, struct client *c, enum phase next)
+/* ---- when ------------------------------------------------------------------------------------------------- */
+
+void work_due(struct work *k, struct client *c, uint64_t at_us)
 {
-    c->phase = next;
-    c->waiting = false;
-    c->attempt++;
-    c->think_until_us = world_now_us(k->world) + (next == IDLE ? prng_below(&k->chance, k->think_us) : 0);
+    uint64_t *first = &k->due_us[c->waiting ? NOWHERE : c->node];
+    c->due_us = at_us;
+    if (at_us < *first)
+        *first = at_us;
 }
 
-/* Not served here. In a session the same is asked again; without one the token is left as it is. */
-static void elsewhere(struct work *k, struct client *c, bool surely_not_run)
+void work_move(struct work *k, struct client *c)
 {
-    bool plain_write = c->kind == PLAIN && c->phase == WRITING;
-    if (plain_write && surely_not_run)
-        work_token_of(c, c->number)->fate = FATE_NOT_RUN;
-    if (plain_write)
-        answered(k, c, IDLE);
-    else if (c->kind == COUNTER && (c->phase == WRITING || c->phase == GETTING))
-        answered(k, c, WATCHING); /* a transaction is retried as a whole */
-    else
-        answered(k, c, c->phase);
-    c->think_until_us = world_now_us(k->world) + 1000 + prng_below(&k->chance, 20000);
     int leader = world_leader(k->world);
-    c->node = leader >= 0 && prng_below(&k->chance, 4) ? (uint32_t)leader
-                                                       : (uint32_t)prng_below(&k->chance, WORLD_NODES_MAX);
-}
-
-/* ---- asking ------------------------------------------------------------------------------------------- */
-
-/* Arguments of the request at hand; `space` keeps their bytes. */
-struct words {
-    struct slice argv[6];
-    size_t argc;
-    char text[2][48], key[8];
-    struct buf big;
-};
-
-static void word(struct words *o, struct slice s)
-{
-    o->argv[o->argc++] = s;
-}
-
-static void number_word(struct words *o, int space, uint64_t number)
-{
-    word(o, slice_of(o->text[space], (size_t)snprintf(o->text[space], sizeof(o->text[0]), "%llu",
-                                                      (unsigned long long)number)));
-}
-
-static uint32_t counter_of(const struct client *c, const struct work *k)
-{
-    return client_number(k, c) / 6 % COUNTERS;
-}
-
-static void command_words(struct work *k, struct client *c, struct words *o)
-{
-    switch (c->kind) {
-    case IN_SESSION:
-    case PLAIN:
-        word(o, SLICE_LITERAL("append"));
-        word(o, work_key(o->key, 'k', (uint32_t)(c->number * 7 % k->keys))); /* the same for every retry */
-        size_t len = work_token(o->text[0], sizeof(o->text[0]), client_number(k, c), c->number);
-        if (k->big_bytes && c->number % 16 == 3) {
-            buf_append(&o->big, o->text[0], len - 1);
-            while (o->big.len < k->big_bytes)
-                put_u8(&o->big, '-');
-            put_u8(&o->big, '>');
-            word(o, buf_slice(&o->big));
-        } else {
-            word(o, slice_of(o->text[0], len));
-        }
-        break;
-    case COUNTER:
-        word(o, SLICE_LITERAL("set"));
-        word(o, work_key(o->key, 'n', counter_of(c, k)));
-        number_word(o, 0, c->value + 1);
-        break;
-    case EXPIRING:
-        word(o, SLICE_LITERAL("set"));
-        word(o, work_key(o->key, 't', client_number(k, c)));
-        number_word(o, 0, c->number);
-        word(o, SLICE_LITERAL("px"));
-        number_word(o, 1, c->ttl_ms);
-        break;
-    }
-}
-
-static enum node_outcome ask_write(struct work *k, struct client *c, struct node *n)
-{
-    char id[16];
-    struct words o = {.big = BUF_EMPTY};
-    struct rsm_watch watch = {.version = c->version};
-    uint32_t count = 3, db = 0;
-    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default")};
-    req.client_id = slice_of(id, (size_t)snprintf(id, sizeof(id), "c%u", client_number(k, c)));
-    req.request_id = c->number;
-    if (c->phase == OPENING) {
-        req.kind = RSM_SESSION;
-        req.may_open = true;
-        req.request_id = 1;
-        word(&o, req.client_id);
-    } else {
-        command_words(k, c, &o);
-        req.numbering = c->kind == PLAIN ? RSM_TAGGED : RSM_SESSION_NUMBER;
-        req.session = c->session;
-    }
-    if (c->kind == COUNTER && c->phase == WRITING) {
-        req.kind = RSM_EXEC;
-        req.counts = &count;
-        req.dbs = &db;
-        req.commands = 1;
-        watch.key = o.argv[1];
-        req.watches = &watch;
-        req.watch_count = 1;
-    }
-    req.argv = o.argv;
-    req.argc = o.argc;
-    struct buf error = BUF_EMPTY;
-    enum node_outcome outcome = c->forwarded ? node_forward(n, &req, false, ticket_of(k, c), &error)
-                                             : node_write(n, &req, ticket_of(k, c), &error);
-    buf_deinit(&error);
-    buf_deinit(&o.big);
-    return outcome;
-}
-
-static struct slice read_key(const struct work *k, const struct client *c, char *space)
-{
-    if (c->phase == READING)
-        return work_key(space, 'k', c->key);
-    return c->kind == COUNTER ? work_key(space, 'n', counter_of(c, k))
-                              : work_key(space, 't', client_number(k, c));
-}
-
-/* A read's reply has come, from wherever. */
-static void read_done(struct work *k, struct client *c, struct slice reply)
-{
-    struct slice value;
-    if (c->phase == READING) {
-        work_check_read(k, c, reply);
-        answered(k, c, IDLE);
-    } else if (c->phase == LOOKING) {
-        work_check_look(k, c, reply);
-        answered(k, c, IDLE);
-    } else if (work_bulk(reply, &value)) {
-        char text[24] = "0";
-        if (value.data)
-            memcpy(text, value.data, value.len < 23 ? value.len : 23);
-        c->value = strtoull(text, NULL, 10);
-        answered(k, c, WRITING);
-    } else {
-        work_wrong(k, "a counter reads %.*s", (int)reply.len, reply.data);
-    }
-}
-
-/* The round is done: look. A key that is due asks for one more. */
-static void run_read(struct work *k, struct client *c, struct node *n, uint64_t now_ms)
-{
-    struct buf reply = BUF_EMPTY;
-    char space[8];
-    struct slice argv[2] = {SLICE_LITERAL("get"), read_key(k, c, space)};
-    uint64_t due_ms = 0;
-    bool ok = c->phase != WATCHING || node_watch(n, now_ms, 0, argv[1], &c->version, &due_ms);
-    if (ok && node_query(n, now_ms, 0, 2, SLICE_LITERAL("default"), argv, 2, &reply, &due_ms))
-        read_done(k, c, buf_slice(&reply));
-    else if (node_read_due(n, due_ms, ticket_of(k, c)) != NODE_PENDING)
-        elsewhere(k, c, true);
-    buf_deinit(&reply);
-}
-
-static enum node_outcome ask_read(struct work *k, struct client *c, struct node *n)
-{
-    char space[8];
-    if (c->forwarded && c->phase == WATCHING)
-        return node_forward_watch(n, 0, read_key(k, c, space), ticket_of(k, c));
-    if (c->forwarded || c->phase == GETTING) {
-        struct slice argv[2] = {SLICE_LITERAL("get"), read_key(k, c, space)};
-        struct rsm_request req = {
-            .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
-        struct buf error = BUF_EMPTY;
-        enum node_outcome outcome = node_forward(n, &req, true, ticket_of(k, c), &error);
-        buf_deinit(&error);
-        return outcome;
-    }
-    uint64_t now_ms = 0;
-    enum node_outcome outcome = node_read(n, 0, prng_below(&k->chance, 2), ticket_of(k, c), &now_ms);
-    if (outcome != NODE_DONE)
-        return outcome;
-    run_read(k, c, n, now_ms);
-    return NODE_PENDING;
-}
-
-static void choose(struct work *k, struct client *c)
-{
-    if (prng_below(&k->chance, 3) == 0) {
-        c->phase = READING;
-        c->key = (uint32_t)prng_below(&k->chance, k->keys);
-        for (uint32_t i = 0; i < k->count; i++)
-            c->must_see[i] = k->acked[i][c->key];
-        return;
-    }
-    if (c->kind == EXPIRING && c->set_number && prng_below(&k->chance, 4)) {
-        c->phase = LOOKING;
-        return;
-    }
-    c->phase = c->kind == COUNTER ? WATCHING : WRITING;
-    c->number++;
-    if (c->kind == IN_SESSION || c->kind == PLAIN)
-        *work_token_of(c, c->number) = (struct token){.key = (uint32_t)(c->number * 7 % k->keys)};
-    if (c->kind == EXPIRING) {
-        c->ttl_ms = 20 + prng_below(&k->chance, 800);
-        c->set_asked_us = world_now_us(k->world);
-    }
+    bool to_leader = leader >= 0 && prng_below(&k->chance, 4);
+    c->node = to_leader ? (uint32_t)leader : (uint32_t)prng_below(&k->chance, world_count(k->world));
+    if (!world_node(k->world, c->node))
+        c->node = NOWHERE;
+    work_due(k, c, world_now_us(k->world) + 1000 + prng_below(&k->chance, 20000));
 }
 
 static void act(struct work *k, struct client *c, struct node *n)
 {
     if (c->phase == IDLE) {
-        if (k->paused)
+        if (k->paused) {
+            c->due_us = UINT64_MAX;
             return;
-        choose(k, c);
+        }
+        work_choose(k, c);
     }
     uint32_t attempt = c->attempt;
     c->waiting = true;
     c->asked_us = world_now_us(k->world);
+    c->node_ran_us = k->ran_us[c->node];
     c->forwarded = prng_below(&k->chance, 3) == 0;
+    work_due(k, c, k->config.patience_us ? c->asked_us + k->config.patience_us : UINT64_MAX);
+    if (c->kind == PIPELINE && c->phase == WRITING) {
+        work_pipe_send(k, c, n);
+        return;
+    }
     k->asking = true;
-    enum node_outcome outcome =
-        c->phase == OPENING || c->phase == WRITING ? ask_write(k, c, n) : ask_read(k, c, n);
+    bool writes = c->phase == OPENING || c->phase == WRITING || c->phase == PROBING;
+    enum node_outcome outcome = writes ? work_ask_write(k, c, n) : work_ask_read(k, c, n);
     k->asking = false;
     if (outcome != NODE_PENDING && c->attempt == attempt)
-        elsewhere(k, c, true);
+        work_elsewhere(k, c, true);
+}
+
+/* ---- patience --------------------------------------------------------------------------------------------- */
+
+static void keep_given_up(struct work *k, const struct client *c, uint64_t ticket)
+{
+    if (k->given_up_count == k->given_up_cap) {
+        k->given_up_cap = k->given_up_cap * 2 + 16;
+        k->given_up = mem_realloc(k->given_up, k->given_up_cap * sizeof(*k->given_up));
+    }
+    k->given_up[k->given_up_count++] = (struct given_up){ticket, c->node_ran_us, c->node};
+}
+
+static void forget_given_up(struct work *k, uint64_t ticket)
+{
+    for (size_t i = 0; i < k->given_up_count; i++)
+        if (k->given_up[i].ticket == ticket) {
+            k->given_up[i] = k->given_up[--k->given_up_count];
+            return;
+        }
+}
+
+static void give_up(struct work *k, struct client *c)
+{
+    k->counts.given_up++;
+    if (c->kind == PIPELINE && c->phase == WRITING) {
+        for (uint32_t i = 0; i < PIPE_MAX; i++)
+            if (work_pipe_owns(c, c->attempt + i))
+                keep_given_up(k, c, ticket_of(k, c) + i);
+        work_pipe_break(k, c);
+        return;
+    }
+    keep_given_up(k, c, ticket_of(k, c));
+    work_elsewhere(k, c, false);
+}
+
+static void overdue(struct work *k, uint32_t client, uint32_t node, uint64_t ran_us)
+{
+    if (ran_us < k->answers_from_us[node])
+        ran_us = k->answers_from_us[node];
+    if (k->ran_us[node] > ran_us + k->config.answer_us)
+        work_wrong(k, "client %u waits on node %u, which has run for %.3f s since", client, node,
+                   (double)(k->ran_us[node] - ran_us) / 1e6);
+}
+
+/* Whoever waits, and whoever has no node that runs. */
+static void look_after_all(struct work *k, uint64_t now_us)
+{
+    k->due_us[NOWHERE] = now_us + 500000;
+    for (uint32_t i = 0; i < k->config.clients; i++) {
+        struct client *c = &k->clients[i];
+        if (c->waiting)
+            overdue(k, i, c->node, c->node_ran_us);
+        if (c->waiting && now_us >= c->due_us)
+            give_up(k, c);
+        else if (!c->waiting && c->node == NOWHERE && now_us >= c->due_us)
+            work_move(k, c);
+        else if ((c->waiting || c->node == NOWHERE) && c->due_us < k->due_us[NOWHERE])
+            k->due_us[NOWHERE] = c->due_us;
+    }
+    for (size_t i = 0; i < k->given_up_count; i++)
+        overdue(k, (uint32_t)(k->given_up[i].ticket >> 32), k->given_up[i].node, k->given_up[i].ran_us);
 }
 
 void work_turn(void *arg, uint32_t node)
 {
     struct work *k = arg;
-    struct node *n = world_node(k->world, node);
     uint64_t now_us = world_now_us(k->world);
-    for (uint32_t i = 0; i < k->count; i++) {
+    if (now_us - k->turned_us[node] < 300000) /* else it was stopped, or down */
+        k->ran_us[node] += now_us - k->turned_us[node];
+    k->turned_us[node] = now_us;
+    if (now_us >= k->due_us[NOWHERE])
+        look_after_all(k, now_us);
+    if (now_us < k->due_us[node])
+        return;
+    k->due_us[node] = UINT64_MAX;
+    for (uint32_t i = 0; i < k->config.clients; i++) {
         struct client *c = &k->clients[i];
-        if (c->waiting && now_us > c->asked_us + k->patience_us &&
-            now_us > k->patient_from_us + k->patience_us) {
-            work_wrong(k, "client %u has waited on node %u since %.6f s", i, c->node,
-                       (double)c->asked_us / 1e6);
-            elsewhere(k, c, false);
-        }
-        if (!c->waiting && now_us >= c->think_until_us &&
-            (c->node >= WORLD_NODES_MAX || !world_node(k->world, c->node)))
-            elsewhere(k, c, true);
-        if (!c->waiting && c->node == node && now_us >= c->think_until_us)
-            act(k, c, n);
+        if (!c->waiting && c->node == node && now_us >= c->due_us)
+            act(k, c, world_node(k->world, node));
+        if (!c->waiting && c->node == node && c->due_us < k->due_us[node])
+            k->due_us[node] = c->due_us;
     }
 }
 
-/* ---- being answered ----------------------------------------------------------------------------------- */
+/* ---- being answered --------------------------------------------------------------------------------------- */
 
-static void unexpected(struct work *k, struct client *c, struct slice reply)
+/* Who still waits for it; NULL: nobody, or an administrator. */
+static struct client *client_of(struct work *k, uint64_t ticket)
 {
-    work_wrong(k, "client %u, request %llu: unexpected reply %.*s", client_number(k, c),
-               (unsigned long long)c->number, (int)(reply.len < 100 ? reply.len : 100), reply.data);
-    answered(k, c, IDLE);
-}
-
-static void write_done(struct work *k, struct client *c, struct slice reply)
-{
-    struct token *t = work_token_of(c, c->number);
-    k->acks++;
-    k->last_ack_us = world_now_us(k->world);
-    if (c->kind == COUNTER && slice_equal(reply, SLICE_LITERAL("*1\r\n+OK\r\n"))) {
-        k->increments[counter_of(c, k)]++;
-    } else if (c->kind == COUNTER && slice_equal(reply, SLICE_LITERAL("*-1\r\n"))) {
-        /* somebody else was faster */
-    } else if (c->kind == EXPIRING && slice_equal(reply, SLICE_LITERAL("+OK\r\n"))) {
-        c->set_number = c->number;
-        c->gone = false;
-    } else if ((c->kind == IN_SESSION || c->kind == PLAIN) && reply.data[0] == ':') {
-        t->fate = FATE_DONE;
-        t->end = strtoull(reply.data + 1, NULL, 10);
-        k->acked[client_number(k, c)][t->key] = c->number;
-    } else if (c->kind == PLAIN && reply.len > 6 && memcmp(reply.data, "-MAYBE", 6) == 0) {
-        k->unknown++;
-    } else {
-        unexpected(k, c, reply);
-        return;
-    }
-    answered(k, c, IDLE);
-}
-
-static void done(struct work *k, struct client *c, struct slice reply)
-{
-    switch (c->phase) {
-    case OPENING:
-        if (reply.data[0] != ':') {
-            unexpected(k, c, reply);
-            return;
-        }
-        c->session = strtoull(reply.data + 1, NULL, 10);
-        answered(k, c, IDLE);
-        return;
-    case WRITING:
-        write_done(k, c, reply);
-        return;
-    case WATCHING:
-        c->version = reply.data[0] == ':' ? strtoull(reply.data + 1, NULL, 10) : 0;
-        answered(k, c, GETTING);
-        return;
-    default:
-        read_done(k, c, reply);
-    }
+    if (ticket >> 32 >= k->config.clients)
+        return NULL;
+    struct client *c = &k->clients[ticket >> 32];
+    bool pipe = c->kind == PIPELINE && c->phase == WRITING;
+    if (c->waiting && (pipe ? work_pipe_owns(c, (uint32_t)ticket) : c->attempt == (uint32_t)ticket))
+        return c;
+    forget_given_up(k, ticket);
+    return NULL;
 }
 
 static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct node_answer *a)
@@ -368,12 +265,12 @@ static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct no
         work_wrong(k, "client %u is answered from within its own call", (unsigned)(ticket >> 32));
     if (!c)
         return;
-    if (a->outcome == NODE_DONE) {
-        done(k, c, a->reply);
-        return;
-    }
-    k->unknown += a->outcome == NODE_UNKNOWN;
-    elsewhere(k, c, a->outcome != NODE_UNKNOWN);
+    if (c->kind == PIPELINE && c->phase == WRITING)
+        work_pipe_answer(k, c, (uint32_t)ticket, a);
+    else if (a->outcome == NODE_DONE)
+        work_done(k, c, a->reply);
+    else
+        work_elsewhere(k, c, a->outcome != NODE_UNKNOWN);
 }
 
 static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_outcome outcome,
@@ -381,20 +278,34 @@ static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_o
 {
     struct work *k = arg;
     struct client *c = client_of(k, ticket);
+    struct node *n = world_node(k->world, node);
     if (!c)
         return;
-    if (outcome == NODE_DONE)
-        run_read(k, c, world_node(k->world, node), now_ms);
+    if (c->kind == PIPELINE && c->phase == WRITING)
+        work_pipe_read(k, c, (uint32_t)ticket, n, outcome, now_ms);
+    else if (outcome == NODE_DONE)
+        work_run_read(k, c, n, now_ms);
     else
-        elsewhere(k, c, true);
+        work_elsewhere(k, c, true);
 }
 
 static void on_crashed(void *arg, uint32_t node)
 {
     struct work *k = arg;
-    for (uint32_t i = 0; i < k->count; i++)
-        if (k->clients[i].waiting && k->clients[i].node == node)
-            elsewhere(k, &k->clients[i], false);
+    for (size_t i = k->given_up_count; i-- > 0;)
+        if (k->given_up[i].node == node)
+            k->given_up[i] = k->given_up[--k->given_up_count];
+    for (uint32_t i = 0; i < k->config.clients; i++) {
+        struct client *c = &k->clients[i];
+        if (c->node != node)
+            continue;
+        if (!c->waiting)
+            work_move(k, c);
+        else if (c->kind == PIPELINE && c->phase == WRITING)
+            work_pipe_break(k, c);
+        else
+            work_elsewhere(k, c, false);
+    }
 }
 
 struct world_client_calls work_calls(struct work *k)
@@ -403,55 +314,48 @@ struct world_client_calls work_calls(struct work *k)
         .arg = k, .answer = on_answer, .read_ready = on_read_ready, .crashed = on_crashed};
 }
 
-/* ---- from outside ------------------------------------------------------------------------------------- */
+/* ---- from outside ----------------------------------------------------------------------------------------- */
 
 void work_pause(struct work *k, bool paused)
 {
     k->paused = paused;
+    for (uint32_t i = 0; !paused && i < k->config.clients; i++)
+        if (!k->clients[i].waiting && k->clients[i].due_us == UINT64_MAX)
+            work_due(k, &k->clients[i], world_now_us(k->world));
+}
+
+void work_answers_within(struct work *k, uint64_t us)
+{
+    k->config.answer_us = us;
+    memcpy(k->answers_from_us, k->ran_us, sizeof(k->ran_us));
 }
 
 bool work_idle(const struct work *k)
 {
-    for (uint32_t i = 0; i < k->count; i++)
+    for (uint32_t i = 0; i < k->config.clients; i++)
         if (k->clients[i].phase != IDLE)
             return false;
-    return true;
+    return k->given_up_count == 0;
 }
 
-void work_trust_clocks(struct work *k)
+struct work_counts work_counts(const struct work *k)
 {
-    k->clocks_trusted = true;
-}
-
-void work_patience(struct work *k, uint64_t us)
-{
-    k->patience_us = us;
-    k->patient_from_us = world_now_us(k->world);
-}
-
-void work_think(struct work *k, uint64_t up_to_us)
-{
-    k->think_us = up_to_us;
-}
-
-void work_big_values(struct work *k, size_t bytes)
-{
-    k->big_bytes = bytes;
+    return k->counts;
 }
 
 uint64_t work_acked(const struct work *k)
 {
-    return k->acks;
+    return k->counts.acked;
 }
 
 uint64_t work_reads(const struct work *k)
 {
-    return k->reads;
+    return k->counts.reads;
 }
 
 uint64_t work_unknown(const struct work *k)
 {
-    return k->unknown;
+    return k->counts.unknown;
 }
 
 uint64_t work_last_ack_us(const struct work *k)

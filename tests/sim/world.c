@@ -435,6 +435,11 @@ uint64_t world_now_us(const struct world *w)
     return w->now_us;
 }
 
+uint64_t world_wall_us(const struct world *w)
+{
+    return WALL_START_US + w->now_us;
+}
+
 struct prng *world_chance(struct world *w)
 {
     return &w->chance;

@@ -47,6 +47,7 @@ void world_free(struct world *w);
 /* Runs until the given virtual time; `each_turn` (may be NULL) is called before every node's turn, where clients act. */
 void world_run(struct world *w, uint64_t until_us, void (*each_turn)(void *arg, uint32_t node), void *arg);
 uint64_t world_now_us(const struct world *w);
+uint64_t world_wall_us(const struct world *w); /* what a clock that is right shows */
 struct prng *world_chance(struct world *w);
 
 struct node *world_node(struct world *w, uint32_t i); /* NULL: down */
