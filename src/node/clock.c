@@ -1,7 +1,9 @@
 /* The cluster clock (DESIGN 4): the lower median of the voters' wall clocks, run on by the monotonic clock
  * between two looks, never backwards. One bad clock of three is outvoted; of two voters the earlier counts,
  * so that expiry may come late and never early. For the same reason a voter that has not been heard yet
- * counts as the earliest: a node that knows its own clock alone believes nobody. */
+ * counts as the earliest: a node that knows its own clock alone believes nobody. What was heard lately alone
+ * counts. A follower hears its leader and nobody else, and what another's clock was when that one led may have
+ * been wrong and be set right since: remembered beside a clock that is wrong now, it would outvote the good one. */
 #include "node/node_int.h"
 
 void clock_hear(struct cluster_clock *c, uint64_t id, uint64_t wall_us, uint64_t now_us)
@@ -38,7 +40,8 @@ bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, i
     return false;
 }
 
-void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us)
+void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us,
+               uint64_t lately_us)
 {
     int64_t wall[RAFT_MEMBERS_MAX];
     size_t n = 0, voters = 0;
@@ -46,7 +49,7 @@ void clock_run(struct cluster_clock *c, const struct raft_members *members, uint
         voters += members->at[i].voter;
     for (size_t i = 0; i < c->count; i++) {
         const struct raft_member *m = raft_members_find(members, c->heard[i].id);
-        if (!m || !m->voter)
+        if (!m || !m->voter || now_us > c->heard[i].heard_us + lately_us)
             continue;
         int64_t v = (int64_t)now_us + c->heard[i].offset_us;
         size_t at = n++;

@@ -171,7 +171,7 @@ static void role_changed(struct node *n)
     if (leader && !n->was_leader) {
         n->count.elections_won++;
         n->lost_office_us = 0;
-        clock_run(&n->clock, raft_members(n->raft), n->now_us);
+        clock_run(&n->clock, raft_members(n->raft), n->now_us, n->config.election_us);
         for (size_t i = 0; i < n->peer_count; i++)
             n->peers[i].queue_count = 0;
     }

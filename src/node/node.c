@@ -105,7 +105,7 @@ void node_time(struct node *n, uint64_t now_us, uint64_t wall_us)
     clock_hear(&n->clock, n->identity.node_id, wall_us, now_us);
     if (!n->running)
         return;
-    clock_run(&n->clock, raft_members(n->raft), now_us);
+    clock_run(&n->clock, raft_members(n->raft), now_us, n->config.election_us);
     if (stalled) {
         struct raft_event e = {.type = RAFT_EVENT_STALLED};
         node_step(n, &e, NULL);

@@ -104,7 +104,8 @@ struct cluster_clock {
 };
 void clock_hear(struct cluster_clock *c, uint64_t id, uint64_t wall_us, uint64_t now_us);
 void clock_raise(struct cluster_clock *c, uint64_t at_least_us, uint64_t now_us);
-void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us);
+void clock_run(struct cluster_clock *c, const struct raft_members *members, uint64_t now_us,
+               uint64_t lately_us);
 bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, int64_t *offset_us);
 
 /* ---- who waits for what */
