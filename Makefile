@@ -47,7 +47,7 @@ all: deps
 deps:
 	@deps/install
 build: $(PROGRAMS)
-FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so load other/kvorum-server)
+FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so badclock.so load other/kvorum-server)
 tests: $(TEST_BIN) $(JUDGE) $(SWARM) $(BUILD)/tests/example_retry $(FAULT_PROGRAMS)
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
@@ -80,8 +80,9 @@ $(BUILD)/tests/fault/other/kvorum-server: $(OTHER_OBJ) \
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
-# A library for LD_PRELOAD: nothing of ours is in it, and it is in nothing of ours.
-$(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.c tests/fault/preload/badfs.h
+# Libraries for LD_PRELOAD: nothing of ours is in them, and they are in nothing of ours.
+$(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.h
+$(BUILD)/tests/fault/bad%.so: tests/fault/preload/bad%.c
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_CFLAGS) -fPIC -MF /dev/null -shared $< -o $@
 

@@ -4,12 +4,13 @@ import collections
 import os
 import random
 import signal
+import struct
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from clients import settled  # noqa: E402
-from loads import MIX, Load, judge  # noqa: E402
+from loads import BUILD, MIX, Load, judge  # noqa: E402
 from servers import Cluster, RespError, ask, info, scratch, wait  # noqa: E402
 
 ARGS = ("--protected-mode", "no", "--enable-debug-command", "yes", "--checkpoint-bytes", "2mb")
@@ -17,7 +18,7 @@ BEFORE_FAULTS = 300  # operations: a fault that hits nothing shows nothing
 
 
 class Field:
-    def __init__(self, name, net, seed, seconds, nodes=3, mix=MIX, pause_us=500, args=(), spare=0, history=True):
+    def __init__(self, name, net, seed, seconds, nodes=3, mix=MIX, pause_us=500, args=(), spare=0, history=True, clocks=False):
         self.name, self.net, self.seconds = name, net, seconds
         self.random = random.Random("%s %s" % (seed, name))
         self.counts = collections.Counter()
@@ -31,9 +32,13 @@ class Field:
         self.spares = [self.cluster.node(nodes + i, *ARGS) for i in range(1, spare + 1)]
         for i, node in enumerate(self.spares, nodes + 1):
             node.number = i
+        for node in self.nodes if clocks else []:
+            self.set_clock(node, 0)
+            node.env = {**os.environ, "LD_PRELOAD": os.path.join(BUILD, "tests/fault/badclock.so"), "BADCLOCK": node.folder + ".clock"}
         self.stopped, self.slowed = set(), set()
         self.mix, self.pause_us, self.seed, self.history = mix, pause_us, seed, history
         self.load = None
+        self.moves = 0
         self.until = 0
 
     # -- its course
@@ -102,6 +107,19 @@ class Field:
     def info(self, node):
         return info(node.port, "raft", node.host)
 
+    def info_all(self, node):
+        return info(node.port, "everything", node.host)
+
+    def hand_over(self, node):
+        """CLUSTER FAILOVER; whether it leads now."""
+        if self.leader() is node:
+            return True
+        try:
+            self.ask(node, "CLUSTER", "FAILOVER")
+        except (RespError, OSError):
+            pass
+        return False
+
     def leader(self):
         return self.cluster.wait_leader()
 
@@ -140,6 +158,28 @@ class Field:
     def resume(self, node):
         node.signal(signal.SIGCONT)
         self.stopped.discard(node)
+
+    def start_with(self, node, *args):
+        node.args += args
+        self.start(node)
+
+    @staticmethod
+    def log(node):
+        with open(os.path.join(node.folder, "log"), encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def move(self, node):
+        """To an address that nobody had yet; it is not running."""
+        self.moves += 1
+        node.host = self.net.readdress(node.number, 100 + self.moves)
+
+    # -- clocks
+
+    @staticmethod
+    def set_clock(node, seconds):
+        """By so much its wall clock is off from now on."""
+        with open(node.folder + ".clock", "r+b" if os.path.exists(node.folder + ".clock") else "wb") as clock:
+            clock.write(struct.pack("=q", seconds))
 
     # -- links
 

@@ -12,6 +12,10 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 LOAD = os.path.join(BUILD, "tests", "fault", "load")
 JUDGE = os.path.join(BUILD, "tests", "check", "judge")
 
+# The cluster's time follows its voters' wall clocks as they are heard: by the time that a message takes it may be behind, and
+# what is set then dies as much earlier when the clock is heard better. (load/ttls.c has the same figure.)
+SLACK_MS = 200
+
 # Every kind of client, by every way in.
 MIX = ("registers@leader=3 registers@proxy=2 registers@follower=2 numbered@leader=3 numbered@proxy=2 pipelined@leader=1 "
        "pipelined@proxy=1 tokens@leader=2 tokens@proxy=1 locks@leader=2 locks@proxy=1 ttls@leader=1 ttls@proxy=1 "
@@ -73,7 +77,7 @@ class Load:
 
 def judge(history):
     """Its words, when all is well."""
-    done = subprocess.run([JUDGE, history], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([JUDGE, "--slack-ms", str(SLACK_MS), history], capture_output=True, text=True, timeout=900)
     if done.returncode != 0:
         raise AssertionError("the judge of %s: %s" % (history, (done.stdout + done.stderr)[-1500:]))
     return done.stdout

@@ -4,6 +4,7 @@ ends with the run, however that ends. Elsewhere nodes share the loopback, and on
 
 A fault concerns (a, b): what a sends to b. Nodes are numbers from 1; 0 is the clients' side."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def enter():
     os.execvp(UNSHARE[0], [*UNSHARE, sys.executable, "-u", *sys.argv])
 
 
-def make():
+@functools.cache
+def made():
+    """The network of this run."""
     if os.environ[INSIDE] == "namespaces":
         return Namespaces()
     return Loopback(os.environ[INSIDE])

@@ -1,0 +1,22 @@
+#!/usr/bin/python3
+"""Three minutes of real faults out of those that `make fault` has; the histories judged. SEED=n draws the same choices."""
+# time limit: 480 s
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import nets  # noqa: E402
+
+nets.enter()
+from run import run_all  # noqa: E402
+
+SECONDS = {
+    "leader_cut_off": 6, "one_way": 6, "bridge": 6, "flapping": 5, "link_resets": 4, "kill_leader": 8, "kill_all": 6, "stop_leader": 10,
+    "clock_jumps": 8, "replace_member": 5, "memory_with_a_stopped_follower": 4, "stock_clients": 5,
+}
+
+if __name__ == "__main__":
+    sys.exit(run_all(SECONDS, int(os.environ.get("SEED") or time.time_ns() // 1000 % 1000000)))
