@@ -6,6 +6,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* A key's newest read, with its text. */
+struct last_read {
+    size_t op; /* its place + 1 */
+    struct buf value;
+};
+
 struct history {
     struct op *ops;
     size_t count, cap;
@@ -14,6 +20,9 @@ struct history {
     const struct op **by_key;
     size_t *begins;
     size_t sorted;
+    bool texts;
+    struct last_read *last_reads; /* by key */
+    size_t last_count;
 };
 
 struct history *history_new(void)
@@ -27,6 +36,11 @@ void history_free(struct history *h)
 {
     if (!h)
         return;
+    for (size_t i = 0; i < h->count; i++)
+        mem_free((char *)h->ops[i].text);
+    for (size_t i = 0; i < h->last_count; i++)
+        buf_deinit(&h->last_reads[i].value);
+    mem_free(h->last_reads);
     dict_free(h->keys);
     mem_free(h->ops);
     mem_free(h->by_key);
@@ -49,6 +63,42 @@ static struct value value_or_nil(struct slice s)
     return s.data ? value_of(s) : value_nil();
 }
 
+void history_keep_texts(struct history *h)
+{
+    h->texts = true;
+}
+
+static void keep_text(struct history *h, struct op *o, const struct op_text *t)
+{
+    if (o->kind == OP_APPEND) {
+        char *copy = mem_alloc(t->arg.len + 1);
+        memcpy(copy, t->arg.data, t->arg.len);
+        o->text = copy;
+    }
+    if (o->kind != OP_GET || o->outcome != OUTCOME_OK)
+        return;
+    if (o->key >= h->last_count) {
+        size_t count = o->key * 2 + 16;
+        h->last_reads = mem_realloc(h->last_reads, count * sizeof(*h->last_reads));
+        memset(h->last_reads + h->last_count, 0, (count - h->last_count) * sizeof(*h->last_reads));
+        h->last_count = count;
+    }
+    struct last_read *last = &h->last_reads[o->key];
+    if (last->op && h->ops[last->op - 1].invoked_us > o->invoked_us)
+        return;
+    last->op = h->count;
+    buf_truncate(&last->value, 0);
+    buf_append_slice(&last->value, t->result);
+}
+
+const struct op *history_last_read(const struct history *h, size_t key, struct slice *value)
+{
+    if (key >= h->last_count || !h->last_reads[key].op)
+        return NULL;
+    *value = buf_slice(&h->last_reads[key].value);
+    return &h->ops[h->last_reads[key].op - 1];
+}
+
 size_t history_add(struct history *h, const struct op_text *t)
 {
     if (h->count == h->cap) {
@@ -67,6 +117,8 @@ size_t history_add(struct history *h, const struct op_text *t)
                     .line = (uint32_t)h->count,
                     .kind = (uint8_t)t->kind,
                     .outcome = (uint8_t)t->outcome};
+    if (h->texts)
+        keep_text(h, &h->ops[h->count - 1], t);
     return h->count - 1;
 }
 

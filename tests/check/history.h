@@ -81,14 +81,19 @@ struct op {
     struct value arg, next, result;
     int64_t number;
     uint32_t client, key;
-    uint32_t line; /* in its file, else its place in the history; from 1 */
+    uint32_t line; /* its place in the history, from 1 */
     uint8_t kind, outcome;
+    const char *text; /* of an APPEND, arg.len bytes, when texts are kept */
 };
 
 struct history;
 
 struct history *history_new(void);
 void history_free(struct history *h);
+/* From now on the texts of appends are kept, and of each key's last read: for tokens. */
+void history_keep_texts(struct history *h);
+/* The last one invoked; NULL: none, or texts are not kept. */
+const struct op *history_last_read(const struct history *h, size_t key, struct slice *value);
 /* The place of the new operation, to complete it with history_answer. Copies what it keeps. */
 size_t history_add(struct history *h, const struct op_text *t);
 /* `result`: data NULL is nil. */

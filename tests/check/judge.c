@@ -25,6 +25,7 @@ int main(int argc, char **argv)
     if (first >= argc)
         return usage();
     struct history *h = history_new();
+    history_keep_texts(h);
     for (int i = first; i < argc; i++) {
         const char *wrong = history_load(h, argv[i]);
         if (wrong) {

@@ -2,7 +2,7 @@
 #ifndef CHECK_JUDGE_H
 #define CHECK_JUDGE_H
 
-#include "lin.h"
+#include "reason.h"
 
 struct judge_config {
     uint64_t slack_us; /* see lin_config, locks.h */
@@ -14,6 +14,7 @@ struct judge_counts {
     size_t tokens, locks;          /* appends checked one by one, acquisitions */
     size_t unknown, not_run;
     size_t keys, bad_keys, undecided_keys;
+    enum reason reason; /* of the last key that is not linearizable */
 };
 
 /* true: nothing is wrong. Else the report says what, key by key. Not decided counts as wrong. */
