@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 
-enum { LOOK_BACK = 64 };
+enum { LOOK_BACK = 64, LOOK_AHEAD = 6 };
 
 struct case_ {
     struct op *copies; /* what may be changed */
@@ -114,9 +114,11 @@ static bool was_stale(struct case_ *c, size_t i)
     return yes;
 }
 
-/* As if everything asked later had been asked before. */
-static bool was_early(struct case_ *c, const struct op *at)
+/* As if what was asked next had been asked before. */
+static bool was_early(struct case_ *c, size_t last, const struct op *at)
 {
+    if (c->count > last + LOOK_AHEAD)
+        c->count = last + LOOK_AHEAD;
     struct op *late = mem_alloc((c->count + 1) * sizeof(*late));
     const struct op **ops = mem_alloc((c->count + 1) * sizeof(*ops));
     for (size_t i = 0; i < c->count; i++) {
@@ -179,7 +181,7 @@ enum reason reason_of(const struct op *const *ops, size_t count, const struct li
             why = REASON_TWICE;
             *culprit = ops[i];
         }
-    if (why == REASON_OTHER && was_early(&c, v->at))
+    if (why == REASON_OTHER && was_early(&c, last, v->at))
         why = REASON_FUTURE;
     case_deinit(&c);
     return why;
