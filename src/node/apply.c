@@ -54,7 +54,7 @@ static void apply_data(struct node *n, const struct raft_frame *f)
 
 static void apply_entry(struct node *n, const struct raft_frame *f)
 {
-    assert(f->index == rsm_applied(n->rsm) + 1);
+    assert(f->index == rsm_applied(n->rsm) + 1 && raft_entry_known(f));
     if (n->tracing)
         node_say(n, LOG_DEBUG, "applied index=%llu term=%llu kind=%d", (unsigned long long)f->index,
                  (unsigned long long)f->term, (int)f->kind);

@@ -244,6 +244,12 @@ static bool read_entries(struct node *n, struct raft_message *m, struct slice *f
         struct raft_frame f;
         if (!raft_entry_read(slice_of(bytes.data + at, bytes.len - at), false, &f) || f.index != m->first + i)
             return false;
+        if (!raft_entry_known(&f)) {
+            if (raft_entry_read(slice_of(bytes.data + at, f.len), true, &f)) /* not junk */
+                n->ports.fatal(n->ports.arg, "the leader sent an entry of a kind that this build does not "
+                                             "know: it must not be skipped");
+            return false;
+        }
         n->received[i] = (struct raft_entry){.term = f.term, .kind = f.kind, .size = (uint32_t)f.len};
         /* The cluster clock goes on from the last stamp in the journal, committed or not: a leader to come
          * must not start behind it. */

@@ -36,15 +36,17 @@ bool raft_entry_read(struct slice in, bool verify, struct raft_frame *out)
     size_t len = load_u32(in.data + AT_LEN);
     if (len < RAFT_ENTRY_HEADER || len > RAFT_ENTRY_MAX || len > in.len)
         return false;
-    uint8_t kind = (uint8_t)in.data[AT_KIND];
-    if (kind > RAFT_ENTRY_CONFIG)
-        return false;
     if (verify && load_u32(in.data + AT_CRC) != crc32c(0, in.data + AT_INDEX, len - AT_INDEX))
         return false;
     out->index = load_u64(in.data + AT_INDEX);
     out->term = load_u64(in.data + AT_TERM);
-    out->kind = (enum raft_entry_kind)kind;
+    out->kind = (enum raft_entry_kind)(uint8_t)in.data[AT_KIND];
     out->payload = slice_of(in.data + RAFT_ENTRY_HEADER, len - RAFT_ENTRY_HEADER);
     out->len = len;
     return true;
+}
+
+bool raft_entry_known(const struct raft_frame *f)
+{
+    return f->kind <= RAFT_ENTRY_CONFIG;
 }

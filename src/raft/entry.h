@@ -30,7 +30,9 @@ struct raft_frame {
  * appends the payload and calls end. */
 size_t raft_entry_begin(struct buf *out, uint64_t index, uint64_t term, enum raft_entry_kind kind);
 void raft_entry_end(struct buf *out, size_t begin);
-/* Reads the frame at the start of `in`. `verify` also checks the CRC. false: truncated or damaged. */
+/* Reads the frame at the start of `in`. `verify` also checks the CRC. false: truncated or damaged. An entry of
+ * a kind that only a newer build knows is whole: who takes entries in has to ask. */
 bool raft_entry_read(struct slice in, bool verify, struct raft_frame *out);
+bool raft_entry_known(const struct raft_frame *f);
 
 #endif

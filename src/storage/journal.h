@@ -22,6 +22,8 @@ void journal_block_seal(char header[JOURNAL_HEADER], struct journal_block *b);
 const char *journal_block_read(struct slice value, struct journal_block *b);
 /* The index of the first entry whose own checksum is wrong; 0: all are whole. */
 uint64_t journal_block_verify(const struct journal_block *b);
+/* The index of the first entry of a kind that this build does not know; 0: it knows all. */
+uint64_t journal_block_unknown(const struct journal_block *b);
 /* The offset of entry `index` (first..last+1) within the frames. */
 size_t journal_block_offset(const struct journal_block *b, uint64_t index);
 uint64_t journal_block_term(const struct journal_block *b, uint64_t index);
@@ -60,6 +62,7 @@ enum journal_state {
     JOURNAL_CONFLICT, /* nothing behind the snapshot belongs to it: journal_drop_all is due */
     JOURNAL_DAMAGED,  /* whole up to j->last; what follows is not to be trusted, and not to be cut in place */
     JOURNAL_FOREIGN,  /* another cluster's blocks */
+    JOURNAL_NEWER,    /* whole, and written by a build that knows more */
 };
 
 /* Reads everything behind the snapshot at (index, term) and sets `j` to the whole part. */

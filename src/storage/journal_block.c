@@ -92,6 +92,18 @@ uint64_t journal_block_verify(const struct journal_block *b)
     return 0;
 }
 
+uint64_t journal_block_unknown(const struct journal_block *b)
+{
+    struct slice rest = b->frames;
+    struct raft_frame frame;
+    for (uint64_t index = b->first; index <= b->last && raft_entry_read(rest, false, &frame); index++) {
+        if (!raft_entry_known(&frame))
+            return index;
+        rest = slice_of(rest.data + frame.len, rest.len - frame.len);
+    }
+    return 0;
+}
+
 /* The header was verified, so the walk cannot fail. */
 static size_t walk(const struct journal_block *b, uint64_t index, struct raft_frame *frame)
 {

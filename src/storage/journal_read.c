@@ -228,6 +228,14 @@ static enum journal_state recover_block(struct recovery *r, struct kv_cursor *c)
         keep_entries_before(r, &b, bad);
         return JOURNAL_DAMAGED;
     }
+    uint64_t unknown = journal_block_unknown(&b);
+    if (unknown) {
+        snprintf(r->what, KV_ERROR_MAX,
+                 "the journal holds an entry, at index %" PRIu64
+                 ", of a kind that this build does not know: a newer one has to run here",
+                 unknown);
+        return JOURNAL_NEWER;
+    }
     take_block(r, &b, c->value.len);
     return JOURNAL_WHOLE;
 }

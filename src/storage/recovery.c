@@ -77,6 +77,7 @@ enum recovery_journal recovery_journal(struct recovery *r, struct stable *s, str
     case JOURNAL_CONFLICT:
         return RECOVERY_JOURNAL_DROP;
     case JOURNAL_FOREIGN:
+    case JOURNAL_NEWER:
         recovery_tell(r, "%s", what);
         return RECOVERY_JOURNAL_REFUSED;
     case JOURNAL_DAMAGED:

@@ -133,6 +133,8 @@ void print_entry(FILE *out, const struct raft_frame *frame, bool good)
     struct raft_members members;
     if (!good)
         fprintf(out, "DAMAGED: its checksum is wrong (%zu bytes)", frame->len);
+    else if (!raft_entry_known(frame))
+        fprintf(out, "kind=%d, which this build does not know", (int)frame->kind);
     else if (frame->kind == RAFT_ENTRY_NOOP)
         fprintf(out, "kind=noop");
     else if (frame->kind == RAFT_ENTRY_DATA)
