@@ -37,6 +37,7 @@ class Control:
                 f.truncate(trace_bytes)
 
     def env(self):
+        os.stat(LIBRARY)  # ld.so would only complain
         env = dict(os.environ, LD_PRELOAD=LIBRARY, BADFS_CONTROL=self.path, BADFS_DIR=self.watched)
         if self.trace_path:
             env["BADFS_TRACE"] = self.trace_path
@@ -161,12 +162,15 @@ class Folder:
 class Disk:
     """A directory tree, followed through a trace."""
 
-    def __init__(self, folder, ino=None):
-        """With an inode: that of the folder of a trace, which was empty when it began."""
+    def __init__(self, folder, ino=None, folders=None):
+        """With an inode: that of the folder of a trace, which held nothing but the empty `folders` when it began."""
         self.inodes = {}
         self.root = Folder() if ino else self._load(folder)
         if ino:
             self.inodes[ino] = self.root
+        for name, inner in (folders or {}).items():
+            self.root.names[name] = self.inodes[inner] = Folder()
+        self.root.sync()
 
     def _load(self, path):
         """What is there at first is durable."""
@@ -204,9 +208,14 @@ class Disk:
             inodes[e.dir].change({e.name: inodes[e.ino]})
 
     def power_cut(self, path, policy, rng):
-        """Makes `path` what the next start finds."""
+        """Makes `path` what the next start finds. `policy`: one for all, or one for each folder of the root."""
         shutil.rmtree(path, ignore_errors=True)
-        self._make(self.root, path, policy, rng)
+        if isinstance(policy, str):
+            self._make(self.root, path, policy, rng)
+            return
+        for name, child in self.root.names.items():
+            os.makedirs(path, exist_ok=True)
+            self._make(child, os.path.join(path, name), policy[name], rng)
 
     def _make(self, what, path, policy, rng):
         if policy == "mixed":
