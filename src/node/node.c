@@ -302,13 +302,15 @@ static void log_time(struct node *n)
     propose_request(n, &req, NULL);
 }
 
+/* An outvoted node does not stand (DESIGN 4): it has no election timer, and gives up the office when it has it. */
+static uint64_t tick_us(const struct node *n)
+{
+    return n->diverged && raft_role(n->raft) != RAFT_LEADER ? UINT64_MAX : raft_deadline_us(n->raft);
+}
+
 static void tick(struct node *n)
 {
-    if (n->now_us < raft_deadline_us(n->raft))
-        return;
-    /* An outvoted node does not stand (DESIGN 4): it has no election timer, and gives up the office when it
-     * has it. */
-    if (n->diverged && raft_role(n->raft) != RAFT_LEADER)
+    if (n->now_us < tick_us(n))
         return;
     if (n->diverged)
         node_resign(n);
@@ -318,7 +320,7 @@ static void tick(struct node *n)
 
 static uint64_t deadline(const struct node *n)
 {
-    uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n);
+    uint64_t at = tick_us(n), again = forward_deadline_us(n);
     uint64_t beat = n->now_us + n->config.heartbeat_us;
     at = at < again ? at : again;
     return at < beat ? at : beat;

@@ -29,6 +29,7 @@ const char *const fault_names[FAULTS] = {
     [FAULT_DISK_STALL] = "disk-stall",
     [FAULT_TAIL_LOST] = "tail-lost",
     [FAULT_WIPE] = "wipe",
+    [FAULT_TAMPER] = "tamper",
     [FAULT_ADD] = "add",
     [FAULT_REMOVE] = "remove",
     [FAULT_REPLACE] = "replace",

@@ -38,6 +38,8 @@ enum fault {
     FAULT_DISK_STALL,
     FAULT_TAIL_LOST,
     FAULT_WIPE,
+    /* of states */
+    FAULT_TAMPER,
     /* administration */
     FAULT_ADD,
     FAULT_REMOVE,

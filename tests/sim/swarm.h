@@ -57,6 +57,7 @@ struct run {
     uint64_t ticket;
     struct {
         uint64_t ticket, asked_us;
+        const char *what;
         uint32_t node;
     } open[64]; /* administrators' requests not yet answered */
     size_t open_count;

@@ -2,12 +2,13 @@
  * takes more from the cluster than Raft can spare: a majority of the voters keeps its disks. */
 #include "swarm_int.h"
 
-static uint64_t opened(struct run *r, uint32_t node)
+static uint64_t opened(struct run *r, uint32_t node, const char *what)
 {
     if (r->open_count == sizeof(r->open) / sizeof(r->open[0]))
         return ADMIN; /* nobody waits for this one */
     r->open[r->open_count].ticket = ADMIN | ++r->ticket;
     r->open[r->open_count].node = node;
+    r->open[r->open_count].what = what;
     r->open[r->open_count].asked_us = world_now_us(r->world);
     return r->open[r->open_count++].ticket;
 }
@@ -98,7 +99,7 @@ static bool forget(struct run *r, uint64_t id)
     struct buf error = BUF_EMPTY;
     if (at == world_count(r->world))
         return false;
-    uint64_t ticket = opened(r, at);
+    uint64_t ticket = opened(r, at, "FORGET");
     settled(r, node_forget(world_node(r->world, at), id, ticket, &error), ticket, &error);
     return true;
 }
@@ -117,11 +118,18 @@ static bool join_anew(struct run *r, uint32_t i)
     return true;
 }
 
+/* A node that was let in and then emptied once more has left its id in its place. */
+static bool make_room(struct run *r, uint32_t i)
+{
+    uint64_t holder = world_place_holder(r->world, i);
+    return holder && holder != world_node_id(r->world, i) && forget(r, holder);
+}
+
 static bool add(struct run *r)
 {
     for (uint32_t i = 0; i < world_count(r->world); i++)
         if (!world_is_member(r->world, world_node_id(r->world, i)) && !r->nodes[i].lost_id)
-            return join_anew(r, i);
+            return make_room(r, i) ? false : join_anew(r, i);
     uint32_t via = some_member(r);
     if (via == world_count(r->world) || world_count(r->world) == WORLD_NODES_MAX)
         return false;
@@ -154,7 +162,7 @@ static void mend_one(struct run *r, uint32_t i)
         r->nodes[i].lost_id = 0; /* it has come back under a new id */
     else if (world_is_member(r->world, r->nodes[i].lost_id))
         forget(r, r->nodes[i].lost_id);
-    else if (!world_is_member(r->world, id) &&
+    else if (!make_room(r, i) && !world_is_member(r->world, id) &&
              prng_below(&r->chance, 3)) /* else it may be about to be let in */
         join_anew(r, i);
 }
@@ -184,7 +192,7 @@ static bool transfer(struct run *r, uint32_t to)
     struct buf error = BUF_EMPTY;
     if (leader < 0)
         return false;
-    uint64_t ticket = opened(r, (uint32_t)leader);
+    uint64_t ticket = opened(r, (uint32_t)leader, "FAILOVER");
     settled(
         r, node_transfer(world_node(r->world, (uint32_t)leader), world_node_id(r->world, to), ticket, &error),
         ticket, &error);
@@ -194,8 +202,8 @@ static bool transfer(struct run *r, uint32_t to)
 static bool checkpoint(struct run *r, uint32_t at)
 {
     struct buf error = BUF_EMPTY;
-    uint64_t ticket = opened(r, at);
     bool wait = prng_below(&r->chance, 2);
+    uint64_t ticket = opened(r, at, wait ? "SAVE" : "BGSAVE");
     settled(r, node_checkpoint(world_node(r->world, at), wait, ticket, &error), ticket, &error);
     return true;
 }
@@ -210,7 +218,7 @@ static bool set(struct run *r, uint32_t at)
     pair[1] = slice_of(value, (size_t)snprintf(value, sizeof(value), "%llu", (unsigned long long)number));
     struct rsm_request req = {
         .kind = RSM_SETTING, .resp = 2, .user = SLICE_LITERAL("default"), .argv = pair, .argc = 2};
-    uint64_t ticket = opened(r, at);
+    uint64_t ticket = opened(r, at, "CONFIG SET");
     settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
     return true;
 }

@@ -28,7 +28,12 @@ bool admin_whole(const struct run *r); /* no node waits to be replaced */
 void admin_answered(struct run *r, uint64_t ticket);
 void admin_crashed(struct run *r, uint32_t node);
 
+/* swarm_tamper.c: all is well, and these are the members. false: something is wrong */
+bool swarm_tamper(struct run *r, uint32_t members);
+
 /* swarm_run.c */
+void run_write(struct run *r, struct node *n, uint32_t times); /* whatever comes of it */
+bool run_serves(struct run *r, uint32_t bits); /* one of these nodes serves a write and a read, soon enough */
 bool run_until(struct run *r, uint64_t at_us); /* false: something is wrong */
 void run_wrong(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

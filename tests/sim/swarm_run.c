@@ -1,9 +1,8 @@
 /* One seed: the storm, then what must hold when it is over. */
 #include "swarm_int.h"
 
-#include "base/checksum.h"
+#include "memory.h"
 
-#include <malloc.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -83,6 +82,12 @@ static void ask_write(struct run *r, struct node *n)
     buf_deinit(&error);
 }
 
+void run_write(struct run *r, struct node *n, uint32_t times)
+{
+    while (times--)
+        ask_write(r, n);
+}
+
 static void ask_read(struct run *r, struct node *n)
 {
     uint64_t now_ms;
@@ -112,6 +117,13 @@ static bool serves(struct run *r, uint32_t bits, bool (*pass)(struct run *r, uin
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------ */
+
+bool run_serves(struct run *r, uint32_t bits)
+{
+    if (!serves(r, bits, run_until, world_now_us(r->world) + ELECTIONS_TO_SERVE * ELECTION_US))
+        run_wrong(r, "no node of %x serves", bits);
+    return fine(r);
+}
 
 static uint32_t members(struct run *r)
 {
@@ -167,7 +179,7 @@ static bool judge(struct run *r)
         return false;
     }
     if (r->open_count)
-        run_wrong(r, "an administrator's request to node %u of %.6f s is not answered", r->open[0].node,
+        run_wrong(r, "the %s asked of node %u at %.6f s is not answered", r->open[0].what, r->open[0].node,
                   (double)r->open[0].asked_us / 1e6);
     for (uint32_t i = 0; i < world_count(r->world); i++) {
         const char *wrong = bits >> i & 1 ? work_check(r->work, world_node(r->world, i)) : NULL;
@@ -177,16 +189,8 @@ static bool judge(struct run *r)
     return fine(r);
 }
 
-/* All is mended: the cluster serves, lost nodes are replaced, everybody agrees. */
-static bool settle(struct run *r)
+static bool make_whole(struct run *r)
 {
-    storm_over(r);
-    work_answers_within(r->work, 15 * SECOND);
-    uint64_t end_us = world_now_us(r->world) + ELECTIONS_TO_SERVE * ELECTION_US + r->plan.pause_us;
-    if (!serves(r, (1u << world_count(r->world)) - 1, run_until, end_us)) {
-        run_wrong(r, "healed, and serves no %s", r->probe_done & WRITE_DONE ? "read" : "write");
-        return false;
-    }
     for (int tries = 0; tries < 90 && !admin_whole(r); tries++) {
         if (!run_for(r, SECOND))
             return false;
@@ -195,6 +199,17 @@ static bool settle(struct run *r)
     if (!admin_whole(r))
         run_wrong(r, "a lost node is not replaced");
     return fine(r) && quiet(r) && run_for(r, 4 * SECOND) && judge(r);
+}
+
+/* All is mended: the cluster serves, lost nodes are replaced, everybody agrees. */
+static bool settle(struct run *r)
+{
+    storm_over(r);
+    work_answers_within(r->work, 15 * SECOND);
+    uint64_t end_us = world_now_us(r->world) + ELECTIONS_TO_SERVE * ELECTION_US + r->plan.pause_us;
+    if (!serves(r, (1u << world_count(r->world)) - 1, run_until, end_us))
+        run_wrong(r, "healed, and serves no %s", r->probe_done & WRITE_DONE ? "read" : "write");
+    return fine(r) && make_whole(r);
 }
 
 /* ---- liveness ----------------------------------------------------------------------------------------- */
@@ -242,6 +257,14 @@ static bool live(struct run *r)
         return false;
     }
     return fine(r);
+}
+
+static uint32_t voters(struct run *r)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < world_count(r->world); i++)
+        count += world_is_voter(r->world, world_node_id(r->world, i));
+    return count;
 }
 
 /* ---- from beginning to end ---------------------------------------------------------------------------- */
@@ -306,17 +329,24 @@ static uint64_t digest_of(struct run *r)
 bool run_seed(uint64_t seed, bool log, struct swarm_sums *sums, uint64_t *digest, char *wrong, size_t max)
 {
     struct run r = {.mend_us = 0};
+    uint64_t before = memory_in_use();
     begin(&r, seed, log);
     bool ok = storm(&r, world_now_us(r.world) + r.plan.length_us);
     if (ok && r.plan.liveness)
         ok = live(&r);
     ok = ok && settle(&r);
+    if (ok && r.plan.weight[FAULT_TAMPER] && voters(&r) >= 3)
+        ok = swarm_tamper(&r, members(&r)) && make_whole(&r);
     *digest = digest_of(&r);
     add_up(&r, sums);
-    sums->seeds++;
-    sums->failed += !ok;
     snprintf(wrong, max, "%s", r.wrong);
     world_free(r.world);
     work_free(r.work);
+    if (ok && memory_in_use() != before) {
+        snprintf(wrong, max, "%lld bytes are left", (long long)(memory_in_use() - before));
+        ok = false;
+    }
+    sums->seeds++;
+    sums->failed += !ok;
     return ok;
 }

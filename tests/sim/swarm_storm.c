@@ -189,6 +189,7 @@ static bool fire(struct run *r, enum fault what)
     case FAULT_CHECKPOINT:
     case FAULT_SETTING:
         return admin_fire(r, what);
+    case FAULT_TAMPER: /* when all else is over: swarm_tamper.c */
     case FAULTS:
         return false;
     default:

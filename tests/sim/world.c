@@ -180,7 +180,7 @@ void world_start(struct world *w, uint32_t i)
     p->link_count = 0;
     p->paused_until_us = p->turn_at_us = 0;
     p->fuse = 0;
-    p->ending = false;
+    p->ending = p->tampered = false;
     p->tick_base_us = 1000000 + prng_below(&w->chance, FAR_US);
     p->tick_at_us = w->now_us;
     memset(&p->seen, 0, sizeof(p->seen));
@@ -251,6 +251,15 @@ void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 uint64_t world_paused_until_us(const struct world *w, uint32_t i)
 {
     return w->nodes[i].paused_until_us;
+}
+
+void world_tamper(struct world *w, uint32_t i)
+{
+    struct proc *p = &w->nodes[i];
+    struct rsm *rsm = node_rsm(p->node);
+    struct store_view v = {.store = rsm_store(rsm), .index = rsm_applied(rsm), .writing = true};
+    store_put_string(&v, SLICE_LITERAL("tampered"), SLICE_LITERAL("with"), false);
+    p->tampered = true;
 }
 
 uint32_t world_add_alone(struct world *w)

@@ -64,6 +64,8 @@ uint64_t world_paused_until_us(const struct world *w, uint32_t i);
 void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us); /* a write that hangs */
 void world_lose_tail(struct world *w, uint32_t i,
                      size_t entries); /* of a node that is down: they were promised */
+void world_tamper(struct world *w,
+                  uint32_t i); /* its state is another from now on, until it is loaded anew */
 void world_reset_link(struct world *w, uint32_t a, uint32_t b);
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
 void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);
@@ -93,6 +95,8 @@ uint32_t world_clusters(const struct world *w); /* that were ever founded */
  * a voter. */
 bool world_is_member(struct world *w, uint64_t id);
 bool world_is_voter(struct world *w, uint64_t id);
+uint64_t world_place_holder(struct world *w,
+                            uint32_t i); /* the member at node i's address; 0: none, or not known */
 
 /* Processes that ended by themselves, loudly: a disk that failed, damage found while reading. They are down like
  * crashed ones. */

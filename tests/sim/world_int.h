@@ -80,9 +80,10 @@ struct proc {
     int64_t clock_offset_us;
     int32_t wall_ppm, tick_ppm;        /* too fast by */
     uint64_t tick_base_us, tick_at_us; /* its monotonic clock, and when it showed that */
-    struct node_ports ports;           /* behind the fuse */
-    uint32_t fuse;                     /* port calls until the process ends; 0: it goes on */
-    bool ending;                       /* nothing it does from now on reaches anybody */
+    bool tampered;
+    struct node_ports ports; /* behind the fuse */
+    uint32_t fuse;           /* port calls until the process ends; 0: it goes on */
+    bool ending;             /* nothing it does from now on reaches anybody */
     struct disk disk;
     /* check.c: what this life has shown so far */
     struct {
@@ -114,7 +115,6 @@ struct world {
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
     bool log;
     uint64_t second, second_frames; /* sent since that second began */
-    bool states_differ;             /* a state machine has been tampered with: the nodes are to find out */
     char wrong[256];
 };
 
