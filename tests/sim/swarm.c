@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +145,7 @@ static pid_t begin_job(const struct options *o, struct shared *all, uint64_t j)
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* who asked for this run is gone */
         work_through(o, all, &all->jobs[j]);
         fflush(stdout);
         _exit(0);
