@@ -93,7 +93,8 @@ static void add(struct swarm_sums *to, const struct swarm_sums *s)
     to->failed += s->failed;
     to->simulated_us += s->simulated_us;
     to->ops += s->ops;
-    to->reads += s->reads;
+    to->exactly_once += s->exactly_once;
+    to->linearized += s->linearized;
     to->unknown += s->unknown;
     to->counts.events += s->counts.events;
     to->counts.frames += s->counts.frames;
@@ -189,13 +190,14 @@ static bool summary(const struct shared *all)
             printf("FAILED: %s never came about\n", fault_names[f]);
             ok = false;
         }
-    printf("swarm: seeds=%llu failed=%llu hours=%.2f ops=%llu reads=%llu unknown=%llu events=%llu "
-           "frames=%llu crashes=%llu "
-           "members=%llu snapshots=%llu",
+    printf("swarm: seeds=%llu failed=%llu hours=%.2f ops=%llu exactly_once=%llu linearized=%llu unknown=%llu",
            (unsigned long long)s.seeds, (unsigned long long)s.failed, hours(&s), (unsigned long long)s.ops,
-           (unsigned long long)s.reads, (unsigned long long)s.unknown, (unsigned long long)s.counts.events,
-           (unsigned long long)s.counts.frames, (unsigned long long)s.counts.crashes,
-           (unsigned long long)s.counts.members, (unsigned long long)s.counts.snapshots);
+           (unsigned long long)s.exactly_once, (unsigned long long)s.linearized,
+           (unsigned long long)s.unknown);
+    printf(" events=%llu frames=%llu crashes=%llu members=%llu snapshots=%llu",
+           (unsigned long long)s.counts.events, (unsigned long long)s.counts.frames,
+           (unsigned long long)s.counts.crashes, (unsigned long long)s.counts.members,
+           (unsigned long long)s.counts.snapshots);
     for (int f = 0; f < FAULTS; f++)
         printf(" %s=%llu", fault_names[f], (unsigned long long)s.counts.fired[f]);
     printf("\n");

@@ -67,7 +67,8 @@ struct run {
 
 /* What a run has proven. */
 struct swarm_sums {
-    uint64_t seeds, failed, simulated_us, ops, reads, unknown, events;
+    uint64_t seeds, failed, simulated_us;
+    uint64_t ops, exactly_once, linearized, unknown; /* of clients; those that go through the two checks */
     struct world_counts counts;
 };
 

@@ -290,6 +290,7 @@ static void begin(struct run *r, uint64_t seed, bool log)
                                .think_us = p->think_us,
                                .big_bytes = p->big_bytes,
                                .answer_us = 3600 * SECOND,
+                               .sessions_expire = !p->clocks_trusted,
                                .trust_clocks = p->clocks_trusted};
     work_draw(&load);
     r->work = work_new(&load);
@@ -306,8 +307,11 @@ static void add_up(struct run *r, struct swarm_sums *sums)
 {
     const struct world_counts *c = world_counts(r->world);
     sums->simulated_us += world_now_us(r->world);
-    sums->ops += work_acked(r->work) + work_reads(r->work);
-    sums->unknown += work_unknown(r->work);
+    struct work_counts w = work_counts(r->work);
+    sums->ops += w.acked + w.reads;
+    sums->exactly_once += w.exactly_once;
+    sums->linearized += w.linearized;
+    sums->unknown += w.unknown;
     sums->counts.events += c->events;
     sums->counts.frames += c->frames;
     sums->counts.crashes += c->crashes;
