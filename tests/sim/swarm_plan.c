@@ -46,7 +46,7 @@ static void draw_faults(struct plan *p, struct prng *c)
 static void draw_load(struct plan *p, struct prng *c)
 {
     uint64_t kind = prng_below(c, 16);
-    p->clients = 1 + (uint32_t)prng_below(c, 16);
+    p->clients = 2 + (uint32_t)prng_below(c, 20);
     p->keys = 1 + (uint32_t)prng_below(c, 6);
     if (kind < 9) {
         p->length_us = log_uniform(c, 5 * SECOND, 60 * SECOND);
