@@ -41,7 +41,7 @@ SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all build deps tests objects unit sim lint test flags clean cluster cluster-status cluster-stop bench fault
+.PHONY: all build deps tests objects unit sim lint test flags clean cluster cluster-status cluster-stop bench fault prove
 all: deps
 	@$(SUBMAKE) build
 deps:
@@ -115,6 +115,9 @@ cluster-status:
 	@conf/cluster status
 cluster-stop:
 	@conf/cluster stop
+# The long runs, by hand; PART=name for one of them. tests/README.md keeps their figures.
+prove: all tests $(SWARM)
+	@tests/prove/run $(PART)
 # Real servers under real faults; SCENARIO=name for one of them, SEED=n, TIME=scale of their seconds.
 fault: all tests
 	@tests/fault/fault $(SCENARIO)
