@@ -43,6 +43,8 @@ static void add_peer(struct node *n, const struct raft_member *m)
     memset(p, 0, sizeof(*p));
     p->id = m->id;
     memcpy(p->hello.name, m->name, sizeof(p->hello.name));
+    memcpy(p->host, m->host, sizeof(p->host));
+    p->peer_port = m->peer_port;
     /* A node that took the place of a dead one meets it in the log while it catches up: that is its own address. */
     bool own = strcmp(m->host, n->config.self.host) == 0 && m->peer_port == n->config.self.peer_port;
     if (!own)
@@ -55,6 +57,20 @@ static void drop_peer(struct node *n, size_t i)
         n->ports.hang_up(n->ports.arg, n->peers[i].handle);
     mem_free(n->peers[i].queue);
     n->peers[i] = n->peers[--n->peer_count];
+}
+
+/* Its row says another address now. */
+static void dial_anew(struct node *n, struct peer *p, const struct raft_member *m)
+{
+    if (strcmp(p->host, m->host) == 0 && p->peer_port == m->peer_port)
+        return;
+    uint32_t old = p->handle;
+    memcpy(p->host, m->host, sizeof(p->host));
+    p->peer_port = m->peer_port;
+    p->handle = n->ports.dial(n->ports.arg, m->host, m->peer_port, m->id); /* first: what it sends on stays */
+    if (old)
+        n->ports.hang_up(n->ports.arg, old);
+    p->link_up = false;
 }
 
 static void note_removed(struct node *n, uint64_t id)
@@ -95,9 +111,13 @@ void members_changed(struct node *n)
             note_removed(n, n->peers[i].id);
             drop_peer(n, i);
         }
-    for (uint32_t i = 0; i < m->count; i++)
-        if (m->at[i].id != n->identity.node_id && !node_peer(n, m->at[i].id))
+    for (uint32_t i = 0; i < m->count; i++) {
+        struct peer *p = node_peer(n, m->at[i].id);
+        if (p)
+            dial_anew(n, p, &m->at[i]);
+        else if (m->at[i].id != n->identity.node_id)
             add_peer(n, &m->at[i]);
+    }
     bool in = m->count == 0 || raft_members_find(m, n->identity.node_id);
     if (n->raft && raft_members_find(raft_members(n->raft), n->identity.node_id))
         n->was_member = true;
@@ -367,6 +387,7 @@ void members_turn(struct node *n)
         return;
     welcome_again(n);
     promote_learners(n);
+    moved_turn(n);
     raise_version(n);
 }
 

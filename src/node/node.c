@@ -184,6 +184,9 @@ void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, str
         if (n->identity.cluster_id && !n->adopting)
             node_on_raft_frame(n, peer, &r, blob);
         break;
+    case FRAME_MOVED:
+        moved_on_frame(n, &r);
+        break;
     case FRAME_FORWARD:
         forward_on_frame(n, peer, &r);
         break;

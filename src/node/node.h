@@ -100,6 +100,7 @@ struct node_config {
     struct raft_members initial_cluster;
     const char *join_host; /* NULL: not joining */
     uint16_t join_port;    /* peer port */
+    bool announced;        /* `self` says where its operator wants it to be found, not what was guessed */
     bool may_be_invited;   /* cluster-enabled: a node alone and without keys follows another cluster's MEET */
     const char *const *
         settings; /* kept: replicated settings from the file, name, value, ..., NULL; used at founding only */

@@ -38,6 +38,7 @@ enum frame_type {
     FRAME_WELCOME,
     FRAME_ADMIN,
     FRAME_ADMIN_REPLY,
+    FRAME_MOVED,
 };
 #define FRAME_HEADER 10
 
@@ -61,6 +62,7 @@ enum {
     DIGEST_KEPT = 16,
     CLOCK_ENTRY_US = 100000,
     JOIN_RETRY_US = 500000,
+    MOVED_RETRY_US = 500000,
     LONG_WORK_BYTES = 1 << 20, /* copying and summing more than this may take a heartbeat */
 };
 
@@ -141,7 +143,9 @@ struct read_wait {
 
 struct peer {
     uint64_t id;
-    uint32_t handle; /* of the dialled link */
+    uint32_t handle;          /* of the dialled link */
+    char host[RAFT_HOST_MAX]; /* where it is dialled */
+    uint16_t peer_port;
     bool link_up, disk_low, diverged;
     uint64_t lost_us;        /* when the link was last lost, 0: never */
     struct node_hello hello; /* node_id 0: not heard yet */
@@ -228,6 +232,7 @@ struct node {
     uint32_t join_handle, invite_handle;
     uint64_t invite_until_us;
     uint64_t join_peer, join_asked_us;
+    uint64_t moved_said_us;
     uint32_t join_tries;
     char join_host[RAFT_HOST_MAX]; /* "" : not joining */
     uint16_t join_port;
@@ -360,6 +365,10 @@ void snapshot_on_ack(struct node *n, uint64_t peer, struct reader *r);
 void snapshot_on_disk(struct node *n, const struct node_disk_event *event);
 void snapshot_load_begin(struct node *n, uint64_t index, bool live);
 void snapshot_accept(struct node *n); /* duty install */
+
+/* moved.c: a member under another address */
+void moved_on_frame(struct node *n, struct reader *r);
+void moved_turn(struct node *n);
 
 /* members.c */
 void members_turn(struct node *n);

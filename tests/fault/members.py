@@ -1,6 +1,7 @@
 """Nodes that are replaced, wiped, moved, and that come back after they were removed."""
 
 import os
+import re
 import time
 
 from scenarios import scenario
@@ -110,3 +111,30 @@ def frames_of_a_former_life(field):
             pass
         field.kill(old)
         field.serves("after a removed node came back", 30)
+
+
+def reaches(field, a, b):
+    return re.search(r"name=n%d,addr=%s,.*link=up" % (b.number, re.escape(b.host)), field.ask(a, "INFO", "raft").decode()) is not None
+
+
+@scenario("moved", seconds=20)
+def new_address(field):
+    """A node comes back, with its disk, under another address than the cluster knows, and says so (cluster-announce-ip): it is a
+    voter as before, and a majority with it serves. Leaders too."""
+    for round_number in field.rounds():
+        node = field.leader() if round_number % 2 == 0 else field.follower()
+        if node is field.nodes[0]:
+            node = field.nodes[1]  # one is left for clients to find
+        field.kill(node)
+        field.serves("while one is away", 30)
+        field.move(node)
+        field.start_with(node, "--cluster-announce-ip", node.host)
+        wait("all to reach it", lambda: all(reaches(field, n, node) for n in field.nodes if n is not node), 30)
+        wait("it to follow", lambda: field.info(node).get("role") in ("follower", "leader"), 30)
+        field.counts["moved"] += 1
+        field.serves("after one has moved", 30)
+        other = field.random.choice([n for n in field.nodes if n is not node])
+        field.kill(other)
+        field.serves("with one that has moved in the majority", 30)
+        field.start(other)
+        field.serves("with all", 30)

@@ -200,18 +200,20 @@ static void start_node(struct process *p, const struct storage_found *found, con
 {
     const struct config *c = p->config;
     p->settings = config_settings(c);
-    struct node_config config = {.self = *self,
-                                 .heartbeat_us = (uint64_t)c->heartbeat_ms * 1000,
-                                 .election_us = (uint64_t)c->election_ms * 1000,
-                                 .client_wait_us = (uint64_t)c->client_wait_ms * 1000,
-                                 .checkpoint_bytes = c->checkpoint_bytes,
-                                 .chance = random_u64(),
-                                 .initial_cluster = c->founders,
-                                 .may_be_invited = c->cluster_enabled,
-                                 .join_host = *c->join ? c->join_host : NULL,
-                                 .join_port = c->join_peer_port,
-                                 .settings = p->settings,
-                                 .disk_reserve_bytes = c->disk_reserve_bytes};
+    struct node_config config = {
+        .self = *self,
+        .heartbeat_us = (uint64_t)c->heartbeat_ms * 1000,
+        .election_us = (uint64_t)c->election_ms * 1000,
+        .client_wait_us = (uint64_t)c->client_wait_ms * 1000,
+        .checkpoint_bytes = c->checkpoint_bytes,
+        .chance = random_u64(),
+        .initial_cluster = c->founders,
+        .announced = config_knows_host(c) && (*c->announce_host || c->announce_port || c->announce_peer_port),
+        .may_be_invited = c->cluster_enabled,
+        .join_host = *c->join ? c->join_host : NULL,
+        .join_port = c->join_peer_port,
+        .settings = p->settings,
+        .disk_reserve_bytes = c->disk_reserve_bytes};
     struct node_ports ports = {.arg = p, .say = say, .fatal = fatal};
     struct node_clients clients = {
         .arg = p, .answer = answer, .before = before, .read_ready = read_ready, .changed = changed};
