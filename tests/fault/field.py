@@ -38,7 +38,7 @@ class Field:
         self.stopped, self.slowed = set(), set()
         self.mix, self.pause_us, self.seed, self.history = mix, pause_us, seed, history
         self.load = None
-        self.moves = 0
+        self.moves, self.moved = 0, set()
         self.until = 0
 
     # -- its course
@@ -82,6 +82,8 @@ class Field:
         for node in self.nodes + self.spares:
             node.kill()
         self.net.shape()
+        for node in self.moved:
+            self.net.readdress(node.number, node.number)
         for node in self.slowed:
             self.net.queue(node.number)
         self.slowed = set()
@@ -171,6 +173,7 @@ class Field:
     def move(self, node):
         """To an address that nobody had yet; it is not running."""
         self.moves += 1
+        self.moved.add(node)
         node.host = self.net.readdress(node.number, 100 + self.moves)
 
     # -- clocks

@@ -17,7 +17,7 @@ JUDGE = os.path.join(BUILD, "tests", "check", "judge")
 SLACK_MS = 200
 
 # Every kind of client, by every way in.
-MIX = ("registers@leader=3 registers@proxy=2 registers@follower=2 numbered@leader=3 numbered@proxy=2 pipelined@leader=1 "
+MIX = ("registers@leader=3 registers@proxy=2 registers@follower=4 numbered@leader=3 numbered@proxy=2 pipelined@leader=1 "
        "pipelined@proxy=1 tokens@leader=2 tokens@proxy=1 locks@leader=2 locks@proxy=1 ttls@leader=1 ttls@proxy=1 "
        "ttls@follower=1 transfers@leader=2 transfers@proxy=1 watches@leader=2 watches@proxy=1 sets@leader=1")
 

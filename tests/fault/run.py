@@ -15,7 +15,7 @@ from field import Field
 import weights  # noqa: F401
 from scenarios import ALL
 
-FIGURES = ("kills stops restarts partitions lossy_links link_resets slow_links unreliable clock_jumps replaced wiped former_lives saturated_s "
+FIGURES = ("kills stops restarts partitions lossy_links link_resets slow_links unreliable clock_jumps replaced wiped former_lives moved saturated_s "
            "ops unknown not_run retries").split()
 
 

@@ -15,7 +15,7 @@ from run import run_all  # noqa: E402
 
 SECONDS = {
     "leader_cut_off": 6, "one_way": 6, "bridge": 6, "flapping": 5, "link_resets": 4, "kill_leader": 8, "kill_all": 6, "stop_leader": 10,
-    "clock_jumps": 8, "replace_member": 5, "memory_with_a_stopped_follower": 4, "stock_clients": 5,
+    "clock_jumps": 8, "replace_member": 5, "new_address": 4, "memory_with_a_stopped_follower": 4, "stock_clients": 5,
 }
 
 if __name__ == "__main__":

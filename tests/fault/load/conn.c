@@ -48,10 +48,15 @@ static void take_hint(struct conn *c, const redisReply *reply)
     c->port = (uint16_t)atoi(colon + 1);
 }
 
-static bool send_readonly(redisContext *redis)
+/* READONLY travels with the first request: so the socket of a node that stands still holds reads when it wakes. */
+static bool greeted(struct conn *c)
 {
-    redisReply *reply = redisCommand(redis, "READONLY");
-    bool good = reply && reply->type == REDIS_REPLY_STATUS;
+    void *reply = NULL;
+    if (!c->greeting)
+        return true;
+    c->greeting = false;
+    bool good =
+        redisGetReply(c->redis, &reply) == REDIS_OK && ((redisReply *)reply)->type == REDIS_REPLY_STATUS;
     if (reply)
         freeReplyObject(reply);
     return good;
@@ -68,11 +73,12 @@ bool conn_ready(struct conn *c)
     struct timeval connect = {0, CONNECT_MS * 1000}, reply = {REPLY_MS / 1000, REPLY_MS % 1000 * 1000};
     c->redis = redisConnectWithTimeout(host, port, connect);
     c->host[0] = 0;
-    if (c->redis && !c->redis->err && redisSetTimeout(c->redis, reply) == REDIS_OK &&
-        (c->way != WAY_FOLLOWER || send_readonly(c->redis)))
-        return true;
-    conn_close(c);
-    return false;
+    if (!c->redis || c->redis->err || redisSetTimeout(c->redis, reply) != REDIS_OK) {
+        conn_close(c);
+        return false;
+    }
+    c->greeting = c->way == WAY_FOLLOWER && redisAppendCommand(c->redis, "READONLY") == REDIS_OK;
+    return true;
 }
 
 enum outcome conn_call(struct conn *c, const struct request *requests, int count, redisReply **replies)
@@ -84,6 +90,10 @@ enum outcome conn_call(struct conn *c, const struct request *requests, int count
         return NOT_RUN;
     for (int i = 0; i < count; i++)
         redisAppendCommandArgv(c->redis, requests[i].argc, (const char **)(uintptr_t)requests[i].argv, NULL);
+    if (!greeted(c)) {
+        conn_close(c);
+        return UNKNOWN;
+    }
     for (int i = 0; i < count; i++) {
         void *reply = NULL;
         if (redisGetReply(c->redis, &reply) != REDIS_OK)

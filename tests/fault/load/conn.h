@@ -41,6 +41,7 @@ struct conn {
     enum way way;
     struct prng prng;
     redisContext *redis;
+    bool greeting; /* READONLY is under way, and its reply comes first */
     char host[64]; /* where the last refusal sent us; "": nowhere */
     uint16_t port;
 };

@@ -5,7 +5,7 @@
 #include "../tests/fault/load/session.h"
 #include <string.h>
 
-enum { DEPTH = 4 };
+enum { DEPTH = 4, READS_A_CONNECTION = 20 };
 
 static void record(struct client *c, const struct picked *p, uint64_t began, enum outcome outcome,
                    const redisReply *reply)
@@ -42,6 +42,8 @@ void registers_run(struct client *c)
             pick_turn_over(&c->load->shared[0]);
         if (reply)
             freeReplyObject(reply);
+        if (c->way == WAY_FOLLOWER && prng_below(&c->prng, READS_A_CONNECTION) == 0)
+            conn_close(&conn); /* on to any node */
     } while (load_goes_on(c, outcome));
     conn_close(&conn);
 }
