@@ -112,10 +112,11 @@ def recorded_life(folder, ops):
         os.makedirs(os.path.join(data, name))
     folders = {name: os.stat(os.path.join(data, name)).st_ino for name in NAMES}
     control = badfs.Control(os.path.join(folder, "control"), data, TRACE_BYTES)
-    nodes, marks, phases = Nodes(data, control), [], [(0, set(NAMES[:3]), True)]
+    nodes, marks, phases = Nodes(data, control), [], [(0, set(NAMES[:3]), False)]  # founding needs all
     for name in NAMES[:3]:
         nodes.start(name)
     nodes.connect().close()
+    phases.append((control.events(), set(NAMES[:3]), True))
     driver = script.Driver(ops, nodes.connect)
     for op in ops:
         if op.kind == "kill":  # the place of the other script's kill
@@ -202,8 +203,9 @@ def main():
     record, same = recorded_life(folder, ops)
     checks.ok("the record of %d changes on four nodes makes the very directories that are there" % len(record.events), same)
     count = 1000 if options.prove else options.sample
-    first = max(record.marks[0], 1)  # founding cut short is another test's
-    points = [first + i * (len(record.events) - first) // count for i in range(count)]
+    founding = record.phases[1][0]  # a fifth of the points is in there
+    points = [1 + i * 5 * founding // count for i in range(count // 5)]
+    points += [founding + i * (len(record.events) - founding) // (count - count // 5) for i in range(count - count // 5)]
     wanted = [options.point] if options.point else points
     many = subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode == 0
 
