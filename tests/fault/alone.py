@@ -1,6 +1,5 @@
 """A server alone on a directory of its own, started and ended many times: for tests of what a disk may do to it."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -8,14 +7,9 @@ import subprocess
 import time
 
 import crash_script as script
-from servers import HOST, KVORUM, ROOT, Conn, RespError
+from servers import HOST, KVORUM, ROOT, Conn, RespError, die_with_us
 
 LANES = 2
-LIBC = ctypes.CDLL(None)
-
-
-def end_with_parent():
-    LIBC.prctl(1, signal.SIGKILL)
 
 
 def room(name):
@@ -39,7 +33,7 @@ class One:
                    self.folder, "--enable-debug-command", "yes"]
         with open(self.folder + ".log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=end_with_parent, env=self.control.env() if self.control else None)
+                                            preexec_fn=die_with_us, env=self.control.env() if self.control else None)
 
     def connect(self):
         deadline = time.monotonic() + 10

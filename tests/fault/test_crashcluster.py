@@ -20,8 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import badfs  # noqa: E402
 import crash_script as script  # noqa: E402
-from alone import LANES, LIBC, end_with_parent, in_lanes, room  # noqa: E402
-from servers import HOST, KVORUM, PORTS, Checks, Conn, RespError, ask, info, wait  # noqa: E402
+from alone import LANES, in_lanes, room  # noqa: E402
+from servers import HOST, KVORUM, LIBC, PORTS, Checks, Conn, RespError, ask, die_with_us, info, wait  # noqa: E402
 
 POLICIES = ("drop", "drop", "mixed", "torn", "keep", "subset", "prefix", "zeroes")
 NAMES = ("n1", "n2", "n3", "n4")
@@ -46,7 +46,7 @@ class Nodes:
                    os.path.join(self.folder, name), "--node-name", name, "--election-timeout", "300", *role]
         with open("%s-%s.log" % (self.folder, name), "ab") as log:
             self.running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                                  preexec_fn=end_with_parent)
+                                                  preexec_fn=die_with_us)
 
     def end(self, name, number=signal.SIGKILL):
         process = self.running.pop(name)
