@@ -72,6 +72,8 @@ static bool find(const struct journal *j, struct kv_cursor *c, uint64_t index, s
         wrong = c->error;
     else if (c->valid)
         wrong = journal_block_read(c->value, b);
+    if (!wrong && b->first != journal_key_index(c->key))
+        wrong = "it lies under another's key";
     if (!wrong && (b->first < j->origin || b->last < index))
         wrong = "it is not there";
     if (wrong)

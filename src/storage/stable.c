@@ -48,19 +48,19 @@ static struct vote_mark mark_at_end(const struct stable *s, const struct journal
     return mark;
 }
 
-/* Before a change that ends the log earlier. */
-static bool lower_mark(struct stable *s, const struct journal *j)
+bool stable_will_end(struct stable *s, uint64_t index, uint64_t term)
 {
-    struct vote_mark mark = mark_at_end(s, j);
-    return !journal_ends_before(mark.term, mark.index, s->mark.term, s->mark.index) ||
-           stable_set_mark(s, &mark, true);
+    struct vote_mark mark = s->mark;
+    mark.term = term;
+    mark.index = index;
+    return !journal_ends_before(term, index, s->mark.term, s->mark.index) || stable_set_mark(s, &mark, true);
 }
 
 bool stable_commit(struct stable *s, bool sync)
 {
     if (!s->journal.dirty)
         return true;
-    if (!lower_mark(s, &s->journal) || !journal_commit(&s->journal, sync))
+    if (!stable_will_end(s, s->journal.last, s->journal.last_term) || !journal_commit(&s->journal, sync))
         return false;
     struct vote_mark mark = mark_at_end(s, &s->journal);
     return stable_set_mark(s, &mark, false);
@@ -144,6 +144,6 @@ bool stable_make_it_count(struct stable *s, const struct stable_generation *g, u
 {
     struct vote_mark mark = mark_at_end(s, built);
     struct vote_record record = {.vote = g->vote, .generation = generation};
-    return (g->vote.short_log || lower_mark(s, built)) && stable_save_vote(s, &record) &&
-           stable_set_mark(s, &mark, true);
+    return (g->vote.short_log || stable_will_end(s, built->last, built->last_term)) &&
+           stable_save_vote(s, &record) && stable_set_mark(s, &mark, true);
 }

@@ -36,6 +36,8 @@ bool stable_apply_cut(struct stable *s);
 /* What was collected becomes durable (`sync`) or is at least written; the mark moves along: lowered before, raised after,
  * so that at any time the journal on disk ends at the mark or behind it. */
 bool stable_commit(struct stable *s, bool sync);
+/* Before anything that leaves the log's end at (index, term), be it only to the eyes of recovery. */
+bool stable_will_end(struct stable *s, uint64_t index, uint64_t term);
 /* A snapshot at (index, term) has been put in place, and nothing of the journal belongs to it. */
 bool stable_begin_anew(struct stable *s, uint64_t index, uint64_t term);
 /* What may be read just now. */

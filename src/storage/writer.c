@@ -168,7 +168,8 @@ static void run_next_generation(struct storage *s, const struct op *op)
     storage_post(s, &event);
 }
 
-/* The file first: from then on recovery takes the snapshot, and drops by itself what conflicts with it. */
+/* The file first: from then on recovery takes the snapshot, and drops by itself what conflicts with it; so what that drops
+ * must not be promised any more. */
 static void run_install(struct storage *s, const struct op *op)
 {
     settle(s);
@@ -179,9 +180,12 @@ static void run_install(struct storage *s, const struct op *op)
     if (ok)
         s->received = (struct snapshot_id){0};
     pthread_mutex_unlock(&s->lock);
+    bool keep = op->flag && s->stable.journal.last >= id.index;
+    if (ok && !keep && !stable_will_end(&s->stable, id.index, id.term))
+        die(s);
     ok = ok && storage_snapshot_publish(s, SNAPSHOT_RECEIVE_NAME, &id);
     pthread_mutex_unlock(&s->kv_lock);
-    if (ok && op->flag && s->stable.journal.last >= id.index) {
+    if (ok && keep) {
         run_compact(s, op);
     } else if (ok) {
         if (!stable_begin_anew(&s->stable, id.index, id.term))

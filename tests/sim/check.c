@@ -205,25 +205,21 @@ static uint32_t frame_sum(const void *frame)
     return load_u32((const char *)frame + 4); /* the checksum it carries */
 }
 
-static bool entry_at(struct proc *p, uint64_t index, struct raft_frame *f, uint32_t *sum)
+static bool entry_at(struct proc *p, uint64_t index, struct frame_at *out)
 {
     struct raft_block b;
     const struct frame_at *on_disk = disk_frame(p, index);
-    const char *bytes;
-    size_t len;
     if (cache_from(&p->node->cache, index, index, &b)) {
-        bytes = b.blob->data + b.offset;
-        len = b.len;
-    } else if (on_disk) {
-        bytes = on_disk->blob->data;
-        len = on_disk->blob->len;
-    } else {
-        return false;
+        struct raft_frame f;
+        bool whole = raft_entry_read(slice_of(b.blob->data + b.offset, b.len), false, &f);
+        assert(whole && f.index == index);
+        *out = (struct frame_at){
+            .index = index, .term = f.term, .kind = f.kind, .sum = frame_sum(b.blob->data + b.offset)};
+        return true;
     }
-    bool whole = raft_entry_read(slice_of(bytes, len), false, f);
-    assert(whole && f->index == index);
-    *sum = frame_sum(bytes);
-    return true;
+    if (on_disk)
+        *out = *on_disk;
+    return on_disk != NULL;
 }
 
 /* State Machine Safety: one entry at an index, for ever. */
@@ -237,19 +233,18 @@ static void check_committed(struct proc *p, struct history *h)
     check_proven(p, h, commit);
     h->entries = at_least(h->entries, &h->entry_cap, commit + 1, sizeof(*h->entries));
     for (uint64_t i = p->seen.commit + 1; i <= commit; i++) {
-        struct raft_frame f;
-        uint32_t sum;
+        struct frame_at f = {0};
         struct known_entry *e = &h->entries[i];
-        if (!entry_at(p, i, &f, &sum))
+        if (!entry_at(p, i, &f))
             continue; /* a snapshot covers it */
-        if (e->term && (e->term != f.term || e->sum != sum))
+        if (e->term && (e->term != f.term || e->sum != f.sum))
             world_wrong(p->world, "n%u: entry %llu is of term %llu, committed was another of term %llu",
                         p->number, (unsigned long long)i, (unsigned long long)f.term,
                         (unsigned long long)e->term);
         if (!e->term && f.kind == RAFT_ENTRY_CONFIG)
             p->world->counts.members++;
         e->term = f.term;
-        e->sum = sum;
+        e->sum = f.sum;
     }
     p->seen.commit = commit;
     if (raft_members_index(r) != p->seen.members)

@@ -1,47 +1,23 @@
-/* The world's disks: what was asked is done in order, takes time, and counts only when it is done; appends that
- * wait together are done, and told, together. A crash leaves what was done and, as on real disks, perhaps some of
- * what was under way. */
+/* The world's disks as nodes see them: what is asked is done in order, takes time, and counts only when it is done; appends
+ * that wait together are done, and told, together. */
 #include "world_int.h"
 
+#include "../support/kv_memory.h"
 #include "base/alloc.h"
-#include "base/list.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum op_type {
-    OP_IDENTITY,
-    OP_CUT,
-    OP_APPEND,
-    OP_COMPACT,
-    OP_RESET,
-    OP_SNAPSHOT,
-    OP_INSTALL,
-    OP_READ,
-    OP_PIECE,
-    OP_RECEIVE
-};
+enum { BATCH_MAX = 16 };
 
-struct disk_op {
-    struct list link;
-    uint64_t number, begun_us;
-    enum op_type type;
-    struct node_identity identity;
-    struct raft_block block;
-    struct buf bytes;
-    uint64_t cookie, from, to, index, term, offset;
-    size_t len;
-    bool keep, last;
-};
-
-static enum disk_queue queue_of(enum op_type type)
+static enum disk_queue queue_of(enum disk_op_type type)
 {
     if (type == OP_SNAPSHOT)
         return QUEUE_CHILD;
     return type == OP_READ || type == OP_PIECE || type == OP_RECEIVE ? QUEUE_READER : QUEUE_WRITER;
 }
 
-static struct disk_op *ask(struct proc *p, enum op_type type)
+static struct disk_op *ask(struct proc *p, enum disk_op_type type)
 {
     struct world *w = p->world;
     struct disk *d = &p->disk;
@@ -49,11 +25,16 @@ static struct disk_op *ask(struct proc *p, enum op_type type)
     struct disk_op *op = mem_calloc(1, sizeof(*op));
     op->type = type;
     op->number = ++d->op;
+    op->dead = p->ending;
     uint64_t at_us = d->free_at_us[q] > w->now_us ? d->free_at_us[q] : w->now_us;
     if (type == OP_READ && at_us < d->free_at_us[QUEUE_WRITER]) /* it sees what was written before it */
         at_us = d->free_at_us[QUEUE_WRITER];
-    op->begun_us = at_us;
-    at_us += 1 + prng_below(&w->chance, w->config.disk_us + 1);
+    struct disk_op *before = list_empty(&d->ops[q]) ? NULL : list_entry(d->ops[q].prev, struct disk_op, link);
+    /* Appends that wait while another write is running share the next one. */
+    op->joined = type == OP_APPEND && before && before->type == OP_APPEND && before->begun_us > w->now_us;
+    op->begun_us = op->joined ? before->begun_us : at_us;
+    if (!op->joined)
+        at_us += 1 + prng_below(&w->chance, (d->slow_us ? d->slow_us : w->config.disk_us) + 1);
     d->free_at_us[q] = at_us;
     list_push_back(&d->ops[q], &op->link);
     struct event *e = world_later(w, at_us - w->now_us, EVENT_DISK, p->number);
@@ -65,199 +46,149 @@ static struct disk_op *ask(struct proc *p, enum op_type type)
 static void op_free(struct disk_op *op)
 {
     list_remove(&op->link);
-    if (op->block.blob)
-        blob_unref(op->block.blob);
-    buf_deinit(&op->bytes);
+    blob_unref(op->block.blob);
+    blob_unref(op->bytes);
     mem_free(op);
 }
 
-/* ---- what is durable ---------------------------------------------------------------------------------- */
-
-static uint64_t first_of(const struct disk_state *s)
+static struct disk_op *front(const struct disk *d, uint32_t queue)
 {
-    return s->count ? s->frames[0].index : s->snapshot_index + 1;
+    return list_empty(&d->ops[queue]) ? NULL : list_entry(d->ops[queue].next, struct disk_op, link);
 }
 
-static void cut(struct disk *d, uint64_t from)
+static struct disk_op *next_of(const struct disk *d, const struct disk_op *op, uint32_t queue)
 {
-    struct disk_state *s = &d->durable;
-    while (s->count && s->frames[s->count - 1].index >= from)
-        blob_unref(s->frames[--s->count].blob);
-    if (d->mark_index >= from) {
-        d->mark_index = from - 1;
-        d->mark_term = s->count ? s->frames[s->count - 1].term : s->snapshot_term;
-    }
+    return op->link.next == &d->ops[queue] ? NULL : list_entry(op->link.next, struct disk_op, link);
 }
 
-static void drop_until(struct disk_state *s, uint64_t upto)
+/* ---- steps -------------------------------------------------------------------------------------------- */
+
+bool disk_step(struct disk *d, bool sync)
 {
-    size_t n = 0;
-    if (s->count == 0)
-        return;
-    while (n < s->count && s->frames[n].index <= upto)
-        blob_unref(s->frames[n++].blob);
-    memmove(s->frames, s->frames + n, (s->count - n) * sizeof(*s->frames));
-    s->count -= n;
+    if (!d->broken && d->steps_left && --d->steps_left == 0)
+        d->broken = true;
+    if (!d->broken && (sync ? d->fail_sync : d->fail_write))
+        d->broken = true;
+    return !d->broken;
 }
 
-static void append(struct disk *d, const struct raft_block *b)
+void disk_die(struct proc *p, const char *why)
 {
-    struct disk_state *s = &d->durable;
-    for (size_t at = b->offset; at < b->offset + b->len;) {
-        struct raft_frame f;
-        bool whole = raft_entry_read(slice_of(b->blob->data + at, b->offset + b->len - at), true, &f);
-        assert(whole);
-        assert(s->count == 0 || s->frames[s->count - 1].index + 1 == f.index);
-        if (s->count == s->cap) {
-            s->cap = s->cap ? s->cap * 2 : 256;
-            s->frames = mem_realloc(s->frames, s->cap * sizeof(*s->frames));
-        }
-        s->frames[s->count++] = (struct frame_at){f.index, f.term, blob_new(b->blob->data + at, f.len)};
-        d->journal_bytes += f.len;
-        d->mark_index = f.index;
-        d->mark_term = f.term;
-        at += f.len;
-    }
+    p->disk.broken = true;
+    p->world->disk_counts.ended++;
+    world_end(p, why);
 }
 
-static void put_snapshot(struct disk_state *s, const struct disk_op *op)
-{
-    buf_truncate(&s->snapshot, 0);
-    buf_append(&s->snapshot, op->bytes.data, op->bytes.len);
-    s->snapshot_index = op->index;
-    s->snapshot_term = op->term;
-}
+/* ---- the reader --------------------------------------------------------------------------------------- */
 
-static void reset(struct proc *p, const struct node_identity *id)
+static bool read_entries(struct proc *p, struct disk_op *op, struct node_disk_event *e)
 {
-    cut(&p->disk, 0);
-    p->disk.durable.identity = *id;
-    p->disk.durable.snapshot_index = p->disk.durable.snapshot_term = 0;
-    buf_deinit(&p->disk.durable.snapshot);
-    p->disk.mark_index = p->disk.mark_term = p->disk.journal_bytes = 0;
-}
-
-static void make_durable(struct proc *p, struct disk_op *op)
-{
-    struct disk *d = &p->disk;
-    switch (op->type) {
-    case OP_IDENTITY:
-        d->durable.identity = op->identity;
-        break;
-    case OP_CUT:
-        cut(d, op->from);
-        break;
-    case OP_APPEND:
-        append(d, &op->block);
-        break;
-    case OP_COMPACT:
-        drop_until(&d->durable, op->to);
-        d->journal_bytes = 0;
-        break;
-    case OP_RESET:
-        reset(p, &op->identity);
-        break;
-    case OP_SNAPSHOT:
-        if (op->index > d->durable.snapshot_index)
-            put_snapshot(&d->durable, op);
-        break;
-    case OP_INSTALL:
-        buf_append(&op->bytes, d->receiving.data, d->receiving.len);
-        put_snapshot(&d->durable, op);
-        if (op->keep)
-            drop_until(&d->durable, op->index);
-        else
-            cut(d, 0);
-        d->mark_index = op->keep && d->durable.count ? d->mark_index : op->index;
-        d->mark_term = op->keep && d->durable.count ? d->mark_term : op->term;
-        break;
-    default:
-        break;
-    }
-}
-
-/* ---- completions -------------------------------------------------------------------------------------- */
-
-static void read_entries(struct proc *p, struct disk_op *op, struct node_disk_event *e)
-{
-    const struct disk_state *s = &p->disk.durable;
-    uint64_t first = first_of(s);
-    e->block = (struct raft_block){.first = op->from, .last = op->from - 1};
+    struct journal_view view = stable_view(&p->disk.stable);
+    char error[KV_ERROR_MAX];
     e->index = op->from;
-    if (op->from < first || op->from >= first + s->count)
+    return journal_read(&view, op->from, op->to, op->len, &e->block, error);
+}
+
+/* The file asked for, while it is still open, else the newest. */
+static void open_snapshot(struct disk *d, uint64_t index)
+{
+    if (d->open_file && d->open_id.index == index && d->open_id.generation == d->newest.generation)
         return;
-    struct buf bytes = BUF_EMPTY;
-    for (uint64_t i = op->from;
-         i <= op->to && i < first + s->count && (bytes.len == 0 || bytes.len < op->len); i++) {
-        const struct blob *b = s->frames[i - first].blob;
-        buf_append(&bytes, b->data, b->len);
-        e->block.last = i;
-    }
-    e->block.blob = blob_new(bytes.data, bytes.len);
-    e->block.len = bytes.len;
-    buf_deinit(&bytes);
+    struct disk_snapshot *s = d->newest.index ? files_snapshot(d, &d->newest) : NULL;
+    blob_unref(d->open_file);
+    d->open_file = s ? blob_ref(s->bytes) : NULL;
+    d->open_id = d->newest;
 }
 
 static void read_piece(struct proc *p, struct disk_op *op, struct node_disk_event *e)
 {
-    const struct disk_state *s = &p->disk.durable;
-    e->index = s->snapshot_index;
-    e->term = s->snapshot_term;
-    e->offset = op->offset;
-    e->total = s->snapshot.len;
-    e->ok = s->snapshot_index != 0 && op->offset <= s->snapshot.len;
+    struct disk *d = &p->disk;
+    open_snapshot(d, op->index);
+    e->ok = d->open_file != NULL;
     if (!e->ok)
         return;
-    size_t len = s->snapshot.len - op->offset < op->len ? (size_t)(s->snapshot.len - op->offset) : op->len;
-    e->block.blob = blob_new(s->snapshot.data + op->offset, len);
-    e->block.len = len;
-    e->block.first = 1;
+    e->index = d->open_id.index;
+    e->term = d->open_id.term;
+    e->offset = op->offset;
+    e->total = d->open_file->len;
+    size_t left = op->offset < d->open_file->len ? d->open_file->len - (size_t)op->offset : 0;
+    e->block.len = left < op->len ? left : op->len;
+    e->block.blob = blob_new(d->open_file->data + (left ? op->offset : 0), e->block.len);
 }
 
 static void receive(struct proc *p, struct disk_op *op, struct node_disk_event *e)
 {
     struct disk *d = &p->disk;
+    struct snapshot_id id = {.generation = d->stable.record.generation, .index = op->index, .term = op->term};
     if (op->offset == 0) {
+        d->received = (struct snapshot_id){0};
         buf_truncate(&d->receiving, 0);
-        d->receiving_index = op->index;
-        d->receiving_term = op->term;
+        d->receiving_sum = (struct snapshot_sum){0};
+        d->receiving_id = id;
     }
-    e->ok = d->receiving_index == op->index && d->receiving.len == op->offset;
-    if (e->ok)
-        buf_append(&d->receiving, op->bytes.data, op->bytes.len);
-    e->index = op->index;
-    e->term = op->term;
-    e->offset = d->receiving.len;
+    e->ok = d->receiving_id.index == id.index && d->receiving_id.term == id.term &&
+            d->receiving_sum.bytes == op->offset;
+    if (e->ok) {
+        buf_append(&d->receiving, op->bytes->data, op->bytes->len);
+        snapshot_sum_add(&d->receiving_sum, op->bytes->data, op->bytes->len);
+    }
+    e->offset = d->receiving_sum.bytes;
     e->last = op->last;
+    if (!e->ok || !op->last)
+        return;
+    e->total = id.bytes = d->receiving_sum.bytes;
+    e->ok = snapshot_sum_good(&d->receiving_sum);
+    if (e->ok)
+        d->received = id;
+    else
+        d->receiving_id = (struct snapshot_id){0};
 }
 
-/* What is told to the node, if anything. */
-static bool result(struct proc *p, struct disk_op *op, struct node_disk_event *e)
+/* ---- completions -------------------------------------------------------------------------------------- */
+
+/* The child has written and synced it; it is read back and put in place. */
+static bool publish(struct proc *p, struct disk_op *op)
+{
+    struct disk *d = &p->disk;
+    struct snapshot_id id = {.generation = op->from, .index = op->index, .term = op->term};
+    struct snapshot_sum sum = {0};
+    snapshot_sum_add(&sum, op->bytes->data, op->bytes->len);
+    op->ok = snapshot_sum_good(&sum) && !d->no_space && id.generation == d->stable.record.generation;
+    id.bytes = sum.bytes;
+    return !op->ok || files_publish(p, &id, op->bytes, &op->ok);
+}
+
+/* What is told to the node, if anything. *good false: the disk has failed. */
+static bool result(struct proc *p, struct disk_op *op, struct node_disk_event *e, bool *good)
 {
     *e = (struct node_disk_event){.cookie = op->cookie, .index = op->index, .term = op->term, .ok = true};
     switch (op->type) {
     case OP_IDENTITY:
     case OP_RESET:
         e->type = NODE_DISK_IDENTITY_SAVED;
+        p->disk.told = p->disk.durable.identity;
         return true;
     case OP_APPEND:
         e->type = NODE_DISK_PERSISTED;
-        e->index = p->disk.mark_index;
-        e->term = p->disk.mark_term;
+        e->index = p->disk.stable.journal.last;
+        e->term = p->disk.stable.journal.last_term;
         return true;
     case OP_CUT:
     case OP_COMPACT:
+    case OP_FSYNC_MODE:
         return false;
     case OP_SNAPSHOT:
         e->type = NODE_DISK_SNAPSHOT_WRITTEN;
-        e->total = op->bytes.len;
+        e->total = op->bytes->len;
+        e->ok = op->ok;
         return true;
     case OP_INSTALL:
         e->type = NODE_DISK_SNAPSHOT_INSTALLED;
+        e->ok = op->ok;
         return true;
     case OP_READ:
         e->type = NODE_DISK_READ;
-        read_entries(p, op, e);
+        *good = read_entries(p, op, e);
         return true;
     case OP_PIECE:
         e->type = NODE_DISK_SNAPSHOT_PIECE;
@@ -271,118 +202,144 @@ static bool result(struct proc *p, struct disk_op *op, struct node_disk_event *e
     return false;
 }
 
-static struct disk_op *front(const struct disk *d, uint32_t queue)
+/* One sync for several appends, one word for all of them. */
+static size_t take_batch(struct proc *p, struct disk_op *first, uint32_t queue, struct disk_op **ops)
 {
-    return list_empty(&d->ops[queue]) ? NULL : list_entry(d->ops[queue].next, struct disk_op, link);
+    size_t count = 1;
+    ops[0] = first;
+    for (struct disk_op *op; first->type == OP_APPEND && count < BATCH_MAX; ops[count++] = op) {
+        op = next_of(&p->disk, ops[count - 1], queue);
+        if (!op || op->type != OP_APPEND || (!op->joined && prng_below(&p->world->chance, 2)))
+            break;
+    }
+    return count;
 }
 
-/* One sync for several appends, one word for all of them. */
-static bool goes_with(struct proc *p, const struct disk_op *op, const struct disk_op *next)
+static bool run(struct proc *p, struct disk_op *const *ops, size_t count, uint32_t queue)
 {
-    return next && op->type == OP_APPEND && next->type == OP_APPEND && prng_below(&p->world->chance, 2);
+    if (queue == QUEUE_WRITER)
+        return write_batch(p, ops, count);
+    return queue != QUEUE_CHILD || publish(p, ops[0]);
 }
 
 void disk_done(struct proc *p, const struct event *event)
 {
-    struct disk_op *op = front(&p->disk, event->queue);
+    struct disk_op *op = front(&p->disk, event->queue), *ops[BATCH_MAX];
+    struct node_disk_event e;
     if (!op || op->number > event->op)
         return; /* it went with the one before it */
-    struct node_disk_event e;
-    bool tell;
-    for (;;) {
-        make_durable(p, op);
-        tell = result(p, op, &e);
-        struct disk_op *next = op->link.next == &p->disk.ops[event->queue]
-                                   ? NULL
-                                   : list_entry(op->link.next, struct disk_op, link);
-        bool more = goes_with(p, op, next);
-        op_free(op);
-        if (!more)
-            break;
-        op = next;
-    }
-    if (tell)
+    size_t count = take_batch(p, op, event->queue, ops);
+    bool good = run(p, ops, count, event->queue);
+    bool tell = good && result(p, ops[count - 1], &e, &good);
+    for (size_t i = 0; i < count; i++)
+        op_free(ops[i]);
+    if (!good)
+        disk_die(p, "the disk failed, or what it gave was damaged");
+    else if (tell)
         node_on_disk(p->node, &e);
-    if (e.block.blob)
+    if (tell)
         blob_unref(e.block.blob);
+}
+
+/* ---- crashes ------------------------------------------------------------------------------------------ */
+
+/* What was under way may have come some steps further. */
+static void go_on_a_little(struct proc *p, uint32_t queue)
+{
+    struct disk *d = &p->disk;
+    struct disk_op *op, *ops[BATCH_MAX];
+    bool any = prng_below(&p->world->chance, 2) && queue != QUEUE_READER && !d->broken;
+    if (any)
+        d->steps_left = 1 + (uint32_t)prng_below(&p->world->chance, 8);
+    while (any && !d->broken && (op = front(d, queue)) && !op->dead && op->begun_us <= p->world->now_us) {
+        size_t count = take_batch(p, op, queue, ops);
+        run(p, ops, count, queue);
+        p->world->disk_counts.crashes_torn += d->broken;
+        for (size_t i = 0; i < count; i++)
+            op_free(ops[i]);
+    }
+    while ((op = front(d, queue)))
+        op_free(op);
+    d->free_at_us[queue] = 0;
 }
 
 void disk_crash(struct proc *p)
 {
     struct disk *d = &p->disk;
-    for (uint32_t q = 0; q < QUEUES; q++) {
-        bool lost = prng_below(&p->world->chance, 2);
-        for (struct disk_op *op; (op = front(d, q)); op_free(op)) {
-            lost |= prng_below(&p->world->chance, 3) == 0;
-            if (!lost && q != QUEUE_READER)
-                make_durable(p, op);
-        }
-        d->free_at_us[q] = 0;
-    }
+    struct prng *chance = &p->world->chance;
+    bool power_cut = d->power_cut || d->fail_sync || prng_below(chance, 2);
+    for (uint32_t q = 0; q < QUEUES; q++)
+        go_on_a_little(p, q);
+    journal_deinit(&d->stable.journal);
     buf_truncate(&d->receiving, 0);
+    blob_unref(d->open_file);
+    d->open_file = NULL;
+    d->receiving_id = (struct snapshot_id){0};
+    d->broken = d->fail_write = d->fail_sync = d->no_space = d->unsynced = false;
+    d->steps_left = 0;
+    d->recovery_steps = prng_below(chance, 8) ? 0 : 1 + (uint32_t)prng_below(chance, 12);
+    p->world->disk_counts.power_cuts += power_cut;
+    p->world->disk_counts.kills += !power_cut;
+    files_crash(p, power_cut);
+    d->power_cut = d->tear_mark = false;
+    if (power_cut && d->fsync != STORAGE_FSYNC_ALWAYS)
+        disk_note_damage(p, UINT64_MAX);
+    disk_look(p);
 }
 
-/* Entries that were promised are gone; the mark still knows. */
-void disk_lose_tail(struct proc *p, size_t entries)
+void world_disk_calm(struct world *w)
 {
-    struct disk_state *s = &p->disk.durable;
-    for (; entries && s->count; entries--)
-        blob_unref(s->frames[--s->count].blob);
+    for (uint32_t i = 0; i < w->count; i++) {
+        struct disk *d = &w->nodes[i].disk;
+        struct kv *kv = d->stable.journal.kv;
+        d->fail_write = d->fail_sync = d->no_space = d->power_cut = d->tear_mark = false;
+        d->free_bytes = UINT64_MAX;
+        d->slow_us = 0;
+        if (w->nodes[i].node && kv)
+            kv_memory_misread(kv, 0);
+    }
 }
 
-uint64_t disk_end(const struct proc *p)
+static void drop_everything(struct disk *d)
 {
-    const struct disk_state *s = &p->disk.durable;
-    uint64_t end = s->count ? s->frames[s->count - 1].index : 0;
-    return end > s->snapshot_index ? end : s->snapshot_index;
+    for (uint32_t q = 0; d->ops[0].next && q < QUEUES; q++)
+        for (struct disk_op *op; (op = front(d, q));)
+            op_free(op);
+    journal_deinit(&d->stable.journal);
+    files_free(&d->platter);
+    index_free(&d->index);
+    buf_deinit(&d->receiving);
+    blob_unref(d->open_file);
+    if (d->backup)
+        files_free(d->backup);
+    mem_free(d->backup);
 }
 
-const struct frame_at *disk_frame(const struct proc *p, uint64_t index)
+void disk_free(struct proc *p)
 {
-    const struct disk_state *s = &p->disk.durable;
-    if (s->count == 0 || index < s->frames[0].index || index > s->frames[s->count - 1].index)
-        return NULL;
-    return &s->frames[index - s->frames[0].index];
+    drop_everything(&p->disk);
 }
 
 void disk_wipe(struct proc *p)
 {
     struct disk *d = &p->disk;
-    for (uint32_t q = 0; d->ops[0].next && q < QUEUES; q++)
-        for (struct disk_op *op; (op = front(d, q));)
-            op_free(op);
-    struct node_identity none = {0};
-    reset(p, &none);
-    mem_free(d->durable.frames);
-    buf_deinit(&d->receiving);
+    uint64_t boot = d->boot, lost_id = d->durable.identity.node_id ? d->durable.identity.node_id : d->lost_id;
+    bool replace = d->durable.identity.cluster_id || d->needs_replacing;
+    drop_everything(d);
     memset(d, 0, sizeof(*d));
+    d->boot = boot;
+    if (replace) {
+        d->damaged = d->needs_replacing = true;
+        d->lost_id = lost_id;
+    }
+    files_init(d);
 }
 
-void disk_recover(struct proc *p, struct node_found *found)
+void files_init(struct disk *d)
 {
-    struct disk *d = &p->disk;
     for (uint32_t q = 0; !d->ops[QUEUES - 1].next && q < QUEUES; q++)
         list_init(&d->ops[q]);
-    *found = (struct node_found){.identity = d->durable.identity,
-                                 .snapshot_index = d->durable.snapshot_index,
-                                 .snapshot_term = d->durable.snapshot_term,
-                                 .snapshot_bytes = d->durable.snapshot.len};
-    drop_until(&d->durable, d->durable.snapshot_index);
-    uint64_t end = disk_end(p), term = d->durable.snapshot_term;
-    if (d->durable.count)
-        term = d->durable.frames[d->durable.count - 1].term;
-    found->short_log_found = term < d->mark_term || (term == d->mark_term && end < d->mark_index);
-}
-
-void disk_replay(struct proc *p, void (*each)(void *arg, const struct raft_frame *f), void *arg)
-{
-    const struct disk_state *s = &p->disk.durable;
-    for (size_t i = 0; i < s->count; i++) {
-        struct raft_frame f;
-        bool whole = raft_entry_read(slice_of(s->frames[i].blob->data, s->frames[i].blob->len), true, &f);
-        assert(whole);
-        each(arg, &f);
-    }
+    d->free_bytes = d->free_bytes ? d->free_bytes : UINT64_MAX;
 }
 
 /* ---- the ports ---------------------------------------------------------------------------------------- */
@@ -439,11 +396,16 @@ static void snapshot_write(void *arg, uint64_t index, uint64_t term,
                                          void *sink),
                            void *node)
 {
+    struct proc *p = arg;
     struct disk_op *op = ask(arg, OP_SNAPSHOT);
+    struct buf bytes = BUF_EMPTY;
     op->index = index;
     op->term = term;
-    bool ok = write(node, emit, &op->bytes);
+    op->from = p->disk.stable.record.generation;
+    bool ok = write(node, emit, &bytes);
     assert(ok);
+    op->bytes = blob_new(bytes.data, bytes.len);
+    buf_deinit(&bytes);
 }
 
 static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
@@ -455,8 +417,8 @@ static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t o
     op->len = len;
 }
 
-static void snapshot_receive(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
-                             struct slice piece, bool last)
+static void receive_port(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
+                         struct slice piece, bool last)
 {
     struct disk_op *op = ask(arg, OP_RECEIVE);
     op->cookie = cookie;
@@ -464,7 +426,7 @@ static void snapshot_receive(void *arg, uint64_t cookie, uint64_t index, uint64_
     op->term = term;
     op->offset = offset;
     op->last = last;
-    buf_append_slice(&op->bytes, piece);
+    op->bytes = blob_new(piece.data, piece.len);
 }
 
 static void snapshot_install(void *arg, uint64_t index, uint64_t term, bool keep_suffix)
@@ -475,13 +437,20 @@ static void snapshot_install(void *arg, uint64_t index, uint64_t term, bool keep
     op->keep = keep_suffix;
 }
 
+void world_fsync(struct world *w, uint32_t i, enum storage_fsync mode)
+{
+    if (w->nodes[i].node)
+        ask(&w->nodes[i], OP_FSYNC_MODE)->fsync = mode;
+}
+
 static void disk_state(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_bytes, uint64_t *free_bytes,
                        uint64_t *write_running_us)
 {
     const struct proc *p = arg;
-    *journal_bytes = p->disk.journal_bytes;
-    *snapshot_bytes = p->disk.durable.snapshot.len;
-    *free_bytes = UINT64_MAX;
+    *journal_bytes =
+        p->disk.index.bytes; /* the journal's own count is as exact as a milestone: too coarse here */
+    *snapshot_bytes = p->disk.newest.bytes;
+    *free_bytes = p->disk.free_bytes;
     const struct disk_op *op = front(&p->disk, QUEUE_WRITER);
     uint64_t now_us = p->world->now_us;
     *write_running_us = op && op->begun_us < now_us ? now_us - op->begun_us : 0;
@@ -497,7 +466,7 @@ void disk_ports(struct node_ports *ports)
     ports->read = read_port;
     ports->snapshot_write = snapshot_write;
     ports->snapshot_read = snapshot_read;
-    ports->snapshot_receive = snapshot_receive;
+    ports->snapshot_receive = receive_port;
     ports->snapshot_install = snapshot_install;
     ports->disk_state = disk_state;
 }

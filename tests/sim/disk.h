@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/storage.h"
+
 struct world;
 
 enum disk_fault {
@@ -24,13 +26,15 @@ enum disk_fault {
 
     /* These take away what was promised: world_disk_damaged until the node is whole again. For safety and
      * progress at most a minority of the voters may be so at once. */
-    DISK_FLIP_MARK,     /* up or down; the log then counts as short */
+    DISK_TEAR_MARK,     /* up: the next end of the process is a power cut that tears the mark */
+    DISK_FLIP_MARK,     /* down; the log then counts as short */
     DISK_FLIP_JOURNAL,  /* up or down: a bit of some block; noticed when read, or at the next start */
     DISK_MISPLACE,      /* up or down: a block's place holds another block's bytes */
     DISK_BAD_BLOCK,     /* up or down: the store itself finds a block of the journal unreadable */
     DISK_FLIP_SNAPSHOT, /* up or down: a bit of the newest snapshot file */
     DISK_LOSE_TAIL,     /* down: the last `amount` commits (at least one), synced as they were, are gone */
     DISK_HOLE,          /* down: commits are gone from the middle (an older WAL was short) */
+    DISK_NO_STORE,      /* down: the journal's store cannot be opened at all */
     /* These take the identity: the node has to be forgotten, wiped, and to join anew. */
     DISK_FLIP_BOTH_VOTES, /* down; the node then refuses to start */
     DISK_FAULTS
@@ -38,21 +42,29 @@ enum disk_fault {
 
 /* false: not possible now (the node is up or down when it has to be the other, or there is nothing to harm). */
 bool world_disk_fault(struct world *w, uint32_t i, enum disk_fault kind, uint64_t amount);
+/* What was asked for and has not come yet does not come; there is space, and syncs take their time as configured. */
+void world_disk_calm(struct world *w);
 /* Is it one of those that take away what was promised? */
 bool world_disk_fault_harms(enum disk_fault kind);
+/* Would the voters survive it if this disk, too, were damaged now? */
+bool world_disk_spare(const struct world *w, uint32_t i);
 
 /* The disk as it is now, kept for world_restore. One a node; a later one replaces it. */
 void world_backup(struct world *w, uint32_t i);
-/* Of a node that is down: an old backup is put back, mark and vote included, so that only its peers can notice.
- * false: there is no backup, or it is not older than what is there. The identity is gone (below). */
+/* Of a node that is down: an old backup is put back, mark and vote included, so that only its peers can notice. The identity
+ * is gone, unless they come to accept it (below). false: there is no backup, or not an older one, or no protocol could survive
+ * it now: there is no leader, or another voter lacks what this one had acknowledged. */
 bool world_restore(struct world *w, uint32_t i);
 
 /* Something promised is missing or wrong on this disk, and the node has not yet mended it (voting again and
  * holding what it held, or replaced under a new id). */
-bool world_disk_damaged(const struct world *w, uint32_t i);
+bool world_disk_damaged(struct world *w, uint32_t i);
 /* It cannot mend itself: wiped, an old backup, or the vote gone. It has to be forgotten by the others, wiped
  * (world_wipe) and to join anew (world_rejoin). Such a node may be up, refused by the others, or refuse to start. */
-bool world_disk_needs_replacing(const struct world *w, uint32_t i);
+bool world_disk_needs_replacing(struct world *w, uint32_t i);
+uint64_t world_lost_id(const struct world *w, uint32_t i); /* whom to forget */
+/* CONFIG SET appendfsync of a running node. An unclean end of the machine is then a short log: damage, of the budget. */
+void world_fsync(struct world *w, uint32_t i, enum storage_fsync mode);
 
 /* How often each thing fired, over all nodes. */
 struct disk_counts {
@@ -65,6 +77,7 @@ struct disk_counts {
     uint64_t renames_lost;           /* snapshots whose name a crash took back */
     uint64_t revived;                /* deleted keys that came back */
     uint64_t ended;                  /* processes that ended by themselves because of the disk */
+    uint64_t recoveries_cut;         /* crashes in the midst of a recovery */
     uint64_t short_logs;             /* starts that found the log short or damaged */
     uint64_t journals_replaced;      /* of those, with damage in the middle: the good part was copied */
     uint64_t snapshots_set_aside;

@@ -74,8 +74,8 @@ static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t o
         p->ports.snapshot_read(p, cookie, index, offset, len);
 }
 
-static void snapshot_receive(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
-                             struct slice piece, bool last)
+static void receive_piece(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
+                          struct slice piece, bool last)
 {
     struct proc *p = arg;
     if (acts(p))
@@ -129,7 +129,7 @@ void fuse_ports(struct proc *p, struct node_ports *ports)
     ports->read = read_entries;
     ports->snapshot_write = snapshot_write;
     ports->snapshot_read = snapshot_read;
-    ports->snapshot_receive = snapshot_receive;
+    ports->snapshot_receive = receive_piece;
     ports->snapshot_install = snapshot_install;
     ports->send = send;
     ports->dial = dial;

@@ -79,7 +79,7 @@ void world_end(struct proc *p, const char *why)
 static void port_fatal(void *arg, const char *line)
 {
     struct proc *p = arg;
-    if (!p->ending && !world_disk_damaged(p->world, p->number))
+    if (!p->ending && !p->disk.damaged)
         world_wrong(p->world, "n%u ends: %s", p->number, line);
     world_end(p, line);
 }
@@ -141,6 +141,7 @@ static void fill_config(struct world *w, struct proc *p, struct node_config *c)
                                   w->config.checkpoint_bytes ? w->config.checkpoint_bytes : UINT64_MAX,
                               .may_be_invited = p->join_via == JOIN_NOBODY,
                               .chance = prng_next(&w->chance),
+                              .disk_reserve_bytes = 1 << 20,
                               .settings = w->config.settings};
     snprintf(c->self.name, sizeof(c->self.name), "n%u", p->number);
     snprintf(c->self.host, sizeof(c->self.host), "h");
@@ -177,6 +178,8 @@ void world_start(struct world *w, uint32_t i)
     p->world = w;
     p->number = i;
     p->life++;
+    if (!disk_recover(p, &found))
+        return;
     p->link_count = 0;
     p->paused_until_us = p->turn_at_us = 0;
     p->fuse = 0;
@@ -185,7 +188,6 @@ void world_start(struct world *w, uint32_t i)
     p->tick_at_us = w->now_us;
     memset(&p->seen, 0, sizeof(p->seen));
     fill_config(w, p, &config);
-    disk_recover(p, &found);
     struct node_ports ports = {.arg = p, .applying = port_applying, .say = port_say, .fatal = port_fatal};
     net_ports(&ports);
     disk_ports(&ports);
@@ -228,11 +230,10 @@ void world_wipe(struct world *w, uint32_t i)
     w->nodes[i].id = 0;
 }
 
-void world_lose_tail(struct world *w, uint32_t i, size_t entries)
+void world_lose_tail(struct world *w, uint32_t i, size_t commits)
 {
     assert(!w->nodes[i].node);
-    check_forgets(&w->nodes[i], entries);
-    disk_lose_tail(&w->nodes[i], entries);
+    world_disk_fault(w, i, DISK_LOSE_TAIL, commits);
 }
 
 void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us)
@@ -430,7 +431,7 @@ void world_free(struct world *w)
     for (uint32_t i = 0; i < w->count; i++) {
         if (w->nodes[i].node)
             node_free(w->nodes[i].node);
-        disk_wipe(&w->nodes[i]);
+        disk_free(&w->nodes[i]);
     }
     for (struct event *e; (e = heap_pop(&w->events));)
         event_free(e);

@@ -62,10 +62,10 @@ void world_crash_in_turn(struct world *w, uint32_t i, uint32_t calls);
 void world_pause(struct world *w, uint32_t i, uint64_t for_us);
 uint64_t world_paused_until_us(const struct world *w, uint32_t i);
 void world_stall_disk(struct world *w, uint32_t i, uint64_t for_us); /* a write that hangs */
-void world_lose_tail(struct world *w, uint32_t i,
-                     size_t entries); /* of a node that is down: they were promised */
-void world_tamper(struct world *w,
-                  uint32_t i); /* its state is another from now on, until it is loaded anew */
+/* Of a node that is down: commits that were promised, synced as they were. */
+void world_lose_tail(struct world *w, uint32_t i, size_t commits);
+/* Its state is another from now on, until it is loaded anew. */
+void world_tamper(struct world *w, uint32_t i);
 void world_reset_link(struct world *w, uint32_t a, uint32_t b);
 void world_cut(struct world *w, uint32_t a, uint32_t b, bool cut); /* both directions */
 void world_cut_way(struct world *w, uint32_t from, uint32_t to, bool cut);

@@ -4,6 +4,7 @@
 
 #include "base/heap.h"
 #include "base/list.h"
+#include "disk_int.h"
 #include "raft/entry.h"
 #include "world.h"
 
@@ -32,36 +33,6 @@ struct link {
     uint32_t handle, to;
     uint64_t expected_id, peer, life;
     bool up;
-};
-
-struct frame_at {
-    uint64_t index, term;
-    struct blob *blob; /* one entry's frame */
-};
-
-/* What a power cut would leave. */
-struct disk_state {
-    struct node_identity identity;
-    struct frame_at *frames;
-    size_t count, cap;
-    uint64_t snapshot_index, snapshot_term;
-    struct buf snapshot;
-};
-
-/* As the product's threads do: the writer (vote, journal, install), the reader, and the child that writes a
- * snapshot. Each does one thing after the other; nothing orders them among each other. */
-enum disk_queue { QUEUE_WRITER, QUEUE_READER, QUEUE_CHILD, QUEUES };
-
-struct disk {
-    struct list ops[QUEUES]; /* under way, in order */
-    uint64_t free_at_us[QUEUES];
-    uint64_t op;               /* numbers them */
-    struct disk_state durable; /* journal writes are applied here when they complete, in order */
-    struct buf receiving;
-    uint64_t receiving_index, receiving_term;
-    uint64_t journal_bytes;
-    uint64_t mark_index, mark_term; /* the end of the journal that was promised */
-    bool damaged, needs_replacing;
 };
 
 struct proc {
@@ -131,11 +102,11 @@ void net_process_ended(struct world *w, uint32_t gone);
 
 /* disk.c */
 void disk_ports(struct node_ports *ports);
-void disk_recover(struct proc *p, struct node_found *found);
+bool disk_recover(struct proc *p, struct node_found *found); /* false: it refuses to start */
 void disk_replay(struct proc *p, void (*each)(void *arg, const struct raft_frame *f), void *arg);
 void disk_crash(struct proc *p);
 void disk_wipe(struct proc *p);
-void disk_lose_tail(struct proc *p, size_t entries);
+void disk_free(struct proc *p);
 void disk_done(struct proc *p, const struct event *e);
 uint64_t disk_end(const struct proc *p);                                 /* of the durable journal */
 const struct frame_at *disk_frame(const struct proc *p, uint64_t index); /* NULL: not there */
