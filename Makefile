@@ -91,6 +91,8 @@ $(BUILD)/tests/fault/load: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/faul
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis -lpthread -o $@
 
+include tests/fuzz/fuzz.mk tests/sanitize/sanitize.mk
+
 # Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
 test:
 	@deps/install test

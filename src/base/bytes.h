@@ -25,6 +25,11 @@ static inline bool slice_equal(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
+/* Without its first `n` bytes. */
+static inline struct slice slice_drop(struct slice s, size_t n)
+{
+    return n ? (struct slice){s.data + n, s.len - n} : s; /* to add even nothing to NULL is undefined */
+}
 struct slice slice_cstr(const char *s);
 /* Case-insensitive against a lower-case or upper-case C string, as option words are compared. */
 bool slice_is_word(struct slice a, const char *word);

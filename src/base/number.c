@@ -14,9 +14,9 @@ enum { I64_DIGITS = 19 };
 
 bool parse_i64(struct slice s, int64_t *out)
 {
-    const char *p = s.data, *end = s.data + s.len;
     if (s.len == 0 || s.len > I64_DIGITS + 1)
         return false;
+    const char *p = s.data, *end = s.data + s.len;
     if (s.len == 1 && *p == '0') {
         *out = 0;
         return true;

@@ -137,7 +137,7 @@ static enum resp_status long_number(struct resp_parser *p, struct slice in, uint
         return status;
     if (in.len - end < 2)
         return RESP_MORE;
-    *ok = parse_i64(slice_of(in.data + p->at + 1, end - p->at - 1), value);
+    *ok = end > p->at && parse_i64(slice_of(in.data + p->at + 1, end - p->at - 1), value);
     p->at = end + 2;
     return RESP_REQUEST;
 }

@@ -194,9 +194,21 @@ static bool judge_term(struct raft *r, const struct raft_message *m)
     }
 }
 
+/* A peer out of its mind: no cluster counts so far. Up to there no sum of ours wraps around. */
+static bool counts_too_far(const struct raft_message *m)
+{
+    const uint64_t words[] = {m->term,  m->index, m->log_term,   m->commit,   m->round,
+                              m->first, m->last,  m->hint_index, m->hint_term};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (words[i] > RAFT_COUNT_MAX)
+            return true;
+    return false;
+}
+
 static void on_message(struct raft *r, const struct raft_message *m)
 {
-    if (m->to != r->config.id || m->from == r->config.id || m->from == 0 || !judge_term(r, m))
+    if (m->to != r->config.id || m->from == r->config.id || m->from == 0 || counts_too_far(m) ||
+        !judge_term(r, m))
         return;
     switch (m->type) {
     case RAFT_MSG_PREVOTE:

@@ -30,6 +30,9 @@
 #include "base/prng.h"
 #include "raft/raft.h"
 
+/* No term, index or round is taken from outside above this. */
+#define RAFT_COUNT_MAX (UINT64_MAX / 2)
+
 /* What is known of the entries: a ring of sizes, runs of equal terms, and the configurations. */
 struct raft_run {
     uint64_t first, term;

@@ -83,7 +83,9 @@ void raft_on_compacted(struct raft *r, const struct raft_event *event)
  */
 void raft_on_snapshot_received(struct raft *r, const struct raft_event *event)
 {
-    if (event->leader_term < r->term || r->installing)
+    if (event->leader_term < r->term || r->installing || event->term == 0 ||
+        event->term > event->leader_term || event->leader_term > RAFT_COUNT_MAX ||
+        event->index > RAFT_COUNT_MAX)
         return;
     if (event->leader_term > r->term)
         raft_become_follower(r, event->leader_term, event->peer);

@@ -59,15 +59,15 @@ static char *write_watches(char *at, const struct rsm_request *q)
 
 static char *write_exec(char *at, const struct rsm_request *q)
 {
-    const struct slice *arg = q->argv;
+    size_t args = 0;
     at = write_varint(write_watches(at, q), q->commands);
     for (size_t i = 0; i < q->commands; i++) {
         at = write_varint(at, q->dbs[i]);
         at = write_varint(at, q->counts[i]);
         for (uint32_t k = 0; k < q->counts[i]; k++)
-            at = write_bytes(at, *arg++);
+            at = write_bytes(at, q->argv[args++]);
     }
-    assert(arg == q->argv + q->argc);
+    assert(args == q->argc);
     return at;
 }
 

@@ -42,9 +42,11 @@ void rsm_session_sum(struct rsm_sessions *t, struct rsm_session *s)
 /* How many of the session's slots have a number below this one. */
 static size_t slots_below(const struct rsm_session *s, uint64_t number)
 {
-    const struct rsm_slot *slots = s->slots + s->first;
     size_t low = 0, high = s->count;
-    if (high && slots[high - 1].number < number)
+    if (high == 0)
+        return 0;
+    const struct rsm_slot *slots = s->slots + s->first;
+    if (slots[high - 1].number < number)
         return high;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
@@ -59,8 +61,10 @@ static size_t slots_below(const struct rsm_session *s, uint64_t number)
 struct rsm_slot *rsm_window_find(struct rsm_session *s, uint64_t number)
 {
     size_t i = slots_below(s, number);
+    if (i == s->count)
+        return NULL;
     struct rsm_slot *slot = s->slots + s->first + i;
-    return i < s->count && slot->number == number ? slot : NULL;
+    return slot->number == number ? slot : NULL;
 }
 
 static void make_room(struct rsm_session *s)

@@ -103,7 +103,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (int)answer->outcome);
     slot_close(c, slot);
     if (put_outcome(c, slot, answer, out)) {
-        count_failure(c, slot, slice_of(out->data + start, out->len - start));
+        count_failure(c, slot, slice_drop(buf_slice(out), start));
         slot->state = SLOT_READY;
         buf_truncate(&slot->bytes, 0);
         if (first)
@@ -172,7 +172,7 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
         s->hooks.busy(s->hooks.arg, false);
     time_end(stat, begun_us);
     if (done && out->data[start] == '-') {
-        count_error(s, slice_of(out->data + start, out->len - start));
+        count_error(s, slice_drop(buf_slice(out), start));
         stat->failed++;
     }
     return done;
