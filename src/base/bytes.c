@@ -207,7 +207,8 @@ static const char *take(struct reader *r, size_t len)
         return NULL;
     }
     const char *at = r->at;
-    r->at += len;
+    if (len) /* an empty reader may stand at NULL */
+        r->at += len;
     return at;
 }
 

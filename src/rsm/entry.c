@@ -314,7 +314,8 @@ bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_deco
     uint8_t kind = get_u8(&r), flags = get_u8(&r);
     out->stamp_ms = get_u64(&r);
     out->chance = get_u64(&r);
-    if (r.failed || kind < RSM_FOUND || kind > RSM_VERSION || flags > 7 || (flags & 3) == 3)
+    if (r.failed || kind < RSM_FOUND || kind > RSM_VERSION || flags > 7 || (flags & 3) == 3 ||
+        out->stamp_ms > INT64_MAX) /* commands count with it in signed numbers */
         return false;
     q->kind = (enum rsm_kind)kind;
     q->numbering = (enum rsm_numbering)(flags & 3);

@@ -76,7 +76,7 @@ void redis_call(int fd, const struct slice *argv, size_t argc, struct buf *reply
         resp_bulk(&request, argv[i]);
     send_all(fd, buf_slice(&request));
     buf_deinit(&request);
-    while (resp_reply_len(slice_of(reply->data + start, reply->len - start)) == 0) {
+    while (resp_reply_len(slice_drop(buf_slice(reply), start)) == 0) {
         ssize_t n = read(fd, buf_reserve(reply, 65536), 65536);
         assert(n > 0);
         reply->len += (size_t)n;
