@@ -41,7 +41,7 @@ SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all build deps tests objects unit sim lint test flags clean cluster cluster-status cluster-stop bench fault prove
+.PHONY: all build deps tests objects unit sim lint test flags link-flags mutants clean cluster cluster-status cluster-stop bench fault prove
 all: deps
 	@$(SUBMAKE) build
 deps:
@@ -104,6 +104,12 @@ lint: objects
 	@BUILD=$(BUILD) CC=$(CC) tests/lint/run
 flags:
 	@echo $(ALL_CFLAGS)
+link-flags:
+	@echo $(ALL_LDFLAGS) $(TEST_LIBS) $(LIBS)
+
+# Known bugs, planted one by one: the simulator has to see each of them. RECORD=1 writes the table anew.
+mutants:
+	@BUILD=$(BUILD) CC=$(CC) tests/mutants/run $(if $(RECORD),--record) $(ONLY)
 
 # Seeds of the simulator: make sim SEED=n N=k; a seed that fails is run again by the line it prints.
 N ?= 100
