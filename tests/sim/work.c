@@ -12,10 +12,11 @@ static const struct {
     enum kind kind;
     bool plain;
 } turns[] = {
-    {WORK_SESSION, APPENDER, false}, {WORK_REGISTER, REGISTER, false}, {WORK_PLAIN, APPENDER, true},
-    {WORK_COUNTER, COUNTER, false},  {WORK_REGISTER, REGISTER, true},  {WORK_PIPELINE, PIPELINE, true},
-    {WORK_LOCK, LOCKER, false},      {WORK_EXPIRING, EXPIRING, false}, {WORK_PAIR, PAIRED, false},
-    {WORK_COUNTER, COUNTER, false},  {WORK_LOCK, LOCKER, true},        {WORK_REGISTER, REGISTER, false},
+    {WORK_SESSION, APPENDER, false},  {WORK_REGISTER, REGISTER, false}, {WORK_PLAIN, APPENDER, true},
+    {WORK_READER, READER, true},      {WORK_COUNTER, COUNTER, false},   {WORK_REGISTER, REGISTER, true},
+    {WORK_PIPELINE, PIPELINE, true},  {WORK_LOCK, LOCKER, false},       {WORK_EXPIRING, EXPIRING, false},
+    {WORK_PAIR, PAIRED, false},       {WORK_COUNTER, COUNTER, false},   {WORK_LOCK, LOCKER, true},
+    {WORK_REGISTER, REGISTER, false},
 };
 
 static uint64_t or_else(uint64_t value, uint64_t otherwise)
@@ -124,7 +125,7 @@ void work_due(struct work *k, struct client *c, uint64_t at_us)
 void work_move(struct work *k, struct client *c)
 {
     int leader = world_leader(k->world);
-    bool to_leader = leader >= 0 && prng_below(&k->chance, 4);
+    bool to_leader = leader >= 0 && prng_below(&k->chance, 4) && c->kind != READER;
     c->node = to_leader ? (uint32_t)leader : (uint32_t)prng_below(&k->chance, world_count(k->world));
     if (!world_node(k->world, c->node))
         c->node = NOWHERE;

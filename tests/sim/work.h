@@ -10,6 +10,7 @@
  *   - registers: every operation on strings, with times to live, recorded and judged for linearizability (tests/check)
  *   - locks: SET NX PX, released by WATCH, GET, EXEC; judged like registers, and never two holders at a time
  *   - those who SET PX: the key is not gone before its time, and once gone it stays gone
+ *   - readers, who ask any node and stay with it, a leader that has lost its office too
  *   - all read now and then, and see every token that was acknowledged before they asked
  *   - nobody waits for ever on a node that runs, whether or not the client still cares */
 #ifndef SIM_WORK_H
@@ -26,7 +27,8 @@ enum work_kinds {
     WORK_LOCK = 32,
     WORK_PAIR = 64,
     WORK_PIPELINE = 128,
-    WORK_ALL = 255,
+    WORK_READER = 256,
+    WORK_ALL = 511,
 };
 
 /* 0 is a default for each. */

@@ -249,6 +249,7 @@ static void write_done(struct work *k, struct client *c, struct slice reply)
         good = register_done(k, c, reply);
         break;
     case PIPELINE:
+    case READER:
         break;
     }
     if (!good) {

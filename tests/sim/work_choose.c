@@ -181,9 +181,23 @@ static void choose_lock(struct work *k, struct client *c)
     work_record(k, c, slice_of(NULL, 0));
 }
 
+static void choose_reader(struct work *k, struct client *c)
+{
+    if (prng_below(&k->chance, 2)) {
+        choose_read(k, c);
+        return;
+    }
+    c->phase = READING;
+    take_place(k, c, k->register_place[prng_below(&k->chance, k->config.registers)]);
+}
+
 void work_choose(struct work *k, struct client *c)
 {
     c->ask = (struct ask){.op = OP_GET};
+    if (c->kind == READER) {
+        choose_reader(k, c);
+        return;
+    }
     if (c->kind != LOCKER && prng_below(&k->chance, c->kind == REGISTER ? 8 : 3) == 0) {
         choose_read(k, c);
         return;
@@ -208,6 +222,7 @@ void work_choose(struct work *k, struct client *c)
     case LOCKER:
         choose_lock(k, c);
         break;
+    case READER:
     case PIPELINE: /* several at once: work_pipe.c */
         break;
     }
