@@ -88,11 +88,11 @@ static void test_elections(void **state)
                          .late = true,
                          .disorder = true,
                          .disk = true}};
-    scenario_seeds(60, one, &plan);
+    scenario_seeds(20, one, &plan);
     plan.faults.crash = plan.faults.pause = false; /* logs that differ, and no crash that shortens them */
-    scenario_seeds(60, one, &plan);
+    scenario_seeds(20, one, &plan);
     plan.nodes = 3;
-    scenario_seeds(60, one, &plan);
+    scenario_seeds(20, one, &plan);
 }
 
 static void test_pauses_and_clocks(void **state)
@@ -130,8 +130,8 @@ static void test_everything(void **state)
                        .disk = true,
                        .snapshots = true,
                        .move = true};
-    seeds(3, 30, 60, &f);
-    seeds(5, 30, 40, &f);
+    seeds(3, 30, 10, &f);
+    seeds(5, 30, 10, &f);
 }
 
 static void test_same_seed_same_run(void **state)
