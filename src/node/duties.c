@@ -93,6 +93,10 @@ static void send_message(struct node *n, const struct raft_message *m, const str
 
 static void queue_append(struct peer *p, const struct raft_message *m)
 {
+    /* Raft has gone back: it takes what still waits for lost. Were that sent all the same, a disk slower than the repeats would
+     * never get to the end of them. The one being read is kept, its answer is as good as another's. */
+    if (p->queue_count && m->index < p->queue[p->queue_count - 1].last)
+        p->queue_count = p->reading ? 1 : 0;
     if (p->queue_count == p->queue_cap) {
         p->queue_cap = p->queue_cap ? p->queue_cap * 2 : 16;
         p->queue = mem_realloc(p->queue, p->queue_cap * sizeof(*p->queue));
