@@ -36,7 +36,8 @@ static void draw_faults(struct plan *p, struct prng *c)
     p->cut_us = log_uniform(c, 100000, 20 * SECOND);
     p->pause_us = log_uniform(c, 10000, 8 * SECOND);
     p->majority_may_go = one_in(c, 2);
-    bool comes_and_goes = p->weight[FAULT_ADD] || p->weight[FAULT_REMOVE] || p->weight[FAULT_WIPE];
+    bool comes_and_goes =
+        p->weight[FAULT_ADD] || p->weight[FAULT_REMOVE] || p->weight[FAULT_REPLACE] || p->weight[FAULT_WIPE];
     bool jumps = p->weight[FAULT_CLOCK_JUMP] || p->weight[FAULT_CLOCK_DRIFT];
     /* Else only one node's clock is wrong: a majority's word counts. */
     p->clocks_trusted = !jumps || (!comes_and_goes && p->nodes >= 3 && one_in(c, 2));
