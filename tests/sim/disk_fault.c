@@ -65,6 +65,7 @@ static bool harm_block(struct proc *p, enum disk_fault kind)
     char *value;
     if (!pick_block(p, kv, &i))
         return false;
+    size_t value_len = kv_memory_at(kv, i, &value).len;
     size_t count = kv_memory_count(kv);
     uint64_t upto = i + 1 < count ? kv_memory_key(kv, i + 1) - 1 : disk_end(p);
     if (kind == DISK_MISPLACE && count < 2)
@@ -74,7 +75,7 @@ static bool harm_block(struct proc *p, enum disk_fault kind)
     else if (kind == DISK_BAD_BLOCK)
         kv_memory_spoil(kv, i);
     else
-        flip(&p->world->chance, value, kv_memory_at(kv, i, &value).len);
+        flip(&p->world->chance, value, value_len);
     disk_note_damage(p, upto);
     return true;
 }
