@@ -92,6 +92,7 @@ static void ask(struct raft *r, const struct raft_peer *p)
     m.transfer = !pre && r->transfer_vote;
     m.leader_lost = r->lost_vote;
     m.short_log = r->short_log;
+    m.hint_index = raft_voters_sum(r);
     raft_post(r, &m);
 }
 
@@ -222,7 +223,8 @@ static bool would_vote(struct raft *r, const struct raft_message *m)
         return false;
     if (!r->short_log)
         return true;
-    if (!raft_rescue(r, m->from, m->index, m->log_term))
+    /* What was lost may be a configuration, or all there were: then we do not know whom we would have to hear. */
+    if (m->hint_index != raft_voters_sum(r) || !raft_rescue(r, m->from, m->index, m->log_term))
         return false;
     raft_rescue_say(r, "voting");
     return true;

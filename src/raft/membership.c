@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "raft/raft_int.h"
 
 struct raft_peer *raft_peer(struct raft *r, uint64_t id)
@@ -73,6 +75,18 @@ static uint32_t voter_count(const struct raft *r)
     for (uint32_t i = 0; i < members->count; i++)
         n += members->at[i].voter;
     return n;
+}
+
+uint64_t raft_voters_sum(const struct raft *r)
+{
+    const struct raft_members *members = raft_members(r);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < members->count; i++) {
+        char id[8];
+        store_u64(id, members->at[i].id);
+        sum += members->at[i].voter ? crc64(0, id, sizeof id) : 0;
+    }
+    return sum & RAFT_COUNT_MAX;
 }
 
 uint32_t raft_quorum(const struct raft *r)

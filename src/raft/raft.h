@@ -76,7 +76,8 @@ struct raft_message {
     uint64_t hint_index,
         hint_term; /* APPEND_REPLY rejected: where to try next (fast back-up, 5.3 of the paper).
                           (PRE)VOTE_REPLY: an entry that the sender knows is committed.
-                          hint_index alone: APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
+                          hint_index alone: (PRE)VOTE: a sum that stands for the voters the sender knows of;
+                          APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
                           HEARTBEAT_REPLY: received, perhaps not yet durable, up to here (tells a lost APPEND) */
 };
 

@@ -260,6 +260,8 @@ struct raft_peer *raft_peer(struct raft *r, uint64_t id); /* NULL: not known */
 void raft_sync_peers(struct raft *r);
 void raft_drop_peer(struct raft *r, struct raft_peer *p);
 bool raft_has_standing(const struct raft *r);
+/* Stands for the voters of the newest configuration: equal where they are the same ones. 0: no configuration is known. */
+uint64_t raft_voters_sum(const struct raft *r);
 uint32_t raft_quorum(const struct raft *r);
 bool raft_sole_voter(const struct raft *r);
 /* The value that a quorum of voters has reached, given each voter's value. */

@@ -4,7 +4,8 @@
  *
  * Where such voters leave no healthy majority there would never be a leader again. Then they vote when every
  * voter was heard and the candidate's log is the most up to date of all: the best that is left, and said so
- * aloud. */
+ * aloud. Who the voters are stands in the log as well: unless it names those whom the candidate knows of, "every
+ * voter" is not for us to say, and we wait. */
 #include "raft/raft_int.h"
 
 void raft_short_log_end(struct raft *r)

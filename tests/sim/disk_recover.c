@@ -188,7 +188,8 @@ static void check_log(struct proc *p, const struct recovery *r, bool weak)
     const struct disk *d = &p->disk;
     const struct journal *j = &d->stable.journal;
     bool lost = journal_ends_before(j->last_term, j->last, d->promised_term, d->promised_index);
-    if (lost && !r->short_log && !d->misled)
+    bool told = r->short_log || d->stable.record.vote.short_log; /* or by a recovery that was cut short */
+    if (lost && !told && !d->misled)
         world_wrong(p->world,
                     "n%u does not notice that its log ends at %llu of term %llu, not at %llu of %llu",
                     p->number, (unsigned long long)j->last, (unsigned long long)j->last_term,

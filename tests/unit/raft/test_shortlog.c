@@ -79,6 +79,69 @@ static void short_until_whole_across_crashes(void **state)
     }
 }
 
+/* As before, but nothing at all is left of its log, the members included. To hear all of nobody is not to hear everyone. */
+static void no_vote_when_nobody_is_known(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 0, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3;
+        run_some(c, 5);
+        net_isolate(c, b);
+        run_some(c, 5);
+        net_crash(c, a);
+        net_crash(c, leader);
+        net_damage(c, a, 0);
+        net_heal(c);
+        net_restart(c, a);
+        net_run(c, 10 * SECOND);
+        assert_int_equal(net_leader(c), -1);
+        net_restart(c, leader);
+        assert_true(net_commits(c, 10 * SECOND));
+        net_run(c, 1 * SECOND);
+        assert_false(raft_short_log(c->node[a].raft));
+        end(c);
+    }
+}
+
+static void add_voter(struct net *c, int leader, uint64_t id)
+{
+    struct raft_members m = net_members(c, leader);
+    net_members_put(&m, id, true);
+    assert_true(net_propose_members(c, leader, &m));
+    net_run(c, 200 * MS);
+}
+
+/* {leader, a, b} take in d and e; then {leader, d, e} commit what b and a lack. The leader loses its log from before d and e
+ * came: all whom it remembers, a and b, have no more than the candidate. Two that it has forgotten do. */
+static void no_vote_by_a_configuration_of_old(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 2, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3;
+        run_some(c, 5);
+        uint64_t before = c->committed_last;
+        add_voter(c, leader, 4);
+        add_voter(c, leader, 5);
+        run_some(c, 5);
+        net_isolate(c, a);
+        net_isolate(c, b);
+        run_some(c, 5);
+        net_crash(c, leader);
+        net_crash(c, 3);
+        net_crash(c, 4);
+        net_damage(c, leader, before);
+        net_heal(c);
+        net_restart(c, leader);
+        net_run(c, 10 * SECOND);
+        assert_int_equal(net_leader(c), -1);
+        net_restart(c, 3);
+        assert_true(net_commits(c, 10 * SECOND));
+        end(c);
+    }
+}
+
 /* Two of three are short: no healthy majority. With all heard the one that has most leads; before that nobody. */
 static void without_a_healthy_majority_all_must_be_heard(void **state)
 {
@@ -177,6 +240,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_vote_while_short),
+        cmocka_unit_test(no_vote_when_nobody_is_known),
+        cmocka_unit_test(no_vote_by_a_configuration_of_old),
         cmocka_unit_test(short_until_whole_across_crashes),
         cmocka_unit_test(without_a_healthy_majority_all_must_be_heard),
         cmocka_unit_test(all_short_the_longest_leads),
