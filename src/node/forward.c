@@ -340,6 +340,8 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (n->proxied->taking && outcome == NODE_REFUSED) {
             q->refused = true;
             buf_append_slice(&q->refusal, reply);
+        } else if (outcome == NODE_REFUSED && q->unknown) { /* now; it may have run when it was first sent */
+            answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
         } else if (outcome == NODE_DONE || outcome == NODE_REFUSED) {
             answer(n, q, (enum node_outcome)outcome, reply, index);
         } else if (outcome == FORWARD_GAP) {
