@@ -91,7 +91,7 @@ $(BUILD)/tests/fault/load: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/faul
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis -lpthread -o $@
 
-include tests/fuzz/fuzz.mk tests/sanitize/sanitize.mk
+include tests/fuzz/fuzz.mk tests/sanitize/sanitize.mk tests/coverage/coverage.mk
 
 # Installs, builds, runs everything; the last line says "N passed, N failed". ONLY=PATTERN runs the matching ones.
 test:
