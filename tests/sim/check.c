@@ -112,6 +112,22 @@ static bool holds(const struct world *w, uint64_t id, uint64_t index, uint64_t t
     return false;
 }
 
+/* So far the disk bears out what is said: what a cut under way is about to take away does not count any more (B8). */
+static uint64_t lasting_end(struct proc *p)
+{
+    const struct disk *d = &p->disk;
+    uint64_t end = disk_end(p);
+    if (d->stable.cut_pending && end >= d->stable.cut_from)
+        end = d->stable.cut_from - 1;
+    list_for_each(it, &p->disk.ops[QUEUE_WRITER])
+    {
+        const struct disk_op *op = list_entry(it, struct disk_op, link);
+        if (op->type == OP_CUT && !op->dead && end >= op->from)
+            end = op->from - 1;
+    }
+    return end;
+}
+
 static uint32_t voters_now(const struct raft *r, uint64_t *ids)
 {
     const struct raft_members *members = raft_members(r);
@@ -222,6 +238,18 @@ static bool entry_at(struct proc *p, uint64_t index, struct frame_at *out)
     return on_disk != NULL;
 }
 
+/* 3.6.2: a leader counts for entries of its own term only; those before them are committed with them (figure 3.7). */
+static void check_own_term(struct proc *p)
+{
+    const struct raft *r = p->node->raft;
+    uint64_t commit = raft_commit(r), term = raft_term(r);
+    if (raft_role(r) == RAFT_LEADER && p->seen.led == term && commit > p->seen.commit &&
+        raft_term_at(r, commit) != term)
+        world_wrong(p->world, "n%u leads term %llu and commits %llu of term %llu by counting", p->number,
+                    (unsigned long long)term, (unsigned long long)commit,
+                    (unsigned long long)raft_term_at(r, commit));
+}
+
 /* State Machine Safety: one entry at an index, for ever. */
 static void check_committed(struct proc *p, struct history *h)
 {
@@ -230,6 +258,7 @@ static void check_committed(struct proc *p, struct history *h)
     if (commit < p->seen.commit)
         world_wrong(p->world, "n%u: commit %llu after %llu", p->number, (unsigned long long)commit,
                     (unsigned long long)p->seen.commit);
+    check_own_term(p);
     check_proven(p, h, commit);
     h->entries = at_least(h->entries, &h->entry_cap, commit + 1, sizeof(*h->entries));
     for (uint64_t i = p->seen.commit + 1; i <= commit; i++) {
@@ -284,9 +313,9 @@ void check_node(struct proc *p)
     }
     struct history *h = history_of(p->world, n->identity.cluster_id);
     /* While a snapshot replaces a conflicting log, Raft still speaks of the old one, and acks nothing of it. */
-    if (raft_persisted(n->raft) > disk_end(p) && !n->installing)
+    if (raft_persisted(n->raft) > lasting_end(p) && !n->installing)
         world_wrong(p->world, "n%u: counts on %llu, its disk holds up to %llu", p->number,
-                    (unsigned long long)raft_persisted(n->raft), (unsigned long long)disk_end(p));
+                    (unsigned long long)raft_persisted(n->raft), (unsigned long long)lasting_end(p));
     check_leader(p, h);
     check_committed(p, h);
     if (!n->installing)
@@ -380,27 +409,27 @@ void check_append(struct proc *p, const struct raft_block *block)
 
 /* ---- what a node says --------------------------------------------------------------------------------- */
 
-/* Figure 3.1: a vote a term, and durable before it is given. */
-static void check_vote(struct proc *p, const struct raft_message *m)
+/* Figure 3.1: a vote a term, and durable before it is given; a candidate gives its own to itself. */
+static void check_vote(struct proc *p, uint64_t term, uint64_t to)
 {
     const struct node_identity *d = &p->disk.durable.identity;
     struct history *h = history_of(p->world, p->node->identity.cluster_id);
-    if (d->term != m->term || d->voted_for != m->to)
+    if (d->term != term || d->voted_for != to)
         world_wrong(p->world, "n%u gives its vote of term %llu, which its disk does not hold", p->number,
-                    (unsigned long long)m->term);
+                    (unsigned long long)term);
     for (size_t i = 0; i < h->vote_count; i++)
-        if (h->votes[i].voter == p->id && h->votes[i].term == m->term && h->votes[i].to != m->to)
-            world_wrong(p->world, "n%u votes twice in term %llu", p->number, (unsigned long long)m->term);
+        if (h->votes[i].voter == p->id && h->votes[i].term == term && h->votes[i].to != to)
+            world_wrong(p->world, "n%u votes twice in term %llu", p->number, (unsigned long long)term);
     h->votes = at_least(h->votes, &h->vote_cap, h->vote_count + 1, sizeof(*h->votes));
-    h->votes[h->vote_count++] = (struct given_vote){p->id, m->term, m->to};
+    h->votes[h->vote_count++] = (struct given_vote){p->id, term, to};
 }
 
 /* An ack vouches for entries that are on this disk, and are those of the leader it goes to. */
 static void check_ack(struct proc *p, const struct raft_message *m)
 {
-    if (m->index > disk_end(p)) {
+    if (m->index > lasting_end(p)) {
         world_wrong(p->world, "n%u acks %llu, its disk holds up to %llu", p->number,
-                    (unsigned long long)m->index, (unsigned long long)disk_end(p));
+                    (unsigned long long)m->index, (unsigned long long)lasting_end(p));
         return;
     }
     const struct frame_at *f = disk_frame(p, m->index);
@@ -432,7 +461,9 @@ void check_send(struct proc *p, struct slice head)
         world_wrong(p->world, "n%u speaks in term %llu, its disk knows of %llu", p->number,
                     (unsigned long long)m.term, (unsigned long long)p->disk.durable.identity.term);
     if (m.type == RAFT_MSG_VOTE_REPLY && !m.reject)
-        check_vote(p, &m);
+        check_vote(p, m.term, m.to);
+    if (m.type == RAFT_MSG_VOTE)
+        check_vote(p, m.term, p->id);
     if (m.type == RAFT_MSG_APPEND || m.type == RAFT_MSG_HEARTBEAT)
         check_proven(p, history_of(p->world, p->node->identity.cluster_id), m.commit);
     if ((m.type == RAFT_MSG_APPEND_REPLY && !m.reject) || (m.type == RAFT_MSG_HEARTBEAT_REPLY && !m.reject))
@@ -454,6 +485,12 @@ uint32_t world_clusters(const struct world *w)
     for (const struct history *h = w->histories; h; h = h->next)
         n++;
     return n;
+}
+
+uint64_t world_committed(struct world *w, uint32_t i)
+{
+    const struct node *n = w->nodes[i].node;
+    return n && n->identity.cluster_id ? history_of(w, n->identity.cluster_id)->proven : 0;
 }
 
 /* NULL: nobody serves, or its newest configuration is not committed. */

@@ -274,6 +274,15 @@ static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct no
         work_elsewhere(k, c, a->outcome != NODE_UNKNOWN);
 }
 
+void work_check_fresh(struct work *k, const struct client *c, struct node *n)
+{
+    uint64_t applied = rsm_applied(node_rsm(n));
+    if (applied < c->committed)
+        work_wrong(k, "a read of client %u runs on node %u at %llu; %llu was committed when it was asked",
+                   client_number(k, c), c->node, (unsigned long long)applied,
+                   (unsigned long long)c->committed);
+}
+
 static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_outcome outcome,
                           uint64_t now_ms)
 {
@@ -282,6 +291,8 @@ static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_o
     struct node *n = world_node(k->world, node);
     if (!c)
         return;
+    if (outcome == NODE_DONE)
+        work_check_fresh(k, c, n);
     if (c->kind == PIPELINE && c->phase == WRITING)
         work_pipe_read(k, c, (uint32_t)ticket, n, outcome, now_ms);
     else if (outcome == NODE_DONE)

@@ -215,10 +215,12 @@ enum node_outcome work_ask_read(struct work *k, struct client *c, struct node *n
         return outcome;
     }
     uint64_t now_ms = 0;
+    c->committed = world_committed(k->world, c->node);
     bool readonly = prng_below(&k->chance, 2);
     enum node_outcome outcome = node_read(n, 0, readonly, ticket_of(k, c), &now_ms);
     if (outcome != NODE_DONE)
         return outcome;
+    work_check_fresh(k, c, n);
     work_run_read(k, c, n, now_ms);
     return NODE_PENDING;
 }

@@ -56,6 +56,7 @@ struct client {
     uint64_t node_ran_us;                       /* how long its node had run when it was asked */
     struct ask ask;
     uint64_t must_see;                         /* READING tokens: so long is the value at least */
+    uint64_t committed;                        /* when its reads were asked: world_committed */
     uint64_t version, value;                   /* as watched and read */
     uint64_t set_number, set_asked_us, ttl_ms; /* EXPIRING: the newest SET, when it was first sent */
     bool gone;                                 /* ... and has been seen gone since */
@@ -110,6 +111,9 @@ void work_due(struct work *k, struct client *c, uint64_t at_us);
 /* Another node, by chance; a client finds out only there whether it runs. */
 void work_move(struct work *k, struct client *c);
 uint32_t work_place_new(struct work *k, char letter, uint32_t slot);
+
+/* What was committed anywhere when a read was asked is applied where it runs, whatever its key (6.4). */
+void work_check_fresh(struct work *k, const struct client *c, struct node *n);
 
 /* work_choose.c */
 void work_choose(struct work *k, struct client *c);

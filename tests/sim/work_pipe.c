@@ -111,6 +111,7 @@ void work_pipe_send(struct work *k, struct client *c, struct node *n)
     bool any_write = false, reading = false;
     uint32_t mostly = (uint32_t)prng_below(&k->chance, k->config.keys);
     k->asking = true;
+    c->committed = world_committed(k->world, c->node);
     for (uint32_t at = 0; at < p->count; at++) {
         struct item *i = &p->items[at];
         bool read = prng_below(&k->chance, 3) == 0;

@@ -90,6 +90,8 @@ void world_rejoin(struct world *w, uint32_t i, uint32_t via); /* of a node that 
 void world_meet(struct world *w, uint32_t at, uint32_t other,
                 uint64_t ticket); /* CLUSTER MEET sent to `at` */
 uint32_t world_count(const struct world *w);
+/* The newest entry that any leader of this node's cluster has called committed; 0: none. */
+uint64_t world_committed(struct world *w, uint32_t i);
 uint32_t world_clusters(const struct world *w); /* that were ever founded */
 /* To the leader of the newest term, in a committed configuration; as long as there is none everybody is a member and nobody
  * a voter. */
