@@ -86,17 +86,19 @@ static void one(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
-/* A node that leads, other than these; as soon as it does, before anybody has heard of it. */
-static uint32_t next_leader(struct scenario *s, uint32_t ally, uint32_t before)
+/* A node that leads a newer term, and is not the ally; as soon as it does, before anybody has heard of it. */
+static uint32_t next_leader(struct scenario *s, uint32_t ally, uint64_t *term)
 {
     for (int tries = 0; tries < 10000; tries++) {
         for (uint32_t i = 0; i < s->nodes; i++) {
             struct node_status status;
-            if (i == ally || i == before || !world_node(s->world, i))
+            if (i == ally || !world_node(s->world, i))
                 continue;
             node_status(world_node(s->world, i), &status);
-            if (status.is_leader)
-                return i;
+            if (!status.is_leader || status.term <= *term)
+                continue;
+            *term = status.term;
+            return i;
         }
         scenario_run(s, 200);
     }
@@ -119,19 +121,22 @@ static void forks(uint64_t seed, const void *arg)
     struct scenario s;
     begin(&s, seed, 5, 6);
     uint32_t before = s.nodes, ally = 0;
-    for (int term = 0; term < 18; term++) {
-        if (term % 6 == 0) {
+    uint64_t term = 0;
+    for (int round = 0; round < 18; round++) {
+        if (round % 6 == 0) {
             scenario_heal(&s);
             scenario_run(&s, between(&s, 0, 2 * SECOND));
             before = s.nodes;
+            term = 0;
             ally = (uint32_t)between(&s, 0, s.nodes - 1);
         }
-        if (term % 6 == 0 || prng_below(world_chance(s.world), 4) == 0)
-            world_stall_disk(s.world, ally, between(&s, 0, 6 * SECOND));
-        uint32_t leader = next_leader(&s, ally, before);
+        if (round % 3 == 0)
+            world_stall_disk(s.world, ally, between(&s, 0, 8 * SECOND));
+        uint32_t leader = next_leader(&s, ally, &term);
         if (leader == s.nodes) {
             scenario_heal(&s);
             before = s.nodes;
+            term = 0;
             continue;
         }
         cut_but_ally(&s, leader, ally, true);
@@ -144,6 +149,8 @@ static void forks(uint64_t seed, const void *arg)
         }
         before = leader;
     }
+    scenario_heal(&s);
+    scenario_run(&s, 8 * SECOND);
     scenario_settle(&s, 0);
     scenario_free(&s);
 }
