@@ -13,6 +13,7 @@ enum admin_op { ADMIN_FORGET = 1, ADMIN_TRANSFER, ADMIN_CHECKPOINT };
 struct admin_request {
     struct list link;
     uint64_t cookie, ticket, argument, asked_us;
+    uint64_t again_us; /* not before: the leader could not do it yet */
     enum admin_op op;
     uint64_t sent_to; /* the leader that was asked, 0: nobody yet */
 };
@@ -131,10 +132,12 @@ static void settle(struct node *n, uint64_t cookie, enum node_outcome outcome, c
     struct admin_request *q = find(n, cookie);
     if (!q)
         return;
-    if (outcome == NODE_NOT_LEADER || outcome == NODE_UNKNOWN || strncmp(reply, "-TRYAGAIN", 9) == 0)
-        q->sent_to = 0; /* idempotent: asked again at the next turn, a moment later */
-    else
+    if (outcome == NODE_NOT_LEADER || outcome == NODE_UNKNOWN || strncmp(reply, "-TRYAGAIN", 9) == 0) {
+        q->sent_to = 0; /* idempotent: asked again, a moment later */
+        q->again_us = n->now_us + n->config.heartbeat_us;
+    } else {
         finish(n, q, NODE_DONE, reply);
+    }
 }
 
 /* u64 cookie, u8 outcome, the reply. */
@@ -191,7 +194,7 @@ void admin_turn(struct node *n)
         struct admin_request *q = list_entry(it, struct admin_request, link);
         if (n->now_us > q->asked_us + n->config.client_wait_us + 2 * n->config.election_us)
             finish(n, q, NODE_REFUSED, "-CLUSTERDOWN The cluster is down\r\n");
-        else if (leader && q->sent_to != leader)
+        else if (leader && q->sent_to != leader && n->now_us >= q->again_us)
             ask(n, q);
     }
 }

@@ -207,6 +207,45 @@ static void test_churn(void **state)
     scenario_seeds(20, churn, &f);
 }
 
+/* ---- one change at a time ------------------------------------------------------------------------------- */
+
+/* While one change cannot be committed another has to wait: it is asked for again, but not in a loop. */
+static void wait_for_another(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.late = false};
+    scenario_new(&s, seed, 5, &f, NULL);
+    scenario_run(&s, 3 * SECOND);
+    scenario_quiet(&s);
+    int leader = world_leader(s.world);
+    if (leader < 0)
+        scenario_fail(&s, "no leader");
+    uint32_t one = ((uint32_t)leader + 1) % 5, two = ((uint32_t)leader + 2) % 5;
+    for (uint32_t i = 0; i < 5; i++)
+        world_stall_disk(s.world, i, SECOND);
+    forget(s.world, (uint32_t)leader, world_node_id(s.world, one));
+    scenario_run(&s, SECOND / 20);
+    uint64_t before = world_counts(s.world)->frames;
+    forget(s.world, two, world_node_id(s.world, two));
+    scenario_run(&s, SECOND / 2);
+    uint64_t frames = world_counts(s.world)->frames - before;
+    if (frames > 250) /* ten heartbeats, and their replies, are 80 */
+        scenario_fail(&s, "%llu frames while nothing can be done", (unsigned long long)frames);
+    scenario_run(&s, 5 * SECOND);
+    want_voters(&s, 31u & ~(1u << one) & ~(1u << two));
+    work_pause(s.work, false);
+    scenario_run(&s, 3 * SECOND);
+    finish(&s);
+    scenario_free(&s);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    (void)state;
+    scenario_seeds(5, wait_for_another, NULL);
+}
+
 /* ---- MEET and RESET ----------------------------------------------------------------------------------- */
 
 /* A cluster of one grows to three, by MEET in either direction, and shrinks again; who was put out starts over. */
@@ -260,10 +299,8 @@ static void test_meet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_founding),
-        cmocka_unit_test(test_wiped),
-        cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_meet),
+        cmocka_unit_test(test_founding),      cmocka_unit_test(test_wiped), cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_meet),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
