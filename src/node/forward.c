@@ -384,10 +384,7 @@ void forward_answer(struct node *n, const struct waiter *w, enum node_outcome ou
 static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *req)
 {
     struct buf error = BUF_EMPTY;
-    struct waiter w = {.ticket = cookie,
-                       .peer = peer,
-                       .session = req->numbering == RSM_SESSION_NUMBER ? req->session : 0,
-                       .number = req->request_id};
+    struct waiter w = {.ticket = cookie, .peer = peer};
     enum node_outcome outcome = propose_check(n, req, &error);
     if (outcome == NODE_PENDING && !propose_request(n, req, &w))
         outcome = NODE_NOT_LEADER;

@@ -114,8 +114,7 @@ bool clock_offset(const struct cluster_clock *c, uint64_t id, uint64_t now_us, i
 struct waiter {
     uint64_t index, term;
     uint64_t ticket;
-    uint64_t session, number; /* to look the reply up after a snapshot install; session 0: none */
-    uint64_t peer;            /* a forwarded request: answered by a frame to this peer; 0: the server's */
+    uint64_t peer; /* a forwarded request: answered by a frame to this peer; 0: the server's */
 };
 
 struct waiters {

@@ -269,9 +269,7 @@ enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint
     enum node_outcome outcome = propose_check(n, req, error);
     if (outcome != NODE_PENDING)
         return outcome;
-    struct waiter w = {.ticket = ticket,
-                       .session = req->numbering == RSM_SESSION_NUMBER ? req->session : 0,
-                       .number = req->request_id};
+    struct waiter w = {.ticket = ticket};
     return propose_request(n, req, &w) ? NODE_PENDING : NODE_NOT_LEADER;
 }
 

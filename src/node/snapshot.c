@@ -351,21 +351,16 @@ void snapshot_load_begin(struct node *n, uint64_t index, bool live)
     ask_load(n);
 }
 
-/* Waiters that the snapshot covers: the session remembers the reply, or nobody knows (DESIGN 5). */
+/* Waiters that the snapshot covers: nobody here knows whether they ran. What a session remembers under their number may be
+ * the reply to another request, so that one has to be asked again, through the log. */
 static void settle_covered(struct node *n, uint64_t index, uint64_t term)
 {
     while (n->waiters.count) {
         struct waiter w = *waiters_at(&n->waiters, 0);
-        struct slice reply;
         if (w.index > index && w.term >= term)
             return;
         waiters_pop_front(&n->waiters);
-        if (w.index > index)
-            waiter_answer(n, &w, NODE_NOT_LEADER, slice_of(NULL, 0));
-        else if (w.session && rsm_session_reply(n->rsm, w.session, w.number, &reply))
-            waiter_answer(n, &w, NODE_DONE, reply);
-        else
-            waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
+        waiter_answer(n, &w, w.index > index ? NODE_NOT_LEADER : NODE_UNKNOWN, slice_of(NULL, 0));
     }
 }
 

@@ -65,16 +65,6 @@ size_t rsm_session_count(const struct rsm *r)
     return r->sessions.clients;
 }
 
-bool rsm_session_reply(struct rsm *r, uint64_t session, uint64_t number, struct slice *reply)
-{
-    struct rsm_session *s = rsm_session_by_name(&r->sessions, session);
-    struct rsm_slot *slot = s ? rsm_window_find(s, number) : NULL;
-    if (!slot)
-        return false;
-    *reply = rsm_slot_reply(slot);
-    return true;
-}
-
 /* The keyspace and the sessions keep theirs up as they change, so this is cheap enough to ask often. */
 uint64_t rsm_digest(const struct rsm *r)
 {

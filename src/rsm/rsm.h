@@ -159,10 +159,6 @@ uint64_t rsm_apply_version(const struct rsm *r);
 
 /* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */
 size_t rsm_session_count(const struct rsm *r);
-/* Looks up what became of a numbered request of a client's session: true and the remembered reply when it ran
- * and is remembered. Says nothing about whether the same was asked. The reply is valid until the next apply.
- */
-bool rsm_session_reply(struct rsm *r, uint64_t session, uint64_t number, struct slice *reply);
 
 /* A digest of everything replicated: keyspace, sessions, settings, apply version. Equal indexes must have
  * equal digests. */
