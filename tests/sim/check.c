@@ -454,6 +454,12 @@ void check_send(struct proc *p, struct slice head)
     uint8_t type = get_u8(&r);
     get_u8(&r);
     get_u64(&r);
+    if (type == FRAME_FORWARD_REPLY) {
+        get_u64(&r);
+        if (get_u8(&r) == NODE_DONE)
+            check_proven(p, history_of(p->world, p->node->identity.cluster_id), get_u64(&r));
+        return;
+    }
     if (type != FRAME_RAFT || !wire_read_raft_message(&r, &m))
         return;
     bool of_next_term = m.type == RAFT_MSG_PREVOTE || (m.type == RAFT_MSG_PREVOTE_REPLY && !m.reject);

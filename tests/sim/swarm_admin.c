@@ -208,18 +208,30 @@ static bool checkpoint(struct run *r, uint32_t at)
     return true;
 }
 
-static bool set(struct run *r, uint32_t at)
+static void set_to(struct run *r, uint32_t at, const char *name, uint64_t number, uint64_t ticket)
 {
-    static const char *const names[] = {"session-max", "session-timeout", "proto-max-bulk-len", "maxmemory"};
     char value[24];
     struct buf error = BUF_EMPTY;
-    uint64_t number = storm_log_uniform(r, 1 << 20, 1 << 29);
-    struct slice pair[2] = {slice_cstr(names[prng_below(&r->chance, 4)])};
+    struct slice pair[2] = {slice_cstr(name)};
     pair[1] = slice_of(value, (size_t)snprintf(value, sizeof(value), "%llu", (unsigned long long)number));
     struct rsm_request req = {
         .kind = RSM_SETTING, .resp = 2, .user = SLICE_LITERAL("default"), .argv = pair, .argc = 2};
-    uint64_t ticket = opened(r, at, "CONFIG SET");
     settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
+}
+
+/* A limit below what the keys take already shuts out every write for ever. */
+void admin_lift_limits(struct run *r)
+{
+    int leader = world_leader(r->world);
+    if (r->plan.weight[FAULT_SETTING] && leader >= 0)
+        set_to(r, (uint32_t)leader, "maxmemory", 0, ADMIN);
+}
+
+static bool set(struct run *r, uint32_t at)
+{
+    static const char *const names[] = {"session-max", "session-timeout", "proto-max-bulk-len", "maxmemory"};
+    const char *name = names[prng_below(&r->chance, 4)];
+    set_to(r, at, name, storm_log_uniform(r, 1 << 20, 1 << 29), opened(r, at, "CONFIG SET"));
     return true;
 }
 

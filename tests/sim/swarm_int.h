@@ -25,6 +25,7 @@ bool admin_may_lose(struct run *r, uint32_t i); /* Raft survives the loss of thi
 void admin_lost(struct run *r, uint32_t i);     /* it was wiped: that node is to be replaced */
 void admin_mend(struct run *r);
 bool admin_whole(const struct run *r); /* no node waits to be replaced */
+void admin_lift_limits(struct run *r); /* of memory */
 void admin_answered(struct run *r, uint64_t ticket);
 void admin_crashed(struct run *r, uint32_t node);
 
