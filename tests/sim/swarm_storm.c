@@ -142,7 +142,9 @@ static bool disk_fire(struct run *r, enum fault what)
         world_stall_disk(r->world, i, storm_log_uniform(r, 5000, 4 * SECOND));
         return true;
     }
-    if (!admin_may_lose(r, i))
+    bool founds =
+        what == FAULT_WIPE && r->plan.nodes == 1 && i == 0; /* alone in its list, as it is told to */
+    if (founds || !admin_may_lose(r, i))
         return false;
     storm_crash(r, i);
     if (what == FAULT_TAIL_LOST) {
