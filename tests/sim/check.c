@@ -250,6 +250,19 @@ static void check_own_term(struct proc *p)
                     (unsigned long long)raft_term_at(r, commit));
 }
 
+/* 4.1, with its amendment: one change of members at a time, and none before an entry of the own term is committed. */
+static void check_change(struct proc *p)
+{
+    const struct raft *r = p->node->raft;
+    uint64_t at = raft_members_index(r), term = raft_term(r), commit = raft_commit(r);
+    if (raft_role(r) != RAFT_LEADER || p->seen.led != term || at == p->seen.members)
+        return;
+    if (p->seen.members > commit || raft_term_at(r, commit) != term)
+        world_wrong(p->world,
+                    "n%u changes the members at %llu: the change at %llu or its own term is not committed",
+                    p->number, (unsigned long long)at, (unsigned long long)p->seen.members);
+}
+
 /* State Machine Safety: one entry at an index, for ever. */
 static void check_committed(struct proc *p, struct history *h)
 {
@@ -259,6 +272,7 @@ static void check_committed(struct proc *p, struct history *h)
         world_wrong(p->world, "n%u: commit %llu after %llu", p->number, (unsigned long long)commit,
                     (unsigned long long)p->seen.commit);
     check_own_term(p);
+    check_change(p);
     check_proven(p, h, commit);
     h->entries = at_least(h->entries, &h->entry_cap, commit + 1, sizeof(*h->entries));
     for (uint64_t i = p->seen.commit + 1; i <= commit; i++) {

@@ -10,6 +10,7 @@
 #include "scenario.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t between(struct scenario *s, uint64_t low, uint64_t high)
 {
@@ -155,6 +156,146 @@ static void forks(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
+/* Everybody stands at once, while some frames take longer than an election; who wins is alone at once. Of four nodes only
+ * halves see each other at first. */
+static void contests(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    begin(&s, seed, *(const uint32_t *)arg, 6);
+    world_late(s.world, 100, 1200000);
+    for (int round = 0; round < 10; round++) {
+        uint64_t term = 0;
+        for (uint32_t i = 0; i < s.nodes; i++)
+            world_crash(s.world, i);
+        for (uint32_t i = 1; s.nodes == 4 && i < 4; i++)
+            for (uint32_t k = 0; k < i; k++)
+                world_cut(s.world, i, k, i % 2 != k % 2);
+        for (uint32_t i = 0; i < s.nodes; i++)
+            world_start(s.world, i);
+        uint32_t leader = next_leader(&s, s.nodes, &term);
+        if (leader < s.nodes)
+            cut_off(&s, leader, false, false);
+        scenario_run(&s, between(&s, 300000, 1500000));
+        scenario_heal(&s);
+        scenario_run(&s, between(&s, 0, 300000));
+    }
+    world_late(s.world, 0, 0);
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_contests(void **state)
+{
+    static const uint32_t four = 4, five = 5;
+    (void)state;
+    scenario_seeds(6, contests, &four);
+    scenario_seeds(6, contests, &five);
+}
+
+/* Whoever hands its office over sleeps for less than a heartbeat: it wakes up with answers to all that it has sent in its
+ * sockets, while its successor has committed something (B24). */
+static void handovers(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    struct scenario s;
+    begin(&s, seed, 3, 24);
+    for (int round = 0; round < 60; round++) {
+        struct buf error = BUF_EMPTY;
+        int leader = world_leader(s.world);
+        if (leader >= 0) {
+            node_transfer(world_node(s.world, (uint32_t)leader), 0, (uint64_t)1 << 62, &error);
+            scenario_run(&s, between(&s, 500, 6000));
+            world_pause(s.world, (uint32_t)leader, between(&s, 15000, 50000));
+        }
+        buf_deinit(&error);
+        scenario_run(&s, between(&s, 100000, 300000));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_handovers(void **state)
+{
+    (void)state;
+    scenario_seeds(8, handovers, NULL);
+}
+
+static void only_sees(struct scenario *s, uint32_t who, uint32_t bits)
+{
+    for (uint32_t i = 0; i < s->nodes; i++)
+        if (i != who)
+            world_cut(s->world, who, i, !(bits >> i & 1));
+}
+
+static uint32_t nodes_in_term(struct scenario *s, uint64_t term)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->nodes; i++) {
+        struct node_status status;
+        node_status(world_node(s->world, i), &status);
+        count += status.term == term;
+    }
+    return count;
+}
+
+/* As next_leader, and nobody hears of its term but those who vote for it: it is cut off while their votes are on the way. */
+static uint32_t next_unheard(struct scenario *s, uint32_t heir, uint64_t *term)
+{
+    for (int tries = 0; tries < 10000; tries++) {
+        for (uint32_t i = 0; i < s->nodes; i++) {
+            struct node_status status;
+            node_status(world_node(s->world, i), &status);
+            if (i == heir || status.term <= *term || nodes_in_term(s, status.term) * 2 <= s->nodes ||
+                (strcmp(status.role, "candidate") != 0 && !status.is_leader))
+                continue;
+            cut_off(s, i, false, true);
+            return next_leader(s, heir, term);
+        }
+        scenario_run(s, 200);
+    }
+    return s->nodes;
+}
+
+/* What an old leader wrote is cut from its log, while the only other node that holds it comes to lead, and commits it: until
+ * then nobody may say what became of it. */
+static void overwritten(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    struct scenario s;
+    begin(&s, seed, 5, 12);
+    for (int round = 0; round < 5; round++) {
+        uint64_t term = 0;
+        uint32_t old = next_leader(&s, s.nodes, &term);
+        if (old == s.nodes)
+            scenario_fail(&s, "no leader");
+        uint32_t heir = (old + (uint32_t)between(&s, 1, s.nodes - 1)) % s.nodes;
+        only_sees(&s, old, 1u << heir);
+        scenario_run(&s, between(&s, 5000, 100000));
+        only_sees(&s, heir, 0);
+        uint32_t usurper = next_unheard(&s, heir, &term);
+        if (usurper < s.nodes) {
+            only_sees(&s, usurper, 1u << old);
+            scenario_run(&s, between(&s, 50000, 400000));
+            only_sees(&s, usurper, 0);
+        }
+        for (uint32_t i = 0; i < s.nodes; i++)
+            if (i != old && i != usurper && i != heir)
+                world_cut(s.world, heir, i, false);
+        next_leader(&s, s.nodes, &term);
+        scenario_run(&s, between(&s, 0, 500000));
+        scenario_heal(&s);
+        scenario_run(&s, between(&s, 500000, 2 * SECOND));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_overwritten(void **state)
+{
+    (void)state;
+    scenario_seeds(8, overwritten, NULL);
+}
+
 static void test_forks(void **state)
 {
     (void)state;
@@ -171,7 +312,9 @@ static void test_leaders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders), cmocka_unit_test(test_forks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders), cmocka_unit_test(test_forks),
+                                       cmocka_unit_test(test_contests), cmocka_unit_test(test_overwritten),
+                                       cmocka_unit_test(test_handovers)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
