@@ -1,0 +1,288 @@
+/* What a node decides by its own state and by what others tell of theirs: who has stopped agreeing stops serving, who has no
+ * room takes no writes, either hands its office to one that can; who has moved is looked for where it is now. */
+#include "three.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "node/node_int.h"
+
+#define assert_reply(o, text) assert_non_null(strstr((o)->reply, text))
+
+/* Another value than the log says, in one node's state: a bad memory, a bug. */
+static void spoil(struct one *o, const char *value)
+{
+    struct store_view v = {.store = rsm_store(node_rsm(o->node)), .writing = true};
+    store_put_string(&v, SLICE_LITERAL("spoilt"), slice_cstr(value), false);
+}
+
+static struct node_status status(const struct one *o)
+{
+    struct node_status s;
+    node_status(o->node, &s);
+    return s;
+}
+
+static struct one *other(struct three *t, const struct one *o)
+{
+    return &t->one[o->id % NODES];
+}
+
+static void equal_states_raise_no_alarm(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    three_write(t, leader, 3 * DIGEST_EVERY);
+    for (int i = 0; i < NODES; i++)
+        assert_false(status(&t->one[i]).diverged);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    three_free(t);
+}
+
+static void an_outvoted_leader_hands_over(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *old = three_leader(t);
+    spoil(old, "x");
+    three_write(t, old, DIGEST_EVERY);
+    three_run(t, 200);
+    assert_true(status(old).diverged);
+    assert_non_null(strstr(old->said, "differs from the majority's"));
+    assert_int_equal(three_set(t, old, "k", "v"), NODE_REFUSED);
+    assert_reply(old, "differs from the majority's");
+    struct one *leader = three_leader(t);
+    assert_ptr_not_equal(leader, old);
+    assert_false(status(leader).diverged);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    /* It does not stand, whoever else is silent. */
+    t->one[0].unheard = t->one[1].unheard = t->one[2].unheard = true;
+    three_run(t, 10000);
+    assert_string_not_equal(status(old).role, "candidate");
+    three_free(t);
+}
+
+static void an_outvoted_follower_stops_alone(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *bad = other(t, leader);
+    spoil(bad, "x");
+    three_write(t, leader, DIGEST_EVERY);
+    three_run(t, 200);
+    assert_true(status(bad).diverged);
+    assert_ptr_equal(three_leader(t), leader);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    for (int i = 0; i < NODES; i++)
+        assert_true(status(&t->one[i]).diverged == (&t->one[i] == bad));
+    three_free(t);
+}
+
+static void without_a_majority_nobody_takes_writes(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    spoil(&t->one[0], "x");
+    spoil(&t->one[1], "y");
+    three_write(t, leader, DIGEST_EVERY);
+    three_run(t, 200);
+    for (int i = 0; i < NODES; i++) {
+        assert_true(status(&t->one[i]).diverged);
+        assert_int_equal(three_set(t, &t->one[i], "k", "v"), NODE_REFUSED);
+    }
+    three_free(t);
+}
+
+static void a_full_disk_costs_the_office_and_room_gives_it_back(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *old = three_leader(t);
+    old->free_bytes = 10;
+    three_run(t, 60);
+    assert_int_not_equal(three_set(t, old, "k", "v"), NODE_DONE);
+    three_run(t, 200);
+    struct one *leader = three_leader(t);
+    assert_ptr_not_equal(leader, old);
+    assert_int_equal(old->tries, 0); /* nobody hands anything to it */
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    /* All are full: whoever leads says why it refuses. */
+    for (int i = 0; i < NODES; i++)
+        t->one[i].free_bytes = 10;
+    three_run(t, 3000);
+    leader = NULL;
+    for (int i = 0; i < NODES; i++)
+        if (status(&t->one[i]).is_leader)
+            leader = &t->one[i];
+    assert_non_null(leader);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_REFUSED);
+    assert_reply(leader, "the disk is almost full");
+    assert_true(status(leader).writes_refused);
+    for (int i = 0; i < NODES; i++)
+        t->one[i].free_bytes = UINT64_MAX;
+    three_run(t, 200);
+    assert_non_null(strstr(leader->said, "has room again"));
+    assert_int_equal(three_set(t, three_leader(t), "k", "v"), NODE_DONE);
+    three_free(t);
+}
+
+static void the_office_goes_to_one_that_can(void **state)
+{
+    (void)state;
+    for (uint64_t i = 1; i < NODES; i++) { /* whichever is asked first */
+        for (int outvoted = 0; outvoted < 2; outvoted++) {
+            struct three *t = three_new();
+            struct one *old = three_leader(t), *unfit = &t->one[(old->id - 1 + i) % NODES];
+            if (outvoted) {
+                spoil(unfit, "x");
+                three_write(t, old, DIGEST_EVERY);
+            } else {
+                unfit->free_bytes = 10;
+            }
+            three_run(t, 300);
+            old->free_bytes = 10;
+            three_run(t, 300);
+            struct one *leader = three_leader(t);
+            assert_ptr_not_equal(leader, old);
+            assert_ptr_not_equal(leader, unfit);
+            assert_int_equal(unfit->tries, 0);
+            three_free(t);
+        }
+    }
+}
+
+static enum node_outcome run(struct one *o, enum rsm_kind kind, struct slice *argv, size_t argc)
+{
+    struct buf error = BUF_EMPTY;
+    static const uint32_t dbs[] = {0};
+    uint32_t counts[] = {(uint32_t)argc};
+    struct rsm_request req = {
+        .kind = kind, .resp = 2, .argv = argv, .argc = argc, .counts = counts, .dbs = dbs, .commands = 1};
+    enum node_outcome outcome = node_write(o->node, &req, 99, &error);
+    snprintf(o->reply, sizeof(o->reply), "%.*s", (int)error.len, error.len ? error.data : "");
+    buf_deinit(&error);
+    return outcome;
+}
+
+static void over_maxmemory_only_what_grows_is_refused(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    struct slice set[] = {SLICE_LITERAL("set"), SLICE_LITERAL("k"), SLICE_LITERAL("w")};
+    struct slice del[] = {SLICE_LITERAL("del"), SLICE_LITERAL("k")};
+    char less[24];
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    snprintf(less, sizeof(less), "%zu", store_memory(rsm_store(node_rsm(leader->node))) - 1);
+    struct slice limit[] = {SLICE_LITERAL("maxmemory"), slice_cstr(less)};
+    assert_int_equal(run(leader, RSM_SETTING, limit, 2), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(run(leader, RSM_COMMAND, set, 3), NODE_REFUSED);
+    assert_reply(leader, "-OOM ");
+    assert_int_equal(run(leader, RSM_EXEC, set, 3), NODE_REFUSED);
+    assert_reply(leader, "-OOM ");
+    assert_int_equal(run(leader, RSM_EXEC, del, 2), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(run(leader, RSM_COMMAND, set, 3), NODE_PENDING); /* it is gone: there is room */
+    three_free(t);
+}
+
+static const struct raft_member *row(const struct one *seen_by, uint64_t id)
+{
+    return raft_members_find(raft_members(seen_by->node->raft), id);
+}
+
+static void a_follower_that_moved_is_looked_for_there(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *moved = other(t, leader);
+    strcpy(moved->config.self.host, "10.0.0.99");
+    three_restart(t, moved);
+    three_run(t, 2000);
+    assert_string_not_equal(row(leader, moved->id)->host, "10.0.0.99"); /* only guessed: nobody said so */
+    moved->config.announced = true;
+    three_restart(t, moved);
+    three_run(t, 2000);
+    for (int i = 0; i < NODES; i++) {
+        assert_string_equal(row(&t->one[i], moved->id)->host, "10.0.0.99");
+        assert_true(row(&t->one[i], moved->id)->voter);
+        assert_int_equal(raft_members(t->one[i].node->raft)->count, NODES);
+    }
+    const struct peer *p = node_peer(leader->node, moved->id);
+    assert_string_equal(p->host, "10.0.0.99"); /* dialled there */
+    /* An address that is another's is not given away. */
+    strcpy(moved->config.self.host, other(t, moved)->config.self.host);
+    three_restart(t, moved);
+    three_run(t, 2000);
+    assert_string_equal(row(leader, moved->id)->host, "10.0.0.99");
+    three_free(t);
+}
+
+static void a_save_is_answered_when_it_is_written(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    for (int i = 0; i < NODES; i++) { /* the leader's own, and those that it logs for others */
+        struct buf error = BUF_EMPTY;
+        struct one *o = &t->one[i];
+        three_set(t, leader, "k", "v");
+        assert_int_equal(node_checkpoint(o->node, true, 1234, &error), NODE_PENDING);
+        three_run(t, 200);
+        assert_int_equal(o->ticket, 1234);
+        assert_int_equal(o->outcome, NODE_DONE);
+        assert_true(status(o).snapshot_index > 0);
+        o->ticket = 0;
+        o->free_bytes = o == leader ? o->free_bytes : 0; /* a leader would hand over */
+        three_set(t, leader, "k", "w");
+        assert_int_equal(node_checkpoint(o->node, true, 1235, &error), NODE_PENDING);
+        three_run(t, 200);
+        assert_int_equal(o->ticket, 1235);
+        assert_int_equal(o->outcome, o == leader ? NODE_DONE : NODE_REFUSED);
+        buf_deinit(&error);
+    }
+    three_free(t);
+}
+
+static void wait_counts_the_journals_that_hold_it(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    three_run(t, 100);
+    three_set(t, leader, "k", "v");
+    three_run(t, 100);
+    uint64_t index = status(leader).commit;
+    assert_int_equal(node_replicas_at(leader->node, index), 2);
+    other(t, leader)->unheard = true;
+    three_set(t, leader, "k", "w");
+    three_run(t, 100);
+    assert_int_equal(node_replicas_at(leader->node, index + 1), 1);
+    three_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_states_raise_no_alarm),
+        cmocka_unit_test(an_outvoted_leader_hands_over),
+        cmocka_unit_test(an_outvoted_follower_stops_alone),
+        cmocka_unit_test(without_a_majority_nobody_takes_writes),
+        cmocka_unit_test(a_full_disk_costs_the_office_and_room_gives_it_back),
+        cmocka_unit_test(the_office_goes_to_one_that_can),
+        cmocka_unit_test(over_maxmemory_only_what_grows_is_refused),
+        cmocka_unit_test(a_follower_that_moved_is_looked_for_there),
+        cmocka_unit_test(a_save_is_answered_when_it_is_written),
+        cmocka_unit_test(wait_counts_the_journals_that_hold_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,48 @@
+/* Three whole nodes side by side: a network that loses nothing and disks that are done at once, both in memory, and a clock
+ * that the test moves. For what a node decides; what goes wrong underneath is the simulator's (tests/sim). */
+#ifndef TESTS_UNIT_NODE_THREE_H
+#define TESTS_UNIT_NODE_THREE_H
+
+#include "base/list.h"
+#include "node/node.h"
+
+enum { NODES = 3, JOURNAL_MAX = 16384 };
+
+struct three;
+
+struct one {
+    struct three *all;
+    uint64_t id;
+    struct node *node; /* NULL: not there */
+    struct node_config config;
+    struct node_identity identity;
+    struct blob *journal[JOURNAL_MAX]; /* by index - 1 */
+    uint64_t last;
+    uint64_t free_bytes;
+    bool unheard;   /* what others send does not reach it */
+    int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
+    char said[512]; /* its last warning */
+    /* The last answer to a request of its clients. */
+    uint64_t ticket;
+    enum node_outcome outcome;
+    char reply[128];
+    uint64_t reads_ready;
+};
+
+struct three {
+    struct one one[NODES]; /* ids 1, 2, 3 */
+    struct list events;
+    uint64_t now_us, handles;
+};
+
+struct three *three_new(void);
+void three_free(struct three *t);
+void three_run(struct three *t, uint64_t ms);
+struct one *three_leader(struct three *t); /* runs until there is one that serves */
+void three_restart(struct three *t, struct one *o);
+/* SET key value at this node. PENDING: its answer is awaited, and left in `o`; else what was said at once. */
+enum node_outcome three_set(struct three *t, struct one *o, const char *key, const char *value);
+/* Entries that change the same key, so many. */
+void three_write(struct three *t, struct one *o, int count);
+
+#endif
