@@ -10,4 +10,4 @@ coverage:
 	@$(SUBMAKE) $(COVERAGE_SETTINGS) $(COVERAGE_FLUSH)
 	@$(SUBMAKE) $(COVERAGE_SETTINGS) coverage-build
 	@BUILD=$(COVERAGE_BUILD) tests/coverage/run $(FILE)
-coverage-build: $(filter $(foreach r,unit/raft unit/rsm unit/node unit/storage trace sim,$(BUILD)/tests/$(r)/%),$(TEST_BIN)) $(SWARM)
+coverage-build: $(filter $(foreach r,unit/raft unit/rsm unit/node unit/storage trace sim,$(BUILD)/tests/$(r)/%),$(TEST_BIN)) $(SWARM) $(BUILD)/kvorum-inspect

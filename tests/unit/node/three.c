@@ -172,6 +172,9 @@ static void port_say(void *arg, int level, const char *line)
     struct one *o = arg;
     if (level == LOG_WARNING)
         snprintf(o->said, sizeof(o->said), "%s", line);
+    size_t left = sizeof(o->traced) - o->traced_len, len = strlen(line);
+    if (level == LOG_DEBUG && len + 1 < left)
+        o->traced_len += (size_t)snprintf(o->traced + o->traced_len, left, "%s\n", line);
 }
 
 static void port_fatal(void *arg, const char *line)
@@ -367,7 +370,7 @@ struct one *three_leader(struct three *t)
 
 enum node_outcome three_set(struct three *t, struct one *o, const char *key, const char *value)
 {
-    static uint64_t tickets;
+    static uint64_t tickets = (uint64_t)1 << 32; /* none that a test makes */
     struct slice argv[] = {SLICE_LITERAL("set"), slice_cstr(key), slice_cstr(value)};
     struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
     struct buf error = BUF_EMPTY;

@@ -22,6 +22,8 @@ struct one {
     bool unheard;   /* what others send does not reach it */
     int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
     char said[512]; /* its last warning */
+    char traced[4096];
+    size_t traced_len;
     /* The last answer to a request of its clients. */
     uint64_t ticket;
     enum node_outcome outcome;

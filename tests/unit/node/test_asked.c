@@ -1,0 +1,265 @@
+/* What clients and operators ask of a node: reads in each mode, requests of a proxy, administration, and what is said while
+ * it loads. */
+#include "three.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "node/node_int.h"
+
+#define TICKET 4242
+
+#define assert_begins(text, with) assert_int_equal(strncmp(text, with, strlen(with)), 0)
+
+static struct one *other(struct three *t, const struct one *o)
+{
+    return &t->one[o->id % NODES];
+}
+
+static void set_setting(struct three *t, const char *name, const char *value)
+{
+    struct slice argv[] = {slice_cstr(name), slice_cstr(value)};
+    struct rsm_request req = {.kind = RSM_SETTING, .resp = 2, .argv = argv, .argc = 2};
+    struct buf error = BUF_EMPTY;
+    assert_int_equal(node_write(three_leader(t)->node, &req, 1, &error), NODE_PENDING);
+    three_run(t, 200);
+}
+
+static void a_local_read_asks_nobody(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    uint64_t now_ms = 0, applied;
+    assert_false(node_reads_at_once(leader->node));
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(leader->reads_ready, 1);
+    set_setting(t, "read-mode", "local");
+    assert_true(node_reads_at_once(follower->node));
+    for (int i = 0; i < NODES; i++)
+        t->one[i].unheard = true;
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_DONE);
+    assert_int_equal(now_ms, node_cluster_ms(leader->node));
+    assert_int_equal(node_read(follower->node, 0, true, TICKET, &now_ms), NODE_DONE);
+    assert_int_equal(node_read(follower->node, 0, false, TICKET, &now_ms), NODE_NOT_LEADER);
+    for (int i = 0; i < NODES; i++)
+        t->one[i].unheard = false;
+    /* But never older than what its connection has been told. */
+    leader = three_leader(t);
+    follower = other(t, leader);
+    applied = rsm_applied(node_rsm(follower->node));
+    follower->reads_ready = 0;
+    follower->unheard = true;
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    assert_int_equal(node_read(follower->node, applied + 1, true, TICKET, &now_ms), NODE_PENDING);
+    three_run(t, 50);
+    assert_int_equal(follower->reads_ready, 0);
+    follower->unheard = false;
+    three_run(t, 300);
+    assert_int_equal(follower->reads_ready, 1);
+    three_free(t);
+}
+
+static void a_read_by_the_log_takes_an_entry(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    set_setting(t, "read-mode", "log");
+    struct one *leader = three_leader(t);
+    uint64_t now_ms, before = rsm_applied(node_rsm(leader->node));
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(leader->reads_ready, 1);
+    assert_true(rsm_applied(node_rsm(leader->node)) > before);
+    /* Cut off it cannot have one. */
+    for (int i = 0; i < NODES; i++)
+        t->one[i].unheard = true;
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_PENDING);
+    three_run(t, 5000);
+    assert_int_equal(leader->reads_ready, 1);
+    three_free(t);
+}
+
+static void a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct slice argv[] = {SLICE_LITERAL("set"), SLICE_LITERAL("k"), SLICE_LITERAL("v")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct buf error = BUF_EMPTY;
+    set_setting(t, "maxmemory", "1");
+    assert_int_equal(three_set(t, three_leader(t), "k", "v"), NODE_DONE); /* empty: there was room */
+    for (int i = 0; i < NODES; i++) {
+        struct one *o = &t->one[i];
+        o->ticket = 0;
+        assert_int_equal(node_forward(o->node, &req, false, TICKET, &error), NODE_PENDING);
+        assert_int_equal(o->ticket, 0); /* never from within the call */
+        three_run(t, 200);
+        assert_int_equal(o->ticket, TICKET);
+        assert_int_equal(o->outcome, NODE_REFUSED);
+        assert_begins(o->reply, "-OOM ");
+    }
+    three_free(t);
+}
+
+static void administration_by_any_node(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader), *third = other(t, follower);
+    struct buf error = BUF_EMPTY;
+    three_run(t, 100);
+    assert_int_equal(node_transfer(follower->node, 77, TICKET, &error), NODE_PENDING);
+    three_run(t, 100);
+    assert_int_equal(follower->ticket, TICKET);
+    assert_begins(follower->reply, "-ERR not a voter");
+    assert_int_equal(node_transfer(follower->node, follower->id, TICKET, &error), NODE_PENDING);
+    three_run(t, 200);
+    assert_ptr_equal(three_leader(t), follower);
+    assert_begins(follower->reply, "+OK");
+    /* With nobody to hand it to the office is kept. */
+    node_on_link(follower->node, leader->id, false, false);
+    node_on_link(follower->node, third->id, false, false);
+    assert_int_equal(node_transfer(follower->node, 0, TICKET, &error), NODE_REFUSED);
+    assert_begins(error.data, "-ERR no other voter is within reach");
+    buf_truncate(&error, 0);
+    /* A member of several resets nothing and joins nobody. */
+    assert_int_equal(node_reset(leader->node, TICKET, &error), NODE_REFUSED);
+    assert_begins(error.data, "-ERR this node is a member of a cluster");
+    buf_truncate(&error, 0);
+    assert_int_equal(node_meet(leader->node, "10.0.0.2", 7000, 17000, TICKET, &error), NODE_DONE);
+    assert_int_equal(raft_members(leader->node->raft)->count, NODES);
+    uint64_t dialled = t->handles;
+    assert_int_equal(node_meet(leader->node, "10.0.0.2", 7000, 18000, TICKET, &error), NODE_DONE);
+    assert_int_equal(t->handles, dialled + 1); /* the one there is to join us */
+    assert_string_equal(leader->node->join_host, "");
+    assert_int_equal(node_forget(leader->node, third->id, TICKET, &error), NODE_PENDING);
+    three_run(t, 300);
+    assert_int_equal(leader->ticket, TICKET);
+    assert_begins(leader->reply, "+OK");
+    assert_int_equal(raft_members(leader->node->raft)->count, NODES - 1);
+    buf_deinit(&error);
+    three_free(t);
+}
+
+static void nobody_to_ask_is_said_in_the_end(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    struct buf error = BUF_EMPTY;
+    for (int i = 0; i < NODES; i++)
+        t->one[i].unheard = true;
+    three_run(t, 5000);
+    assert_int_equal(node_forget(follower->node, leader->id, TICKET, &error), NODE_PENDING);
+    assert_int_equal(node_checkpoint(follower->node, true, TICKET, &error), NODE_NOT_LEADER);
+    three_run(t, 8000);
+    assert_int_equal(follower->ticket, TICKET);
+    assert_int_equal(follower->outcome, NODE_REFUSED);
+    assert_begins(follower->reply, "-CLUSTERDOWN");
+    three_free(t);
+}
+
+static void while_it_loads_all_is_refused(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    const struct one *o = &t->one[0];
+    struct node_found found = {.identity = {.node_id = 9}};
+    struct node_ports ports = o->node->ports;
+    struct node_clients clients = o->node->clients;
+    struct node *n = node_new(&o->config, &found, &ports, &clients, t->now_us, t->now_us);
+    struct slice argv[] = {SLICE_LITERAL("del"), SLICE_LITERAL("k")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 2};
+    struct buf error = BUF_EMPTY;
+    struct node_status s;
+    uint64_t x;
+    int refused = 0;
+    refused += node_write(n, &req, TICKET, &error) == NODE_REFUSED;
+    refused += node_forward(n, &req, false, TICKET, &error) == NODE_REFUSED;
+    refused += node_forget(n, 1, TICKET, &error) == NODE_REFUSED;
+    refused += node_transfer(n, 1, TICKET, &error) == NODE_REFUSED;
+    refused += node_meet(n, "10.0.0.2", 7000, 17000, TICKET, &error) == NODE_REFUSED;
+    refused += node_checkpoint(n, true, TICKET, &error) == NODE_REFUSED;
+    assert_int_equal(refused, 6);
+    buf_append(&error, "", 1);
+    for (const char *at = error.data; *at; at = strchr(at, '\n') + 1)
+        assert_begins(at, "-LOADING ");
+    assert_int_equal(node_read(n, 0, true, TICKET, &x), NODE_NOT_LEADER);
+    assert_int_equal(node_read_due(n, 1, TICKET), NODE_NOT_LEADER);
+    assert_true(node_is_loading(n));
+    assert_false(node_reads_at_once(n));
+    assert_false(node_is_full(n));
+    assert_false(node_office(n, &x, &x));
+    assert_int_equal(node_replicas_at(n, 0), 0);
+    node_status(n, &s);
+    assert_true(s.loading);
+    assert_string_equal(s.role, "loading");
+    buf_deinit(&error);
+    node_free(n);
+    three_free(t);
+}
+
+static void a_long_journal_is_loaded_by_and_by(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *o = other(t, leader);
+    struct node_status s;
+    uint32_t percent = 0;
+    int seen = 0;
+    three_write(t, leader, 4 * APPLY_TURN_ENTRIES);
+    three_run(t, 200);
+    three_restart(t, o);
+    for (int i = 0; i < 500; i++, percent = s.loading_percent) {
+        three_run(t, 1);
+        node_status(o->node, &s);
+        if (!s.loading)
+            break;
+        seen += s.loading_percent > 0 && s.loading_percent < 100;
+        assert_string_equal(s.loading_what, "journal");
+        assert_true(s.loading_percent >= percent);
+    }
+    assert_true(seen > 0);
+    assert_false(s.loading);
+    assert_true(s.applied > 4 * APPLY_TURN_ENTRIES);
+    three_free(t);
+}
+
+static void tracing_tells_every_stage_of_a_request(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    static const char *const stages[] = {"proposed ", "durable ", "committed ", "applied ", "answered "};
+    three_run(t, 100);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    assert_int_equal(leader->traced_len, 0);
+    node_set_tracing(leader->node, true);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    node_set_tracing(leader->node, false);
+    for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
+        assert_non_null(strstr(leader->traced, stages[i]));
+    three_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_local_read_asks_nobody),
+        cmocka_unit_test(a_read_by_the_log_takes_an_entry),
+        cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
+        cmocka_unit_test(administration_by_any_node),
+        cmocka_unit_test(nobody_to_ask_is_said_in_the_end),
+        cmocka_unit_test(while_it_loads_all_is_refused),
+        cmocka_unit_test(a_long_journal_is_loaded_by_and_by),
+        cmocka_unit_test(tracing_tells_every_stage_of_a_request),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
