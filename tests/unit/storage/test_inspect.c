@@ -232,6 +232,25 @@ static void it_refuses_a_directory_in_use(void **state)
     disk_remove(dir);
 }
 
+static void it_says_what_is_missing(void **state)
+{
+    (void)state;
+    char *dir = make_node(false), *none = disk_dir();
+    char command[4096];
+    struct buf out = BUF_EMPTY;
+    assert_int_equal(run(none, "", &out), 1);
+    expect_text(&out, "does not hold a node");
+    snprintf(command, sizeof command, "rmdir %s", none); /* it has left nothing there either */
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "rm -r %s/journal-*", dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(run(dir, "", &out), 1);
+    expect_text(&out, "the journal cannot be opened");
+    buf_deinit(&out);
+    free(none);
+    disk_remove(dir);
+}
+
 static void last_config(void *arg, const struct raft_frame *f)
 {
     if (f->kind == RAFT_ENTRY_CONFIG)
@@ -279,11 +298,9 @@ static void a_survivor_becomes_a_cluster_of_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_tells_all_there_is),
-        cmocka_unit_test(it_tells_the_snapshots_header),
-        cmocka_unit_test(it_finds_damage),
-        cmocka_unit_test(it_refuses_a_directory_in_use),
-        cmocka_unit_test(a_survivor_becomes_a_cluster_of_one),
+        cmocka_unit_test(it_tells_all_there_is),   cmocka_unit_test(it_tells_the_snapshots_header),
+        cmocka_unit_test(it_finds_damage),         cmocka_unit_test(it_refuses_a_directory_in_use),
+        cmocka_unit_test(it_says_what_is_missing), cmocka_unit_test(a_survivor_becomes_a_cluster_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
