@@ -152,7 +152,7 @@ bool journal_drop_all(struct journal *j, uint64_t index, uint64_t term)
 {
     assert(!j->dirty);
     struct kv_cursor *c = j->kv->cursor(j->kv);
-    struct journal_key key = journal_key(0);
+    struct journal_key key = journal_key(j->origin); /* what lies below is dead, and may be damaged */
     c->seek(c, journal_key_slice(&key));
     bool good = delete_rest(j, c);
     c->close(c);

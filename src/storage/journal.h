@@ -77,7 +77,7 @@ bool journal_commit(struct journal *j, bool sync);
 bool journal_cut(struct journal *j, uint64_t from);
 /* The (index, term) where a cut at `from` would leave the end. */
 bool journal_end_after_cut(struct journal *j, uint64_t from, uint64_t *term);
-/* Drops everything: the log begins anew behind (index, term), which is not before the end. */
+/* Drops everything that counts; keys below origin are dead: the log begins anew behind (index, term), which is not before the end. */
 bool journal_drop_all(struct journal *j, uint64_t index, uint64_t term);
 /* Forgets entries <= upto; returns the key below which kv->drop_below may give space back. Changes nothing on
  * disk: recovery goes by the snapshot. */

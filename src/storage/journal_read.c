@@ -156,8 +156,12 @@ static enum journal_state find_start(struct recovery *r, struct kv_cursor *c)
         damaged(r->what, r->index, wrong);
         return JOURNAL_DAMAGED;
     }
-    if (c->valid && b.first == journal_key_index(c->key) && b.last >= r->index)
-        return journal_block_term(&b, r->index) == r->term ? JOURNAL_WHOLE : JOURNAL_CONFLICT;
+    if (c->valid && b.first == journal_key_index(c->key) && b.last >= r->index) {
+        if (journal_block_term(&b, r->index) == r->term)
+            return JOURNAL_WHOLE;
+        r->j->origin = b.first; /* to be dropped from there on */
+        return JOURNAL_CONFLICT;
+    }
     c->valid = false;
     if (!later)
         return JOURNAL_WHOLE;

@@ -151,6 +151,7 @@ static void recovery_begins_behind_the_snapshot(void **state)
     }
 }
 
+/* What is dead below it may be damaged. */
 static void another_term_at_the_snapshot_is_a_conflict(void **state)
 {
     (void)state;
@@ -158,13 +159,16 @@ static void another_term_at_the_snapshot_is_a_conflict(void **state)
         struct journal j;
         struct kv *kv = make(&j);
         journal_deinit(&j);
-        enum journal_state found = recover(&j, kv, index, 9, NULL);
-        assert_int_equal(found, index < 12 ? JOURNAL_CONFLICT : JOURNAL_CONFLICT);
+        if (index > 6)
+            kv_memory_spoil(kv, 0);
+        assert_int_equal(recover(&j, kv, index, 9, NULL), JOURNAL_CONFLICT);
         assert_int_equal(j.last, index);
         assert_true(journal_drop_all(&j, index, 9));
         append(&j, index + 1, index + 1, 9);
         assert_true(journal_commit(&j, true));
-        assert_int_equal(kv_memory_count(kv), 1);
+        size_t count = kv_memory_count(kv);
+        assert_int_equal(kv_memory_key(kv, count - 1), index + 1);
+        assert_true(count == 1 || kv_memory_key(kv, count - 2) <= index);
         journal_deinit(&j);
         assert_int_equal(recover(&j, kv, index, 9, NULL), JOURNAL_WHOLE);
         assert_int_equal(j.last, index + 1);
