@@ -149,6 +149,8 @@ void scenario_fault(struct scenario *s, const struct faults *f)
 static void compare(struct scenario *s, uint32_t first, uint32_t i)
 {
     struct node_status a, b;
+    if (!world_node(s->world, first) || !world_node(s->world, i))
+        scenario_fail(s, "not settled: node %u or node %u has ended", first, i);
     node_status(world_node(s->world, first), &a);
     node_status(world_node(s->world, i), &b);
     if (a.applied != b.applied ||

@@ -1,0 +1,242 @@
+/* Whole nodes on disks that fail: damage within what Raft can survive is survived, is noticed, and nothing diverges.
+ * SEED=n N=k runs k seeds from n on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "scenario.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ADMIN = 1ull << 62 };
+
+struct plan {
+    uint32_t nodes;
+    uint64_t seconds;
+    uint64_t kinds; /* bits of enum disk_fault */
+    bool backups;
+    struct faults faults;
+};
+
+static struct disk_counts total;
+
+static void add_counts(const struct disk_counts *c)
+{
+    const uint64_t *from = (const uint64_t *)c;
+    uint64_t *to = (uint64_t *)&total;
+    for (size_t i = 0; i < sizeof(total) / sizeof(*to); i++)
+        to[i] += from[i];
+}
+
+static enum disk_fault draw(struct prng *p, uint64_t kinds)
+{
+    enum disk_fault kind;
+    do
+        kind = (enum disk_fault)prng_below(p, DISK_FAULTS);
+    while (!(kinds >> kind & 1));
+    return kind;
+}
+
+/* One node's disk, up or down; what harms it only while the others can spare it. */
+static void befall(struct scenario *s, const struct plan *plan)
+{
+    struct world *w = s->world;
+    struct prng *p = world_chance(w);
+    uint32_t i = (uint32_t)prng_below(p, world_count(w));
+    enum disk_fault kind = draw(p, plan->kinds);
+    if (world_disk_needs_replacing(w, i))
+        return;
+    if (plan->backups && prng_below(p, 3) == 0) {
+        if (prng_below(p, 3)) {
+            world_backup(w, i);
+        } else if (world_disk_spare(w, i)) {
+            world_crash(w, i);
+            world_restore(w, i);
+        }
+        return;
+    }
+    bool harms = world_disk_fault_harms(kind);
+    if (harms && !world_disk_spare(w, i))
+        return;
+    if (harms && prng_below(p, 2))
+        world_crash(w, i);
+    uint64_t amount = kind == DISK_LOSE_TAIL ? 1 + prng_below(p, 20) : prng_below(p, 2 * SECOND);
+    if (kind == DISK_SLOW)
+        amount = prng_below(p, 2) ? 0 : prng_below(p, 100000);
+    world_disk_fault(w, i, kind, amount);
+}
+
+static bool is_member(struct scenario *s, uint64_t id)
+{
+    struct node_status status;
+    if (world_leader(s->world) < 0)
+        return true;
+    node_status(world_node(s->world, (uint32_t)world_leader(s->world)), &status);
+    for (size_t i = 0; i < status.peer_count; i++)
+        if (status.peers[i].id == id)
+            return true;
+    return false;
+}
+
+/* Who cannot mend itself is forgotten, wiped, and joins anew. */
+static void replace(struct scenario *s, uint32_t i)
+{
+    struct world *w = s->world;
+    int leader = world_leader(w);
+    struct buf error = BUF_EMPTY;
+    if (leader < 0 || (uint32_t)leader == i)
+        return;
+    world_crash(w, i);
+    node_forget(world_node(w, (uint32_t)leader), world_lost_id(w, i), ADMIN, &error);
+    buf_deinit(&error);
+    scenario_run(s, 2 * SECOND);
+    if (!is_member(s, world_lost_id(w, i)) && world_leader(w) >= 0) {
+        world_wipe(w, i);
+        world_rejoin(w, i, (uint32_t)world_leader(w));
+    }
+}
+
+static void mend(struct scenario *s)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        bool whole = true;
+        for (uint32_t i = 0; i < world_count(s->world); i++) {
+            if (world_disk_needs_replacing(s->world, i))
+                replace(s, i);
+            else if (world_disk_damaged(s->world, i) && tries % 4 == 1)
+                world_crash(s->world, i); /* what is latent is found at the next start */
+            whole = whole && world_node(s->world, i) && !world_disk_damaged(s->world, i);
+        }
+        if (whole)
+            return;
+        scenario_heal(s);
+        scenario_run(s, 3 * SECOND);
+    }
+    scenario_fail(s, "a disk is still damaged");
+}
+
+static uint64_t run(uint64_t seed, const struct plan *plan)
+{
+    struct scenario s;
+    scenario_new(&s, seed, plan->nodes, &plan->faults, NULL);
+    scenario_run(&s, 2 * SECOND);
+    uint64_t end = world_now_us(s.world) + plan->seconds * SECOND;
+    while (world_now_us(s.world) < end) {
+        scenario_run(&s, 20000 + prng_below(world_chance(s.world), SECOND));
+        befall(&s, plan);
+        scenario_fault(&s, &plan->faults);
+    }
+    world_disk_calm(s.world);
+    scenario_heal(&s);
+    scenario_run(&s, 4 * SECOND);
+    mend(&s);
+    scenario_settle(&s, 0);
+    const struct disk_counts *counts = world_disk_counts(s.world);
+    add_counts(counts);
+    uint64_t digest = world_digest(s.world) ^ rsm_digest(node_rsm(world_node(s.world, 0)));
+    scenario_free(&s);
+    return digest;
+}
+
+static void one(uint64_t seed, const void *arg)
+{
+    run(seed, arg);
+}
+
+#define BIT(kind) (1ull << (kind))
+#define ALL       (BIT(DISK_FAULTS) - 1)
+#define HARMLESS  (BIT(DISK_TEAR_MARK) - 1)
+
+/* So many seeds, and those that have found something in kvorum. */
+static void seeds(const struct plan *plan, uint64_t count, const uint64_t *kept)
+{
+    scenario_seeds(count, one, plan);
+    for (size_t i = 0; !getenv("SEED") && kept[i]; i++)
+        run(kept[i], plan);
+}
+
+static void expect(enum disk_fault kind)
+{
+    if (!getenv("SEED") && total.asked[kind] == 0)
+        fail_msg("never fired: %s", disk_fault_name(kind));
+}
+
+static void test_failing(void **state)
+{
+    (void)state;
+    static const uint64_t kept[] = {7, 40, 0};
+    struct plan plan = {3, 20, HARMLESS, false, {.crash = true, .cut = true}};
+    seeds(&plan, 5, kept + 2);
+    plan.faults.snapshots = true;
+    seeds(&plan, 6, kept);
+    for (int kind = 0; kind < DISK_TEAR_MARK; kind++)
+        expect((enum disk_fault)kind);
+}
+
+static void test_damaged(void **state)
+{
+    (void)state;
+    static const uint64_t kept[] = {14, 24, 28, 5, 47, 0};
+    struct plan plan = {3, 20, ALL, false, {.crash = true, .cut = true, .late = true}};
+    seeds(&plan, 5, kept);
+    plan.faults.snapshots = true;
+    seeds(&plan, 10, kept);
+    plan.nodes = 5;
+    seeds(&plan, 4, kept + 4);
+    for (int kind = 0; kind < DISK_FAULTS; kind++)
+        expect((enum disk_fault)kind);
+}
+
+static void test_rolled_back(void **state)
+{
+    (void)state;
+    struct plan plan = {3, 20, BIT(DISK_HANG), true, {.crash = true, .snapshots = true}};
+    scenario_seeds(14, one, &plan);
+    if (!getenv("SEED"))
+        assert_true(total.backups_restored > 0);
+}
+
+static void test_same_seed_same_run(void **state)
+{
+    (void)state;
+    struct plan plan = {3, 10, ALL, true, {.crash = true, .cut = true, .snapshots = true}};
+    assert_int_equal(run(42, &plan), run(42, &plan));
+}
+
+static void print(void)
+{
+    for (int i = 0; i < DISK_FAULTS; i++)
+        print_message("%8llu %s\n", (unsigned long long)total.asked[i], disk_fault_name((enum disk_fault)i));
+    print_message(
+        "crashes torn %llu, power cuts %llu, kills %llu, slots torn %llu, marks torn %llu stale %llu,\n"
+        "unsynced lost %llu, renames lost %llu, revived %llu, ended %llu, recoveries cut %llu,\n"
+        "short logs %llu, replaced %llu, set aside %llu, refused %llu, restored %llu\n",
+        (unsigned long long)total.crashes_torn, (unsigned long long)total.power_cuts,
+        (unsigned long long)total.kills, (unsigned long long)total.slots_torn,
+        (unsigned long long)total.marks_torn, (unsigned long long)total.marks_stale,
+        (unsigned long long)total.unsynced_lost, (unsigned long long)total.renames_lost,
+        (unsigned long long)total.revived, (unsigned long long)total.ended,
+        (unsigned long long)total.recoveries_cut, (unsigned long long)total.short_logs,
+        (unsigned long long)total.journals_replaced, (unsigned long long)total.snapshots_set_aside,
+        (unsigned long long)total.starts_refused, (unsigned long long)total.backups_restored);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_rolled_back),
+        cmocka_unit_test(test_same_seed_same_run),
+    };
+    if (getenv("ONLY_TEST"))
+        cmocka_set_test_filter(getenv("ONLY_TEST"));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    print();
+    return failed;
+}
