@@ -59,7 +59,10 @@ static const char *transfer(struct node *n, uint64_t target)
     const struct raft_member *m = raft_members_find(raft_members(n->raft), target);
     if (target && (!m || !m->voter))
         return "-ERR not a voter of this cluster\r\n";
-    struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = target};
+    const struct peer *p = node_peer(n, target);
+    if (p && peer_diverged(p))
+        return "-ERR its state differs from the majority's: it cannot lead\r\n";
+    struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = target ? target : node_heir(n, false)};
     node_step(n, &e, NULL);
     return "+OK\r\n";
 }
@@ -224,21 +227,11 @@ enum node_outcome node_forget(struct node *n, uint64_t id, uint64_t ticket, stru
     return NODE_PENDING;
 }
 
-static bool has_heir(const struct node *n)
-{
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct raft_member *m = raft_members_find(raft_members(n->raft), n->peers[i].id);
-        if (m && m->voter && n->peers[i].link_up)
-            return true;
-    }
-    return false;
-}
-
 enum node_outcome node_transfer(struct node *n, uint64_t target, uint64_t ticket, struct buf *error)
 {
     if (!n->running)
         return refused(error, "LOADING kvorum is loading the dataset in memory");
-    if (target == 0 && raft_role(n->raft) == RAFT_LEADER && !has_heir(n))
+    if (target == 0 && raft_role(n->raft) == RAFT_LEADER && !node_heir(n, false))
         return refused(error, "ERR no other voter is within reach");
     begin(n, ADMIN_TRANSFER, target, ticket);
     return NODE_PENDING;

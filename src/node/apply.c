@@ -12,7 +12,9 @@ static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct
         struct waiter w = *waiters_at(&n->waiters, 0);
         if (w.index == index && w.term == term) {
             waiters_pop_front(&n->waiters);
-            waiter_answer(n, &w, NODE_DONE, reply);
+            /* It ran, but what this node makes of it may be wrong: another one knows the reply. */
+            bool known = digest_trusted(n) || (w.ticket & ADMIN_TICKET && w.peer);
+            waiter_answer(n, &w, known ? NODE_DONE : NODE_UNKNOWN, known ? reply : slice_of(NULL, 0));
             return;
         }
         if (w.term >= term)
@@ -25,14 +27,15 @@ static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct
 /* Reads of the same connection that stand before this write. */
 static void run_reads_before(struct node *n, const struct raft_frame *f)
 {
-    if (!n->clients.before || n->waiters.count == 0)
+    if (!n->clients.before || n->waiters.count == 0 || !digest_trusted(n))
         return;
     const struct waiter *w = waiters_at(&n->waiters, 0);
     if (w->index == f->index && w->term == f->term && w->peer == 0)
         n->clients.before(n->clients.arg, w->ticket);
 }
 
-static void apply_data(struct node *n, const struct raft_frame *f)
+/* true: it was a checkpoint. */
+static bool apply_data(struct node *n, const struct raft_frame *f)
 {
     struct rsm_result result;
     run_reads_before(n, f);
@@ -41,7 +44,7 @@ static void apply_data(struct node *n, const struct raft_frame *f)
     if (result.outcome == RSM_UNKNOWN_KIND) {
         n->ports.fatal(n->ports.arg,
                        "the journal holds an entry that this build does not know: it must not be skipped");
-        return;
+        return false;
     }
     if (result.outcome == RSM_DUPLICATE)
         n->count.duplicates++;
@@ -50,16 +53,18 @@ static void apply_data(struct node *n, const struct raft_frame *f)
     if (rsm_stamp_ms(n->rsm) > n->last_stamp_ms)
         n->last_stamp_ms = rsm_stamp_ms(n->rsm);
     clock_raise(&n->clock, n->last_stamp_ms * 1000, n->now_us);
+    return result.checkpoint;
 }
 
 static void apply_entry(struct node *n, const struct raft_frame *f)
 {
+    bool checkpoint = false;
     assert(f->index == rsm_applied(n->rsm) + 1 && raft_entry_known(f));
     if (n->tracing)
         node_say(n, LOG_DEBUG, "applied index=%llu term=%llu kind=%d", (unsigned long long)f->index,
                  (unsigned long long)f->term, (int)f->kind);
     if (f->kind == RAFT_ENTRY_DATA) {
-        apply_data(n, f);
+        checkpoint = apply_data(n, f);
     } else {
         buf_truncate(&n->reply, 0);
         buf_append_cstr(&n->reply, "+OK\r\n");
@@ -70,7 +75,7 @@ static void apply_entry(struct node *n, const struct raft_frame *f)
     }
     n->count.applied++;
     settle_waiters(n, f->index, f->term, buf_slice(&n->reply));
-    digest_applied(n, f->index);
+    digest_applied(n, checkpoint);
     if (n->reply.cap > (4 << 20))
         buf_deinit(&n->reply);
 }

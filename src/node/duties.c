@@ -285,8 +285,6 @@ void node_on_raft_frame(struct node *n, uint64_t from, struct reader *r, struct 
     struct raft_members members;
     if (!wire_read_raft_message(r, &m) || m.from != from)
         return;
-    if (n->diverged && m.type == RAFT_MSG_TIMEOUT_NOW)
-        return; /* an outvoted node does not stand (DESIGN 4), whoever asks it to */
     struct raft_block source = {.first = 1, .last = 0};
     if (m.type == RAFT_MSG_APPEND) {
         struct slice bytes = slice_of(r->at, reader_left(r));

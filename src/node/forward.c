@@ -24,7 +24,7 @@ struct request {
     struct list link;
     uint64_t cookie, ticket;
     uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
-    uint64_t sent_us, lost_us; /* lost_us: since when there has been no leader to ask */
+    uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */
     enum forward_op op;
     bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
     bool refused;       /* by ourselves, within the client's call: answered at the turn's end */
@@ -207,6 +207,9 @@ void forward_leader_changed(struct node *n)
 {
     end_round(n);
     n->proxied->again_us = 0;
+    for (struct list *it = n->proxied->requests.next; raft_leader(n->raft) && it != &n->proxied->requests;
+         it = it->next)
+        list_entry(it, struct request, link)->lost_us = 0;
 }
 
 void forward_link_up(struct node *n, uint64_t peer)
@@ -285,15 +288,12 @@ void forward_turn(struct node *n)
     list_for_each_safe(it, tmp, &p->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        if (q->sent || leader) {
-            q->lost_us = 0;
-            if (!q->sent)
-                p->resend = true;
-            continue;
-        }
-        if (!q->lost_us)
+        if (!q->sent && leader)
+            p->resend = true;
+        if (!leader && !q->lost_us)
             q->lost_us = n->now_us;
-        if (n->now_us > q->lost_us + 2 * n->config.election_us + (q->unknown ? n->config.client_wait_us : 0))
+        if (!q->sent && q->lost_us &&
+            n->now_us > q->lost_us + 2 * n->config.election_us + (q->unknown ? n->config.client_wait_us : 0))
             give_up(n, q);
     }
 }
@@ -337,7 +337,10 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (q->cookie != cookie)
             continue;
         struct slice reply = slice_of(r->at, reader_left(r));
-        if (n->proxied->taking && outcome == NODE_REFUSED) {
+        if (outcome == NODE_REFUSED && q->unknown) {
+            /* This sending was refused; an earlier one may have run. */
+            answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
+        } else if (n->proxied->taking && outcome == NODE_REFUSED) {
             q->refused = true;
             buf_append_slice(&q->refusal, reply);
         } else if (outcome == NODE_REFUSED && q->unknown) { /* now; it may have run when it was first sent */
@@ -349,6 +352,8 @@ void forward_on_reply(struct node *n, struct reader *r)
         } else {
             q->sent = false;
             q->unknown |= outcome == NODE_UNKNOWN;
+            if (!q->lost_us)
+                q->lost_us = n->now_us;
             not_taken(n);
         }
         return;

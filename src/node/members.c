@@ -123,6 +123,8 @@ void members_changed(struct node *n)
         n->was_member = true;
     /* While a node that joins is still catching up it sees the members of before it came. */
     note_own_removal(n, !in && n->was_member);
+    if (n->running)
+        digest_members_changed(n);
     end_invitation(n); /* followed, or somebody else came meanwhile: MEET may be sent again */
     n->changed = true;
     show_self(n);
@@ -164,6 +166,8 @@ void node_on_hello(struct node *n, uint32_t handle, const struct node_hello *hel
         follow_invitation(n, hello);
         return;
     }
+    if (p && p->hello.boot_nonce != hello->boot_nonce)
+        digest_peer_restarted(p);
     if (p)
         p->hello = *hello;
     /* The entry that removed us may never reach us: the others hang up when it is committed. */
@@ -335,7 +339,8 @@ static void promote_learners(struct node *n)
     for (uint32_t i = 0; i < now.count; i++) {
         struct raft_progress p;
         struct peer *peer = node_peer(n, now.at[i].id);
-        if (now.at[i].voter || !peer || !peer->link_up || !raft_progress(n->raft, now.at[i].id, &p))
+        if (now.at[i].voter || !peer || !peer->link_up || peer_diverged(peer) ||
+            !raft_progress(n->raft, now.at[i].id, &p))
             continue;
         if (p.match == 0 || p.match + 1000 < raft_last_index(n->raft) ||
             n->now_us > p.acked_us + n->config.election_us)
@@ -435,12 +440,13 @@ static void forget_everything(struct node *n)
         rsm_loader_free(n->loader);
     n->loader = NULL;
     n->installing = n->snapshot_writing = n->checkpoint_asked = n->apply_reading = false;
-    n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->diverged = n->adopting =
+    n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->in_doubt = n->adopting =
         false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     n->welcome_index = 0;
     memset(&n->applied_members, 0, sizeof(n->applied_members));
-    memset(n->digests, 0, sizeof(n->digests));
+    n->digests.count = 0;
+    n->doubt_index = n->digest_second = 0;
     n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;
     n->removed_count = n->votes_count = 0;
     n->identity = n->reset_identity;

@@ -156,7 +156,8 @@ static void note_sender(struct node *n, uint64_t peer, uint8_t flags, uint64_t w
     struct peer *p = node_peer(n, peer);
     if (p) {
         p->disk_low = flags & 1;
-        p->diverged = flags & 2;
+        n->changed |= p->says_diverged != ((flags & 2) != 0);
+        p->says_diverged = flags & 2;
     }
     clock_hear(&n->clock, peer, wall_us, n->now_us);
 }
@@ -231,13 +232,13 @@ void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
         found_on_link_lost(n, peer);
     if (!n->running)
         return;
-    if (n->diverged)
-        gone = false;
     struct raft_event e = {
         .type = up ? RAFT_EVENT_LINK_UP : RAFT_EVENT_LINK_LOST, .peer = peer, .gone = gone};
     node_step(n, &e, NULL);
     if (up && p)
         members_on_link_up(n, p);
+    if (up && p && p->snapshotting)
+        p->piece_unsent = true; /* what was on its way is gone with the link, or with the peer's process */
     if (up)
         forward_link_up(n, peer);
 }
@@ -252,22 +253,36 @@ void node_on_beat(struct node *n, uint64_t peer, uint64_t term)
 
 /* ---- the turn ----------------------------------------------------------------------------------------- */
 
+uint64_t node_heir(const struct node *n, bool with_room)
+{
+    uint64_t best = 0, most = 0;
+    for (size_t i = 0; i < n->peer_count; i++) {
+        const struct peer *p = &n->peers[i];
+        const struct raft_member *m = raft_members_find(raft_members(n->raft), p->id);
+        struct raft_progress progress;
+        if (!m || !m->voter || !p->link_up || (with_room && p->disk_low) || peer_diverged(p) ||
+            !raft_progress(n->raft, p->id, &progress) || progress.refused || progress.short_log)
+            continue;
+        bool silent = n->now_us > progress.acked_us + n->config.election_us / 2 + n->config.heartbeat_us;
+        if (silent || (best && progress.match <= most))
+            continue;
+        best = p->id;
+        most = progress.match;
+    }
+    return best;
+}
+
 /* Once an election timeout, until somebody has taken over: a try may fail, and a node may be elected, in spite of what is
  * wrong with it, while no other could be. */
 void node_resign(struct node *n)
 {
     if (n->resigned_us && n->now_us < n->resigned_us + n->config.election_us)
         return;
-    for (size_t i = 0; i < n->peer_count; i++) {
-        const struct peer *p = &n->peers[i];
-        const struct raft_member *m = raft_members_find(raft_members(n->raft), p->id);
-        if (!m || !m->voter || !p->link_up || p->diverged || (p->disk_low && !n->diverged))
-            continue;
-        struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = p->id};
-        n->resigned_us = n->now_us;
-        node_step(n, &e, NULL);
+    struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = node_heir(n, !n->identity.diverged)};
+    if (!e.peer)
         return;
-    }
+    n->resigned_us = n->now_us;
+    node_step(n, &e, NULL);
 }
 
 static void watch_disk(struct node *n)
@@ -305,17 +320,11 @@ static void log_time(struct node *n)
     propose_request(n, &req, NULL);
 }
 
-/* An outvoted node does not stand (DESIGN 4): it has no election timer, and gives up the office when it has it. */
-static uint64_t tick_us(const struct node *n)
-{
-    return n->diverged && raft_role(n->raft) != RAFT_LEADER ? UINT64_MAX : raft_deadline_us(n->raft);
-}
-
 static void tick(struct node *n)
 {
-    if (n->now_us < tick_us(n))
+    if (n->now_us < raft_deadline_us(n->raft))
         return;
-    if (n->diverged)
+    if (n->identity.diverged && raft_role(n->raft) == RAFT_LEADER)
         node_resign(n);
     struct raft_event e = {.type = RAFT_EVENT_TICK};
     node_step(n, &e, NULL);
@@ -323,7 +332,7 @@ static void tick(struct node *n)
 
 static uint64_t deadline(const struct node *n)
 {
-    uint64_t at = tick_us(n), again = forward_deadline_us(n);
+    uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n);
     uint64_t beat = n->now_us + n->config.heartbeat_us;
     at = at < again ? at : again;
     return at < beat ? at : beat;
@@ -368,6 +377,7 @@ uint64_t node_turn(struct node *n)
     propose_turn(n);
     reads_turn(n);
     bool more = apply_turn(n);
+    digest_turn(n);
     reads_release(n);
     propose_expire_waiters(n);
     forward_turn(n);

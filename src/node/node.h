@@ -23,6 +23,7 @@ struct node_identity {
     uint64_t term, voted_for;
     bool short_log;
     uint64_t short_log_until;
+    bool diverged; /* its state was found to differ from the majority's (digest.c) */
 };
 
 /* What nodes tell each other when they connect. */
@@ -210,7 +211,9 @@ struct node_status {
     uint64_t node_id, cluster_id, term, leader, voted_for;
     const char *role;        /* "leader" "follower" "candidate" "learner" "blank" "loading" "removed" */
     bool is_leader, serving; /* serving: leader with its no-op applied, so reads and writes can be taken */
-    bool loading, diverged, short_log, removed, writes_refused;
+    bool loading, short_log, removed, writes_refused;
+    bool diverged;            /* its state differs from the majority's: it has to be replaced */
+    bool in_doubt;            /* states differ and no majority agrees: nobody serves */
     const char *loading_what; /* "journal" "snapshot" */
     uint32_t loading_percent, loading_eta_s;
     uint64_t commit, applied, last_index, first_index, persisted, snapshot_index, snapshot_term;

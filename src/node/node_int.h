@@ -12,7 +12,7 @@
  * Frames between nodes (little-endian; the transport adds length and checksum):
  *
  *     0  u8   type (enum frame_type)
- *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state is outvoted
+ *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state has diverged
  *     2  u64  the sender's wall clock, us
  *    10  ...  by type, see the writer of each
  */
@@ -58,8 +58,8 @@ enum {
     INFLIGHT_MAX = 256,
     CONTROL_MAX_BYTES = 256 << 10, /* a bigger APPEND goes on the bulk channel, so that beats overtake it */
     SNAPSHOT_PIECE_BYTES = 256 << 10,
-    DIGEST_EVERY = 1024, /* entries between two comparisons */
-    DIGEST_KEPT = 16,
+    DIGEST_EVERY = 1024, /* entries between two comparisons, at most */
+    DIGEST_KEPT = 64,
     CLOCK_ENTRY_US = 100000,
     JOIN_RETRY_US = 500000,
     MOVED_RETRY_US = 500000,
@@ -140,14 +140,23 @@ struct read_wait {
 };
 #define READ_CONFIRMED UINT64_MAX
 
+/* Digests of one node's state. */
+struct digests {
+    struct digest_at {
+        uint64_t index, digest;
+    } at[DIGEST_KEPT];
+    size_t count;
+};
+
 struct peer {
     uint64_t id;
     uint32_t handle;          /* of the dialled link */
     char host[RAFT_HOST_MAX]; /* where it is dialled */
     uint16_t peer_port;
-    bool link_up, disk_low, diverged;
-    uint64_t lost_us;        /* when the link was last lost, 0: never */
-    struct node_hello hello; /* node_id 0: not heard yet */
+    bool link_up, disk_low;
+    bool says_diverged, outvoted; /* (digest.c) so it says itself; so its digest shows */
+    uint64_t lost_us;             /* when the link was last lost, 0: never */
+    struct node_hello hello;      /* node_id 0: not heard yet */
     /* APPENDs that wait for a journal read, in order. */
     struct raft_message *queue;
     size_t queue_count, queue_cap;
@@ -157,7 +166,8 @@ struct peer {
     bool snapshotting, piece_unsent; /* unsent: the bulk link is not there yet, or full */
     uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,
         snapshot_moved_us;
-    uint64_t digest_index, digest;
+    struct digests digests;
+    uint64_t judged_index;
     uint64_t forward_nonce, forward_round,
         forward_place; /* (forward.c) the next request to be taken from it */
 };
@@ -261,11 +271,9 @@ struct node {
     size_t peer_count;
 
     /* digest.c */
-    struct {
-        uint64_t index, digest;
-    } digests[DIGEST_KEPT];
-    bool diverged;
-    uint64_t resigned_us;
+    struct digests digests;
+    bool in_doubt; /* identity.diverged is the other half */
+    uint64_t doubt_index, digest_second, digest_looked_us, digest_looked_index, resigned_us;
 
     /* duties.c */
     struct {
@@ -304,7 +312,9 @@ void node_say(struct node *n, int level, const char *fmt, ...) __attribute__((fo
 void node_long_work(struct node *n, size_t bytes, bool now);
 struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we talk to */
 uint64_t node_first_cookie(struct node *n);
-bool node_may_serve(const struct node *n); /* leader, own no-op applied, not outvoted */
+bool node_may_serve(const struct node *n); /* leader, own no-op applied, its state in agreement */
+/* Whom to hand over to, 0: to nobody. `with_room`: on its disk. */
+uint64_t node_heir(const struct node *n, bool with_room);
 
 /* duties.c: the one place where Raft is stepped. `source` holds the entries that an append duty can name:
  * what was proposed, or what the message brought; NULL when there are none. Returns the duties' read_seq. */
@@ -417,9 +427,14 @@ void admin_turn(struct node *n);
 void admin_deinit(struct node *n);
 
 /* digest.c */
-void digest_applied(struct node *n, uint64_t index);
-void digest_judge(struct node *n, uint64_t index, uint64_t digest);
+bool digest_trusted(const struct node *n); /* may anything be answered from this node's state? */
+bool peer_diverged(const struct peer *p);
+void digest_turn(struct node *n);
+void digest_applied(struct node *n, bool checkpoint);
 void digest_on_frame(struct node *n, uint64_t peer, struct reader *r);
+void digest_members_changed(struct node *n);
+void digest_state_loaded(struct node *n, bool theirs);
+void digest_peer_restarted(struct peer *p);
 
 /* start.c */
 void start_deinit(struct node *n);

@@ -246,10 +246,10 @@ enum node_outcome propose_check(struct node *n, const struct rsm_request *req, s
     const char *why = NULL;
     if (!n->running)
         why = "LOADING kvorum is loading the dataset in memory";
-    else if (n->diverged)
-        why = "ERR this node's state differs from the majority's and it has stopped serving";
-    else if (!raft_accepts(n->raft))
+    else if (!raft_accepts(n->raft) || n->identity.diverged) /* diverged: it hands over */
         return NODE_NOT_LEADER;
+    else if (n->in_doubt)
+        why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
     else if (n->disk_low)
         why = "ERR the disk is almost full: writes are refused until there is room";
     else {

@@ -46,12 +46,12 @@ static bool alone(const struct node *n)
 
 bool node_reads_at_once(const struct node *n)
 {
-    return n->running && (rsm_limits(n->rsm).read_mode == RSM_READ_LOCAL || alone(n));
+    return n->running && digest_trusted(n) && (rsm_limits(n->rsm).read_mode == RSM_READ_LOCAL || alone(n));
 }
 
 enum node_outcome node_read(struct node *n, uint64_t after, bool follower, uint64_t ticket, uint64_t *now_ms)
 {
-    if (!n->running || n->diverged)
+    if (!n->running || !digest_trusted(n))
         return NODE_NOT_LEADER;
     struct rsm_limits limits = rsm_limits(n->rsm);
     uint64_t applied = rsm_applied(n->rsm);
@@ -86,7 +86,7 @@ enum node_outcome node_read(struct node *n, uint64_t after, bool follower, uint6
 
 enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket)
 {
-    if (!n->running || n->diverged)
+    if (!n->running || !digest_trusted(n))
         return NODE_NOT_LEADER;
     if (raft_role(n->raft) == RAFT_LEADER) {
         uint64_t index = propose_clock(n, due_ms);
@@ -226,6 +226,7 @@ void reads_release(struct node *n)
         bool late = w->seq != READ_CONFIRMED && n->now_us > w->asked_us + 2 * n->config.election_us;
         /* Confirmed, but what it waits for was never committed: the entry of a lost office. */
         late |= n->now_us > w->asked_us + n->config.client_wait_us + 2 * n->config.election_us;
+        late |= !digest_trusted(n) && (!w->peer || w->forwarded); /* it would run on our state */
         w->lost |= late;
         /* Another node applies up to the index itself; what runs here, for whomever, waits for ours. */
         bool behind = w->index > applied && (!w->peer || w->forwarded);
@@ -250,7 +251,8 @@ void reads_on_index_frame(struct node *n, uint64_t peer, struct reader *r)
     if (due_ms)
         index = propose_clock(n, due_ms);
     struct read_wait *w = reads_add(n, cookie, peer, index);
-    w->lost = raft_role(n->raft) != RAFT_LEADER || (due_ms && index == 0);
+    struct peer *p = node_peer(n, peer);
+    w->lost = raft_role(n->raft) != RAFT_LEADER || (due_ms && index == 0) || (p && peer_diverged(p));
 }
 
 /* u64 cookie, u8 done, u64 index, u64 cluster time. */

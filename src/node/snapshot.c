@@ -47,7 +47,7 @@ void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result
     if (result->checkpoint_node != n->identity.node_id)
         return;
     n->checkpoint_asked = false;
-    if (n->snapshot_writing || n->installing)
+    if (n->snapshot_writing || n->installing || !digest_trusted(n))
         return;
     n->snapshot_writing = true;
     n->snapshot_started_index = rsm_applied(n->rsm);
@@ -111,6 +111,10 @@ static void written(struct node *n, const struct node_disk_event *event)
     }
     if (event->index < n->snapshot_index) /* one was installed meanwhile */
         return;
+    if (!digest_trusted(n)) { /* the journal from which the state may be made anew stays */
+        answer_saves(n, false);
+        return;
+    }
     n->snapshot_index = event->index;
     n->snapshot_term = event->term;
     n->snapshot_bytes = event->total;
@@ -143,6 +147,10 @@ static void want_checkpoint(struct node *n)
     bool wanted = n->disk.journal_bytes >= most || !list_empty(&n->save_waits);
     if (!wanted || asked || n->snapshot_writing || n->installing)
         return;
+    if (!digest_trusted(n)) {
+        answer_saves(n, false);
+        return;
+    }
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;
     if (raft_role(n->raft) == RAFT_LEADER)
@@ -162,6 +170,10 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
         buf_append_cstr(error, "-LOADING kvorum is loading the dataset in memory\r\n");
         return NODE_REFUSED;
     }
+    if (!digest_trusted(n)) {
+        buf_append_cstr(error, "-ERR this node's state differs from others': no snapshot is made of it\r\n");
+        return NODE_REFUSED;
+    }
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;
     if (raft_role(n->raft) == RAFT_LEADER ? !propose_checkpoint(n, n->identity.node_id)
@@ -178,10 +190,13 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
+/* A state that may be wrong is not spread: the transfer stands still, and fails when its time is up. */
 static void ask_piece(struct node *n, struct peer *p)
 {
     p->snapshot_cookie = COOKIE_PEER + ++n->cookie;
     p->snapshot_moved_us = n->now_us;
+    if (!digest_trusted(n))
+        return;
     n->ports.snapshot_read(n->ports.arg, p->snapshot_cookie, p->snapshot_index, p->snapshot_offset,
                            SNAPSHOT_PIECE_BYTES);
 }
@@ -246,7 +261,7 @@ static void on_piece(struct node *n, const struct node_disk_event *event)
         p->snapshot_total = event->total;
         if (!event->ok || event->block.len == 0)
             send_end(n, p, true);
-        else
+        else if (digest_trusted(n))
             send_piece(n, p, event);
         return;
     }
@@ -390,6 +405,7 @@ static void loaded(struct node *n)
     if (n->installing) {
         n->installing = false;
         n->count.snapshots_installed++;
+        digest_state_loaded(n, true);
         settle_covered(n, meta.index, meta.term);
         struct raft_event e = {.type = RAFT_EVENT_SNAPSHOT_INSTALLED,
                                .index = meta.index,

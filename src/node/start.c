@@ -70,10 +70,8 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
 {
     assert(!n->raft);
     make_raft(n, members, index, term);
-    if (members) {
+    if (members)
         n->applied_members = *members;
-        n->applied_members_index = index;
-    }
     for (size_t i = 0; i < n->loaded_count; i++) {
         const struct loaded_entry *l = &n->loaded[i];
         if (l->index <= index)
@@ -95,6 +93,12 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
     }
     n->running = true;
     n->changed = true;
+    digest_state_loaded(n, false);
+    if (n->identity.diverged)
+        node_say(n, LOG_WARNING,
+                 "DIVERGED: this node's state was found to differ from the majority's. It serves nothing and "
+                 "has to "
+                 "be replaced");
     n->replay.from = index;
     n->replay.until = raft_last_index(n->raft);
     n->replay.since_us = n->replay.said_us = n->now_us;

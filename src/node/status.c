@@ -7,7 +7,7 @@
 
 bool node_may_serve(const struct node *n)
 {
-    return n->running && !n->diverged && raft_role(n->raft) == RAFT_LEADER && n->office_index &&
+    return n->running && digest_trusted(n) && raft_role(n->raft) == RAFT_LEADER && n->office_index &&
            rsm_applied(n->rsm) >= n->office_index;
 }
 
@@ -33,11 +33,12 @@ static bool just_lost(const struct node *n, uint64_t leader)
     return false;
 }
 
-/* A leader that is handing over, or has just vanished, is no leader to send anybody to: requests wait for the
- * next one. */
+/* A leader that is handing over (a diverged one does), or has just vanished, is no leader to send anybody to: requests
+ * wait for the next one. */
 uint64_t node_leader(const struct node *n)
 {
-    if (!n->running || (raft_role(n->raft) == RAFT_LEADER && !raft_accepts(n->raft)))
+    bool leads = n->running && raft_role(n->raft) == RAFT_LEADER;
+    if (!n->running || (leads && (!raft_accepts(n->raft) || n->identity.diverged)))
         return 0;
     uint64_t leader = raft_leader(n->raft);
     return just_lost(n, leader) ? 0 : leader;
@@ -103,12 +104,12 @@ static void peer_status(const struct node *n, const struct raft_member *m, struc
             continue;
         hello = p->hello.node_id ? &p->hello : NULL;
         out->link_up = p->link_up;
-        out->diverged = p->diverged;
+        out->diverged = peer_diverged(p);
         out->snapshotting = p->snapshotting;
         out->snapshot_percent = (uint32_t)(p->snapshot_offset * 100 / (p->snapshot_total | 1));
     }
     if (out->self)
-        out->diverged = n->diverged;
+        out->diverged = n->identity.diverged;
     if (hello) {
         out->port_redirect = hello->port_redirect;
         out->port_readonly = hello->port_readonly;
@@ -177,9 +178,10 @@ void node_status(const struct node *n, struct node_status *out)
     out->term = n->identity.term;
     out->voted_for = n->identity.voted_for;
     out->role = role_name(n);
-    out->diverged = n->diverged;
+    out->diverged = n->identity.diverged;
+    out->in_doubt = n->in_doubt;
     out->removed = n->removed;
-    out->writes_refused = n->disk_low || n->diverged;
+    out->writes_refused = n->disk_low || !digest_trusted(n);
     out->cluster_ms = node_cluster_ms(n);
     out->applied = rsm_applied(n->rsm);
     out->journal_bytes = n->disk.journal_bytes;

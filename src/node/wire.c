@@ -6,7 +6,7 @@
 void frame_begin(struct node *n, struct buf *out, enum frame_type type)
 {
     put_u8(out, (uint8_t)type);
-    put_u8(out, (uint8_t)((n->disk_low ? 1 : 0) | (n->diverged ? 2 : 0)));
+    put_u8(out, (uint8_t)((n->disk_low ? 1 : 0) | (n->identity.diverged ? 2 : 0)));
     put_u64(out, n->wall_us);
 }
 

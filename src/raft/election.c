@@ -15,10 +15,17 @@ void raft_timer_reset(struct raft *r)
     r->election_us = r->now_us + half + prng_below(&r->prng, r->config.election_us - half + 1);
 }
 
+/* Told to stand aside, and nobody has been missed for long enough. */
+static bool yields(const struct raft *r)
+{
+    uint64_t since = r->heard_us > r->aside_us ? r->heard_us : r->aside_us;
+    return r->aside && r->now_us < since + 3 * r->config.election_us;
+}
+
 bool raft_may_stand(const struct raft *r)
 {
     /* No election of our own while a snapshot is being loaded (B43) or our disk does not answer (B21). */
-    return raft_has_standing(r) && !r->installing && !r->journal_hung;
+    return raft_has_standing(r) && !r->installing && !r->journal_hung && !yields(r);
 }
 
 /* Heard from a leader within the minimum election timeout: votes are not for us to give (4.2.3). A leader

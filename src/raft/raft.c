@@ -402,6 +402,17 @@ bool raft_accepts(const struct raft *r)
     return r->role == RAFT_LEADER && r->transferee == 0;
 }
 
+void raft_stand_aside(struct raft *r, bool aside)
+{
+    r->aside = aside;
+    r->aside_us = r->now_us;
+    if (!aside)
+        return;
+    r->failover_us = 0;
+    if (r->role == RAFT_PRECANDIDATE)
+        r->role = RAFT_FOLLOWER;
+}
+
 bool raft_short_log(const struct raft *r)
 {
     return r->short_log;

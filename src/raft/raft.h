@@ -183,6 +183,10 @@ const struct raft_members *raft_members(const struct raft *r); /* the newest in 
 uint64_t raft_members_index(const struct raft *r);
 bool raft_is_voter(const struct raft *r);
 bool raft_short_log(const struct raft *r);
+/* `aside`: others are to lead. It neither stands nor takes an office that is handed to it, while it votes and acks as before,
+ * unless nobody has led for three election timeouts: it may be the only one left that holds all that is committed, and
+ * then has to lead until another one holds it too. A candidate or leader goes on. */
+void raft_stand_aside(struct raft *r, bool aside);
 
 /* What a leader knows of a peer, for INFO and for choosing a transfer target. false: not a peer or not leader. */
 struct raft_progress {

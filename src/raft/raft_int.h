@@ -151,6 +151,8 @@ struct raft {
     uint64_t heard_us;        /* last sign of life of the leader */
     uint64_t election_us;     /* when to stand */
     bool installing;
+    bool aside; /* must not stand while there may be others */
+    uint64_t aside_us;
     uint64_t install_index, install_term;
     struct raft_members install_members;
 

@@ -160,8 +160,10 @@ uint64_t rsm_apply_version(const struct rsm *r);
 /* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */
 size_t rsm_session_count(const struct rsm *r);
 
-/* A digest of everything replicated: keyspace, sessions, settings, apply version. Equal indexes must have
- * equal digests. */
+/* A digest of everything replicated: keys, values, expiry, sessions and what they remember, settings, apply version, clock.
+ * Equal indexes must have equal digests. A build that computes it from more or in another way raises the version, else a
+ * rolling upgrade looks like a divergence. */
+#define RSM_DIGEST_VERSION 1
 uint64_t rsm_digest(const struct rsm *r);
 
 /* Snapshots: an RDB file, version 10, that redis-server can load; AUX fields hold what is ours. */

@@ -15,7 +15,7 @@ static void role_of_leader(struct client *c, const struct node_status *st, struc
     (void)c;
     size_t replicas = 0;
     for (size_t i = 0; i < st->peer_count; i++)
-        replicas += !st->peers[i].self && st->peers[i].link_up;
+        replicas += !st->peers[i].self && topology_is_well(&st->peers[i]);
     resp_array(out, 3);
     resp_bulk_cstr(out, "master");
     resp_integer(out, (int64_t)st->commit);
@@ -23,7 +23,7 @@ static void role_of_leader(struct client *c, const struct node_status *st, struc
     for (size_t i = 0; i < st->peer_count; i++) {
         const struct node_peer_status *p = &st->peers[i];
         char text[24];
-        if (p->self || !p->link_up)
+        if (p->self || !topology_is_well(p))
             continue;
         resp_array(out, 3);
         resp_bulk_cstr(out, p->host);

@@ -75,9 +75,14 @@ uint64_t topology_leader(const struct server *s)
     return 0;
 }
 
-static bool is_alive(const struct node_peer_status *p)
+static bool is_connected(const struct node_peer_status *p)
 {
     return p->self || p->link_up;
+}
+
+bool topology_is_well(const struct node_peer_status *p)
+{
+    return is_connected(p) && !p->diverged;
 }
 
 /* Clients of a port are led to the ports of its mode. */
@@ -108,7 +113,7 @@ void topology_slots(struct client *c, struct buf *out)
         if (st->peers[i].id == leader)
             master = &st->peers[i];
         else
-            replicas += is_alive(&st->peers[i]);
+            replicas += topology_is_well(&st->peers[i]);
     }
     if (!master) {
         resp_array(out, 0);
@@ -120,7 +125,7 @@ void topology_slots(struct client *c, struct buf *out)
     resp_integer(out, SLOTS - 1);
     put_slots_node(c, master, out);
     for (size_t i = 0; i < st->peer_count; i++)
-        if (st->peers[i].id != leader && is_alive(&st->peers[i]))
+        if (st->peers[i].id != leader && topology_is_well(&st->peers[i]))
             put_slots_node(c, &st->peers[i], out);
 }
 
@@ -143,7 +148,7 @@ static void put_shards_node(const struct client *c, const struct node_peer_statu
     resp_bulk_cstr(out, "replication-offset");
     resp_integer(out, (int64_t)offset);
     resp_bulk_cstr(out, "health");
-    resp_bulk_cstr(out, is_alive(p) ? (p->snapshotting ? "loading" : "online") : "failed");
+    resp_bulk_cstr(out, topology_is_well(p) ? (p->snapshotting ? "loading" : "online") : "failed");
 }
 
 void topology_shards(struct client *c, struct buf *out)
@@ -168,7 +173,7 @@ void topology_shards(struct client *c, struct buf *out)
         }
 }
 
-/* id ip:port@cport flags master ping-sent pong-received epoch link [slots] */
+/* id ip:port@cport flags master ping-sent pong-received epoch link [slots]. Failed and yet connected: diverged. */
 static void put_node_line(const struct client *c, const struct node_status *st,
                           const struct node_peer_status *p, struct buf *out)
 {
@@ -181,9 +186,9 @@ static void put_node_line(const struct client *c, const struct node_status *st,
         node_id_text(leader, master);
     uint64_t heard_ms = (s->wall_us - (p->acked_ago_us < s->wall_us ? p->acked_ago_us : 0)) / 1000;
     buf_printf(out, "%s %s:%u@%u %s%s%s %s 0 %" PRIu64 " %" PRIu64 " %s%s\n", id, p->host, port_for(c, p),
-               p->peer_port, p->self ? "myself," : "", leads ? "master" : "slave", is_alive(p) ? "" : ",fail",
-               master, p->self ? 0 : heard_ms, st->term, is_alive(p) ? "connected" : "disconnected",
-               p->id == leader ? " 0-16383" : "");
+               p->peer_port, p->self ? "myself," : "", leads ? "master" : "slave",
+               topology_is_well(p) ? "" : ",fail", master, p->self ? 0 : heard_ms, st->term,
+               is_connected(p) ? "connected" : "disconnected", p->id == leader ? " 0-16383" : "");
 }
 
 void topology_nodes(struct client *c, struct buf *out)
@@ -242,8 +247,8 @@ void topology_info(struct client *c, struct buf *out)
         "cluster_slots_fail:0\r\ncluster_known_nodes:%zu\r\ncluster_size:%d\r\ncluster_current_epoch:%" PRIu64
         "\r\ncluster_my_epoch:%" PRIu64 "\r\ncluster_stats_messages_sent:%" PRIu64
         "\r\ncluster_stats_messages_received:%" PRIu64 "\r\ntotal_cluster_links_buffer_limit_exceeded:0\r\n",
-        route_knows_leader(s) ? "ok" : "fail", slots, slots, st->peer_count, slots > 0, st->term, st->term,
-        f.peer_frames_out, f.peer_frames_in);
+        route_knows_leader(s) && !st->in_doubt ? "ok" : "fail", slots, slots, st->peer_count, slots > 0,
+        st->term, st->term, f.peer_frames_out, f.peer_frames_in);
     resp_verbatim(out, c->resp, "txt", buf_slice(&text));
     buf_deinit(&text);
 }

@@ -128,12 +128,12 @@ static void put_replicas(const struct node_status *st, struct buf *out)
 {
     size_t count = 0;
     for (size_t i = 0; i < st->peer_count; i++)
-        count += !st->peers[i].self && st->peers[i].link_up;
+        count += !st->peers[i].self && topology_is_well(&st->peers[i]);
     buf_printf(out, "role:master\r\nconnected_slaves:%zu\r\n", count);
     count = 0;
     for (size_t i = 0; i < st->peer_count; i++) {
         const struct node_peer_status *p = &st->peers[i];
-        if (p->self || !p->link_up)
+        if (p->self || !topology_is_well(p))
             continue;
         buf_printf(out, "slave%zu:ip=%s,port=%u,state=%s,offset=%" PRIu64 ",lag=%" PRIu64 "\r\n", count++,
                    p->host, p->port, p->snapshotting ? "wait_bgsave" : "online", p->match,

@@ -77,9 +77,9 @@ void info_raft(struct server *s, struct buf *out)
     buf_printf(out,
                "commit_index:%" PRIu64 "\r\napplied_index:%" PRIu64 "\r\nlast_index:%" PRIu64
                "\r\npersisted_index:%" PRIu64 "\r\nfirst_index:%" PRIu64 "\r\ncluster_time_ms:%" PRIu64
-               "\r\nshort_log:%d\r\ndiverged:%d\r\nremoved:%d\r\nwrites_refused:%d\r\n",
+               "\r\nshort_log:%d\r\ndiverged:%d\r\nstates_in_doubt:%d\r\nremoved:%d\r\nwrites_refused:%d\r\n",
                st->commit, st->applied, st->last_index, st->persisted, st->first_index, st->cluster_ms,
-               st->short_log, st->diverged, st->removed, st->writes_refused);
+               st->short_log, st->diverged, st->in_doubt, st->removed, st->writes_refused);
     buf_printf(out, "loading:%d\r\nloading_what:%s\r\nloading_percent:%u\r\nloading_eta_seconds:%u\r\n",
                st->loading || !s->node, st->loading && st->loading_what ? st->loading_what : "",
                st->loading_percent, st->loading_eta_s);

@@ -29,6 +29,7 @@ struct storage_vote {
     uint64_t term, voted_for;
     bool short_log;
     uint64_t short_log_until;
+    bool diverged; /* its state was found to differ from the majority's */
 };
 
 struct storage_found {

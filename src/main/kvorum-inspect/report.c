@@ -24,6 +24,8 @@ static long report_slots(const struct storage_inspection *i)
                s.vote.node_id, s.vote.cluster_id, s.vote.term, s.vote.voted_for, s.sequence, s.generation);
         if (s.vote.short_log)
             printf(" short-log until=%" PRIu64, s.vote.short_log_until);
+        if (s.vote.diverged)
+            printf(" diverged");
         printf("\n");
     }
     if (good == 0)

@@ -16,7 +16,8 @@ static struct storage_vote vote_of(const struct node_identity *id)
                                  .term = id->term,
                                  .voted_for = id->voted_for,
                                  .short_log = id->short_log,
-                                 .short_log_until = id->short_log_until};
+                                 .short_log_until = id->short_log_until,
+                                 .diverged = id->diverged};
 }
 
 static void save_identity(void *arg, const struct node_identity *id, uint64_t cookie)
@@ -166,7 +167,8 @@ void disk_found(const struct storage_found *from, struct node_found *to)
                                            .term = from->vote.term,
                                            .voted_for = from->vote.voted_for,
                                            .short_log = from->vote.short_log,
-                                           .short_log_until = from->vote.short_log_until},
+                                           .short_log_until = from->vote.short_log_until,
+                                           .diverged = from->vote.diverged},
                               .short_log_found = from->short_log_found,
                               .snapshot_index = from->snapshot_index,
                               .snapshot_term = from->snapshot_term,
