@@ -24,16 +24,6 @@ static struct node_status status_of(struct scenario *s, uint32_t i)
     return st;
 }
 
-/* As many keys as wanted that no client knows, and one entry did not make. */
-static void tamper(struct scenario *s, uint32_t i, const char *value)
-{
-    struct rsm *rsm = node_rsm(world_node(s->world, i));
-    struct store_view view = {
-        .store = rsm_store(rsm), .now_ms = rsm_stamp_ms(rsm), .index = rsm_applied(rsm), .writing = true};
-    s->world->states_differ = true;
-    store_put_string(&view, SLICE_LITERAL("out of nowhere"), slice_cstr(value), false);
-}
-
 /* Whoever knows that it is wrong answers nothing, and a read that is offered to it is turned away. */
 static void watch(void *arg, uint32_t i)
 {
@@ -130,7 +120,7 @@ static void one_wrong(uint64_t seed, const void *arg)
     uint32_t leader = leader_of(&s), wrong = plan->leader ? leader : (leader + 1) % plan->nodes;
     if (plan->quiet)
         scenario_quiet(&s);
-    tamper(&s, wrong, "1");
+    world_tamper(s.world, wrong);
     run(&s, FOUND_OUT);
     want_diverged(&s, 1u << wrong);
     leader = leader_of(&s);
@@ -199,7 +189,7 @@ static void far_behind(uint64_t seed, const void *arg)
     world_cut(s.world, wrong, (wrong + 1) % 3, true);
     world_cut(s.world, wrong, (wrong + 2) % 3, true);
     run(&s, SECOND / 2);
-    tamper(&s, wrong, "1");
+    world_tamper(s.world, wrong);
     run(&s, 5 * SECOND);
     world_heal(s.world);
     run(&s, FOUND_OUT);
@@ -222,7 +212,7 @@ static void healed(uint64_t seed, const void *arg)
     (void)arg;
     begin(&s, seed, 3, &f);
     uint32_t wrong = (leader_of(&s) + 1) % 3;
-    tamper(&s, wrong, "1");
+    world_tamper(s.world, wrong);
     run(&s, FOUND_OUT);
     want_diverged(&s, 1u << wrong);
     world_crash(s.world, wrong);
@@ -256,7 +246,7 @@ static void halves(uint64_t seed, const void *arg)
     struct scenario s;
     begin(&s, seed, nodes, &f);
     for (uint32_t i = nodes / 2; i < nodes; i++)
-        tamper(&s, i, "1");
+        world_tamper(s.world, i);
     run(&s, FOUND_OUT);
     want_doubt(&s);
     for (uint32_t i = 0; i < nodes; i++) {
@@ -272,7 +262,7 @@ static void halves(uint64_t seed, const void *arg)
     run(&s, FOUND_OUT);
     want_diverged(&s, 0);
     for (uint32_t i = nodes / 2; i < nodes; i++)
-        tamper(&s, i, "2");
+        world_tamper(s.world, i);
     run(&s, FOUND_OUT);
     want_doubt(&s);
     uint32_t put_out = seed % 2 ? nodes - 1 : 0; /* the good ones win, or the others do */
@@ -305,7 +295,7 @@ static void third_decides(uint64_t seed, const void *arg)
     uint32_t leader = leader_of(&s), away = (leader + 1) % 3, wrong = seed % 3 ? leader : (leader + 2) % 3;
     world_crash(s.world, away);
     run(&s, SECOND);
-    tamper(&s, wrong, "1");
+    world_tamper(s.world, wrong);
     run(&s, FOUND_OUT);
     want_doubt(&s);
     world_start(s.world, away);
@@ -382,7 +372,7 @@ static void among_faults(uint64_t seed, const void *arg)
         run(&s, prng_below(world_chance(s.world), SECOND));
         scenario_fault(&s, &f);
         if (step == 10 && world_node(s.world, wrong) && world_node(s.world, wrong)->running)
-            tamper(&s, wrong, "1");
+            world_tamper(s.world, wrong);
         for (uint32_t i = 0; i < s.nodes; i++)
             if (i != wrong && world_node(s.world, i) && status_of(&s, i).diverged)
                 scenario_fail(&s, "node %u is accused, node %u is wrong", i, wrong);
