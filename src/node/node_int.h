@@ -356,6 +356,7 @@ void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count
 void reads_lost(struct node *n);
 void reads_lost_all(struct node *n); /* answers them too: the node starts over */
 void reads_leader_changed(struct node *n);
+void reads_office_lost(struct node *n);
 void reads_release(struct node *n);
 void reads_on_index_frame(struct node *n, uint64_t peer, struct reader *r);
 void reads_on_index_reply(struct node *n, struct reader *r);

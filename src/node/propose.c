@@ -288,6 +288,7 @@ void propose_office_lost(struct node *n)
 {
     n->lost_office_us = n->now_us;
     forward_office_lost(n);
+    reads_office_lost(n);
 }
 
 void propose_expire_waiters(struct node *n)

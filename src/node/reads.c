@@ -194,6 +194,18 @@ void reads_lost(struct node *n)
     }
 }
 
+/* A proxied read waits for the writes that stand before it on its connection. Another entry may come in their place, and
+ * they be sent again to the next leader: the read has to go there behind them, and must not be answered without them. */
+void reads_office_lost(struct node *n)
+{
+    list_for_each(it, &n->reads)
+    {
+        struct read_wait *w = list_entry(it, struct read_wait, link);
+        if (w->forwarded && w->index > rsm_applied(n->rsm))
+            w->lost = true;
+    }
+}
+
 /* Whoever was asked for a round, another one, or we ourselves, has to make it. */
 void reads_leader_changed(struct node *n)
 {
