@@ -145,12 +145,14 @@ static void want_checkpoint(struct node *n)
         n->config.checkpoint_bytes > n->snapshot_bytes ? n->config.checkpoint_bytes : n->snapshot_bytes;
     bool asked = n->checkpoint_asked && n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
     bool wanted = n->disk.journal_bytes >= most || !list_empty(&n->save_waits);
-    if (!wanted || asked || n->snapshot_writing || n->installing)
+    if (n->snapshot_writing || n->installing)
         return;
-    if (!digest_trusted(n)) {
+    if (!digest_trusted(n) || n->removed) { /* removed: what it asked for will never reach it */
         answer_saves(n, false);
         return;
     }
+    if (!wanted || asked)
+        return;
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;
     if (raft_role(n->raft) == RAFT_LEADER)
