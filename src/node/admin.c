@@ -63,6 +63,8 @@ static const char *transfer(struct node *n, uint64_t target)
     if (p && peer_diverged(p))
         return "-ERR its state differs from the majority's: it cannot lead\r\n";
     struct raft_event e = {.type = RAFT_EVENT_TRANSFER, .peer = target ? target : node_heir(n, false)};
+    if (!e.peer)
+        return "-ERR no other voter is within reach\r\n";
     node_step(n, &e, NULL);
     return "+OK\r\n";
 }

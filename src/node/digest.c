@@ -7,9 +7,9 @@
  *
  *   - Who says something else is *diverged*, learners too. It is written into the vote file, for a restart may bring the
  *     same state back, and it stays until another node's snapshot has replaced the state, whatever later comparisons say:
- *     it may have given wrong replies. The node answers nothing from its state, gives up the office and leads again only to
- *     bring others up to date where it alone holds all that is committed (raft_stand_aside), and
- *     neither writes nor sends snapshots. Its log is as good as anybody's, so it still takes entries, acks and votes.
+ *     it may have given wrong replies. The node answers nothing from its state, gives up the office, and neither writes
+ *     nor sends snapshots. Its log is as good as anybody's, so it still takes entries, acks and votes. It stands only when
+ *     nobody has led for long, to bring others up to date where it alone holds all that is committed (raft_stand_aside).
  *   - While some differ and no majority agrees, or is not heard, all are in *doubt*: they answer nothing either, until one
  *     agrees at that index or a later one. The leader stays: membership can be changed, which is how people decide it. */
 #include "node/node_int.h"
@@ -128,9 +128,8 @@ static struct verdict count(struct node *n, uint64_t index, uint64_t own)
 static void diverged(struct node *n, uint64_t index, uint64_t own, uint64_t theirs)
 {
     node_say(n, LOG_WARNING,
-             "DIVERGED: this node's state at %llu has digest %016llx, the majority's %016llx. It stops "
-             "serving and has "
-             "to be replaced",
+             "DIVERGED: this node's state at %llu has digest %016llx, the majority's %016llx. "
+             "It stops serving and has to be replaced",
              (unsigned long long)index, (unsigned long long)own, (unsigned long long)theirs);
     n->identity.diverged = n->changed = true;
     n->in_doubt = false;
@@ -148,8 +147,7 @@ static void doubt(struct node *n, uint64_t index, uint64_t own, uint64_t other)
         return;
     node_say(n, LOG_WARNING,
              "The nodes' states at %llu differ, %016llx here and %016llx elsewhere, and no majority agrees: "
-             "nothing is "
-             "served until one does",
+             "nothing is served until one does",
              (unsigned long long)index, (unsigned long long)own, (unsigned long long)other);
     n->in_doubt = n->changed = true;
 }

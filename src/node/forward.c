@@ -337,10 +337,7 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (q->cookie != cookie)
             continue;
         struct slice reply = slice_of(r->at, reader_left(r));
-        if (outcome == NODE_REFUSED && q->unknown) {
-            /* This sending was refused; an earlier one may have run. */
-            answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
-        } else if (n->proxied->taking && outcome == NODE_REFUSED) {
+        if (n->proxied->taking && outcome == NODE_REFUSED) {
             q->refused = true;
             buf_append_slice(&q->refusal, reply);
         } else if (outcome == NODE_REFUSED && q->unknown) { /* now; it may have run when it was first sent */

@@ -96,9 +96,8 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
     digest_state_loaded(n, false);
     if (n->identity.diverged)
         node_say(n, LOG_WARNING,
-                 "DIVERGED: this node's state was found to differ from the majority's. It serves nothing and "
-                 "has to "
-                 "be replaced");
+                 "DIVERGED: this node's state was found to differ from the majority's. "
+                 "It serves nothing and has to be replaced");
     n->replay.from = index;
     n->replay.until = raft_last_index(n->raft);
     n->replay.since_us = n->replay.said_us = n->now_us;

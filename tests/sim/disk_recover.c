@@ -15,7 +15,8 @@ struct storage_vote disk_vote_of(const struct node_identity *id)
                                  .term = id->term,
                                  .voted_for = id->voted_for,
                                  .short_log = id->short_log,
-                                 .short_log_until = id->short_log_until};
+                                 .short_log_until = id->short_log_until,
+                                 .diverged = id->diverged};
 }
 
 static struct node_identity identity_of(const struct storage_vote *v)
@@ -25,7 +26,8 @@ static struct node_identity identity_of(const struct storage_vote *v)
                                   .term = v->term,
                                   .voted_for = v->voted_for,
                                   .short_log = v->short_log,
-                                  .short_log_until = v->short_log_until};
+                                  .short_log_until = v->short_log_until,
+                                  .diverged = v->diverged};
 }
 
 static bool snapshot_whole(void *arg, struct snapshot_id *id)

@@ -144,9 +144,9 @@ static void one_wrong(uint64_t seed, const void *arg)
     run(&s, SECOND);
     want_diverged(&s, 1u << wrong);
 
-    world_crash(s.world, leader_of(&s)); /* it votes, and does not stand */
-    run(&s,
-        6 * SECOND); /* unless it alone has all that was committed: then it leads until it can hand over */
+    /* It votes and does not stand, unless it alone has all that was committed: then it leads until it can hand over. */
+    world_crash(s.world, leader_of(&s));
+    run(&s, 6 * SECOND);
     if (leader_of(&s) == wrong)
         scenario_fail(&s, "the diverged node serves");
     scenario_heal(&s);
