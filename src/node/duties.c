@@ -76,6 +76,18 @@ static size_t gather(struct node *n, uint64_t first, uint64_t last)
     return most ? cache_gather(&n->cache, first, last, n->gathered, n->gathered_cap) : 0;
 }
 
+/* Raft goes by it that APPENDs to a peer keep their order: what follows on one that went by bulk does so too. */
+static enum node_channel append_channel(const struct node *n, struct peer *p, const struct raft_message *m,
+                                        size_t bytes)
+{
+    struct raft_progress at;
+    if (raft_progress(n->raft, p->id, &at) && at.match >= p->bulk_last)
+        p->bulk_last = 0;
+    if (bytes > CONTROL_MAX_BYTES && m->last > p->bulk_last)
+        p->bulk_last = m->last;
+    return p->bulk_last ? NODE_BULK : NODE_CONTROL;
+}
+
 static void send_message(struct node *n, const struct raft_message *m, const struct raft_block *blocks,
                          size_t count)
 {
@@ -87,7 +99,8 @@ static void send_message(struct node *n, const struct raft_message *m, const str
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += blocks[i].len;
-    enum node_channel channel = bytes > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL;
+    struct peer *p = m->type == RAFT_MSG_APPEND ? node_peer(n, m->to) : NULL;
+    enum node_channel channel = p ? append_channel(n, p, m, bytes) : NODE_CONTROL;
     n->ports.send(n->ports.arg, m->to, channel, buf_slice(&head), blocks, count);
 }
 
@@ -177,7 +190,7 @@ static void role_changed(struct node *n)
         n->lost_office_us = 0;
         clock_run(&n->clock, raft_members(n->raft), n->now_us, n->config.election_us);
         for (size_t i = 0; i < n->peer_count; i++)
-            n->peers[i].queue_count = 0;
+            n->peers[i].queue_count = n->peers[i].bulk_last = 0;
     }
     if (!leader && n->was_leader) {
         n->office_index = 0;

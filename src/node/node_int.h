@@ -162,6 +162,7 @@ struct peer {
     size_t queue_count, queue_cap;
     bool reading;
     uint64_t read_cookie;
+    uint64_t bulk_last; /* of the APPENDs that went by bulk, until it is acknowledged; else 0 */
     /* The snapshot being sent. */
     bool snapshotting, piece_unsent; /* unsent: the bulk link is not there yet, or full */
     uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,

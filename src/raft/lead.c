@@ -118,6 +118,7 @@ static void tick_heartbeat(struct raft *r)
             p->silent = true;
         }
         raft_heartbeat(r, p);
+        raft_ask_for_loss(r, p);
         raft_send(r, p);
     }
 }

@@ -233,6 +233,8 @@ void raft_lead(struct raft *r);
 void raft_propose(struct raft *r, const struct raft_entry *entries, size_t count);
 void raft_send(struct raft *r, struct raft_peer *p);
 void raft_heartbeat(struct raft *r, struct raft_peer *p);
+void raft_ask_for_loss(struct raft *r,
+                       struct raft_peer *p); /* did what is under way come in? The reject says no */
 void raft_reset_progress(struct raft *r, struct raft_peer *p);
 void raft_on_append_reply(struct raft *r, const struct raft_message *m);
 void raft_on_heartbeat_reply(struct raft *r, const struct raft_message *m);

@@ -1,7 +1,10 @@
 /* The leader's side of chapter 3.5: appends, pipelined and batched (10.2.2), the search for where the logs
  * agree, and commit. A peer is probed with one APPEND at a time until it answers; then `next` runs ahead of
- * the acks within a window; a reject, a lost message or a broken link bring it back to probing from what is
- * known to match. */
+ * the acks within a window; a reject or a broken link bring it back to probing from what is known to match.
+ *
+ * Nobody guesses from time or from heartbeats that an APPEND was lost: heartbeats overtake the big ones, which may be on their
+ * way for long, and to send those again and again would only make it longer. APPENDs do not overtake each other; so one with a
+ * gap before it is rejected, and every heartbeat asks, by an APPEND without entries, whether the last ones came in. */
 #include <assert.h>
 
 #include "raft/raft_int.h"
@@ -139,7 +142,8 @@ void raft_send(struct raft *r, struct raft_peer *p)
     }
     if (p->state == RAFT_PROBE) {
         if (!p->probe_out) {
-            inflight_clear(p);
+            if (!p->silent) /* a question follows on what was sent before: its answer comes behind that one's */
+                inflight_clear(p);
             send_append(r, p, !p->silent);
         }
         return;
@@ -147,6 +151,12 @@ void raft_send(struct raft *r, struct raft_peer *p)
     while (p->next <= r->log.last && p->ring_count < r->config.inflight_max &&
            p->inflight_bytes < r->config.inflight_max_bytes)
         send_append(r, p, true);
+}
+
+void raft_ask_for_loss(struct raft *r, struct raft_peer *p)
+{
+    if (p->state == RAFT_REPLICATE && p->ring_count > 0 && !p->refused)
+        send_append(r, p, false);
 }
 
 void raft_heartbeat(struct raft *r, struct raft_peer *p)
@@ -288,21 +298,6 @@ void raft_on_append_reply(struct raft *r, const struct raft_message *m)
         on_ack(r, p, m->index, m->round);
 }
 
-/* Links may drop messages. A heartbeat overtakes no append, so an answer to one that does not cover an append
- * of an earlier round says that the append was lost: go back at once, without a timer. (Where messages are
- * reordered this only sends something twice.) */
-static bool append_lost(const struct raft *r, const struct raft_peer *p, const struct raft_message *m)
-{
-    for (uint32_t i = 0; i < p->ring_count; i++) {
-        const struct raft_inflight *f = &p->ring[(p->ring_head + i) % r->config.inflight_max];
-        if (f->round >= m->round)
-            return false;
-        if (f->last > m->hint_index)
-            return true;
-    }
-    return false;
-}
-
 void raft_on_heartbeat_reply(struct raft *r, const struct raft_message *m)
 {
     struct raft_peer *p = raft_peer(r, m->from);
@@ -315,14 +310,6 @@ void raft_on_heartbeat_reply(struct raft *r, const struct raft_message *m)
     }
     if (p->refused)
         return;
-    if (p->state == RAFT_REPLICATE && append_lost(r, p, m)) {
-        uint64_t known = m->hint_index > p->match && m->hint_index <= r->log.last ? m->hint_index : p->match;
-        probe_from(p, known + 1);
-        raft_send(r, p);
-    } else if (p->state == RAFT_PROBE && append_lost(r, p, m)) {
-        p->probe_out = false; /* a question lost says nothing of the logs: it is asked again */
-        raft_send(r, p);
-    }
     if (m->index > p->match) /* an ack that was lost, brought again */
         on_ack(r, p, m->index, 0);
 }

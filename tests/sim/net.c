@@ -47,9 +47,19 @@ static bool unlucky(struct world *w, uint32_t permille, enum fault what)
     return true;
 }
 
+/* How long what was sent before occupies the line, and this one too. */
+static uint64_t bulk_wait_us(struct world *w, uint32_t from, uint32_t to, size_t len)
+{
+    uint64_t *free_us = &w->bulk_free_us[from][to];
+    if (*free_us < w->now_us)
+        *free_us = w->now_us;
+    *free_us += (uint64_t)len * 1000000 / w->bulk_bytes_s;
+    return *free_us - w->now_us;
+}
+
 /* One channel keeps its order, unless disorder is asked for; the two overtake each other. Now and then a frame,
  * and all behind it, is late. */
-static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channel, bool healthy)
+static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channel, size_t len, bool healthy)
 {
     struct world *w = p->world;
     uint64_t at_us = w->now_us + 20 + prng_below(&w->chance, w->config.delay_us + 1);
@@ -57,6 +67,8 @@ static uint64_t arrival_us(struct proc *p, uint32_t to, enum node_channel channe
         at_us += prng_below(&w->chance, w->config.late_us + 1);
     if (!healthy && at_us < w->clogged_until_us[p->number][to])
         at_us = w->clogged_until_us[p->number][to];
+    if (channel == NODE_BULK && w->bulk_bytes_s)
+        at_us += bulk_wait_us(w, p->number, to, len);
     uint64_t *last = &w->last_delivery_us[p->number][to][channel == NODE_BULK];
     if (!healthy && unlucky(w, w->config.disorder_permille, FAULT_OVERTAKES))
         return at_us;
@@ -94,9 +106,12 @@ static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struc
     if (!healthy && unlucky(w, w->config.drop_permille, FAULT_LOSS))
         return true;
     struct blob *blob = joined(head, blocks, count);
+    if (channel == NODE_BULK)
+        w->counts.bulk_bytes += blob->len;
     bool twice = !healthy && unlucky(w, w->config.disorder_permille, FAULT_TWICE);
     for (int copy = 0; copy <= twice; copy++) {
-        struct event *e = world_later(w, arrival_us(p, to, channel, healthy) - w->now_us, EVENT_FRAME, to);
+        struct event *e =
+            world_later(w, arrival_us(p, to, channel, blob->len, healthy) - w->now_us, EVENT_FRAME, to);
         e->from = p->number;
         e->from_life = p->life;
         e->peer = p->id;

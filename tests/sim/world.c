@@ -512,6 +512,11 @@ void world_late(struct world *w, uint32_t permille, uint64_t by_us)
     w->config.late_us = by_us;
 }
 
+void world_bulk(struct world *w, uint64_t bytes_s)
+{
+    w->bulk_bytes_s = bytes_s;
+}
+
 void world_disorder(struct world *w, uint32_t permille)
 {
     w->config.disorder_permille = permille;

@@ -31,7 +31,8 @@ struct world_config {
 
 struct world_counts {
     uint64_t fired[FAULTS];
-    uint64_t events, frames, crashes, members /* configurations committed */, snapshots /* installed */;
+    uint64_t events, frames, bulk_bytes, crashes, members /* configurations committed */,
+        snapshots /* installed */;
 };
 
 struct world_client_calls {
@@ -79,6 +80,7 @@ void world_healthy(struct world *w,
 void world_drop(struct world *w, uint32_t permille);
 void world_late(struct world *w, uint32_t permille, uint64_t by_us);
 void world_disorder(struct world *w, uint32_t permille);
+void world_bulk(struct world *w, uint64_t bytes_s); /* what a bulk channel carries in a second; 0: anything */
 void world_clock_jump(struct world *w, uint32_t i, int64_t by_us); /* its wall clock */
 /* Either clock is too fast by so much. */
 void world_wall_drift(struct world *w, uint32_t i, int32_t ppm);

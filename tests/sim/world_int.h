@@ -81,6 +81,7 @@ struct world {
     uint64_t clogged_until_us[WORLD_NODES_MAX][WORLD_NODES_MAX];
     uint32_t healthy; /* bits of nodes between which the network is faultless, whatever else is said */
     uint64_t last_delivery_us[WORLD_NODES_MAX][WORLD_NODES_MAX][2];
+    uint64_t bulk_bytes_s, bulk_free_us[WORLD_NODES_MAX][WORLD_NODES_MAX];
     struct history *histories;
     struct disk_counts disk_counts;
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
