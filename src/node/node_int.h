@@ -355,6 +355,7 @@ void apply_on_read(struct node *n, const struct node_disk_event *event);
 void reads_turn(struct node *n);
 void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count);
 void reads_lost(struct node *n);
+void reads_lost_from(struct node *n, uint64_t index);
 void reads_lost_all(struct node *n); /* answers them too: the node starts over */
 void reads_leader_changed(struct node *n);
 void reads_office_lost(struct node *n);

@@ -179,6 +179,7 @@ static void refuse_open(struct node *n)
 {
     uint64_t first = n->open_first, term = n->open_term;
     propose_drop_open(n);
+    reads_lost_from(n, first);
     for (;;) {
         if (n->waiters.count == 0)
             return;

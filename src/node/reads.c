@@ -206,6 +206,16 @@ void reads_office_lost(struct node *n)
     }
 }
 
+/* Likewise in office, when what the turn has gathered is refused, from the entry at `index` on. */
+void reads_lost_from(struct node *n, uint64_t index)
+{
+    list_for_each(it, &n->reads)
+    {
+        struct read_wait *w = list_entry(it, struct read_wait, link);
+        w->lost |= w->index >= index;
+    }
+}
+
 /* Whoever was asked for a round, another one, or we ourselves, has to make it. */
 void reads_leader_changed(struct node *n)
 {

@@ -169,7 +169,7 @@ static void expect(enum disk_fault kind)
 static void test_failing(void **state)
 {
     (void)state;
-    static const uint64_t kept[] = {7, 40, 0};
+    static const uint64_t kept[] = {7, 40, 109, 0};
     struct plan plan = {3, 20, HARMLESS, false, {.crash = true, .cut = true}};
     seeds(&plan, 5, kept + 2);
     plan.faults.snapshots = true;
