@@ -73,14 +73,18 @@ void config_print_bind(const struct config *c, struct buf *out)
         buf_printf(out, "%s%s%s", i ? " " : "", c->bind[i].optional ? "-" : "", c->bind[i].host);
 }
 
+/* A word that is refused changes nothing. */
 static bool read_mode(struct slice word, int *mode, struct buf *error)
 {
-    *mode = config_choice(config_modes, word);
-    if (*mode == MODE_READONLY)
+    int read = config_choice(config_modes, word);
+    if (read == MODE_READONLY)
         buf_append_cstr(error, "mode readonly serves Sentinel clients and is not there yet");
-    else if (*mode < 0)
+    else if (read < 0)
         buf_append_cstr(error, "argument(s) must be one of the following: redirect, proxy");
-    return *mode >= 0 && *mode != MODE_READONLY;
+    if (read < 0 || read == MODE_READONLY)
+        return false;
+    *mode = read;
+    return true;
 }
 
 bool config_parse_mode(struct config *c, const struct slice *args, size_t argc, struct buf *error)

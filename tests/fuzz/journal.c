@@ -101,10 +101,12 @@ static void put_block(struct maker *m)
 
 static void put_raw(struct maker *m)
 {
-    struct piece key = piece_take(&m->r, get_u8(&m->r) % 10), value = piece_take(&m->r, get_u8(&m->r));
+    struct piece key = piece_take(&m->r, sizeof(struct journal_key)),
+                 value = piece_take(&m->r, get_u8(&m->r));
     struct slice bytes = piece_slice(&value);
     check_block(bytes);
-    m->kv->put(m->kv, piece_slice(&key), &bytes, 1);
+    if (piece_slice(&key).len == sizeof(struct journal_key)) /* the store in memory has no others */
+        m->kv->put(m->kv, piece_slice(&key), &bytes, 1);
     free(key.data);
     free(value.data);
 }

@@ -219,6 +219,11 @@ static void propose(struct world *w, uint8_t how)
         return;
     if (how & 4 && raft_may_change_members(w->raft)) {
         make_members(w);
+        bool some_voter = false;
+        for (uint32_t i = 0; i < w->members.count; i++)
+            some_voter |= w->members.at[i].voter;
+        if (!some_voter)
+            return; /* the node lets no last voter go */
         entries[0] = (struct raft_entry){.kind = RAFT_ENTRY_CONFIG, .size = 60, .members = &w->members};
         step(w, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .entries = entries, .count = 1});
         return;

@@ -351,54 +351,12 @@ static void test_one_lie(void **state)
     scenario_seeds(3, one_lie, &(uint32_t){5});
 }
 
-/* Under all kinds of faults one node becomes wrong now and then: nobody else is ever accused, and at the end it knows, or
- * has become right, by a replay or by a snapshot. */
-static void among_faults(uint64_t seed, const void *arg)
-{
-    const struct faults f = {.crash = true,
-                             .cut = seed % 2,
-                             .one_way = seed % 3 == 0,
-                             .pause = seed % 4 == 0,
-                             .reset = true,
-                             .move = true,
-                             .drop = seed % 5 == 0,
-                             .late = true,
-                             .snapshots = seed % 2};
-    struct scenario s;
-    (void)arg;
-    begin(&s, seed, seed % 4 ? 3 : 5, &f);
-    uint32_t wrong = (uint32_t)prng_below(world_chance(s.world), s.nodes);
-    for (int step = 0; step < 25; step++) {
-        run(&s, prng_below(world_chance(s.world), SECOND));
-        scenario_fault(&s, &f);
-        if (step == 10 && world_node(s.world, wrong) && world_node(s.world, wrong)->running)
-            world_tamper(s.world, wrong);
-        for (uint32_t i = 0; i < s.nodes; i++)
-            if (i != wrong && world_node(s.world, i) && status_of(&s, i).diverged)
-                scenario_fail(&s, "node %u is accused, node %u is wrong", i, wrong);
-    }
-    scenario_heal(&s);
-    run(&s, 2 * FOUND_OUT);
-    bool knows = status_of(&s, wrong).diverged;
-    want_diverged(&s, knows ? 1u << wrong : 0);
-    scenario_settle(&s, knows ? 1u << wrong : 0);
-    scenario_free(&s);
-}
-
-static void test_among_faults(void **state)
-{
-    (void)state;
-    scenario_seeds(40, among_faults, NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_follower),      cmocka_unit_test(test_leader),
-        cmocka_unit_test(test_quiet),         cmocka_unit_test(test_far_behind),
-        cmocka_unit_test(test_healed),        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_follower),      cmocka_unit_test(test_leader),  cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_far_behind),    cmocka_unit_test(test_healed),  cmocka_unit_test(test_halves),
         cmocka_unit_test(test_third_decides), cmocka_unit_test(test_one_lie),
-        cmocka_unit_test(test_among_faults),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
