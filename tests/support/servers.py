@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -175,8 +176,10 @@ class Server:
         """Until it accepts connections (wait_s 0: not waited for)."""
         with open(os.path.join(self.folder, "log"), "ab") as log:
             command = [*self.prefix, self.binary, "--bind", self.host, "--port", str(self.port), "--dir", self.folder, *self.args]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, preexec_fn=die_with_us)
+            # The kernel watches the thread that forked: what another thread than the first starts is left to atexit.
+            first = threading.current_thread() is threading.main_thread()
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
+                                            preexec_fn=die_with_us if first else None)
         if wait_s:
             wait("port %d" % self.port, self.accepts, wait_s)
         return self
