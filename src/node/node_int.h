@@ -230,7 +230,7 @@ struct node {
     bool checkpoint_asked;
     uint64_t checkpoint_asked_us;
     struct rsm_loader *loader;
-    uint64_t load_index, load_offset, load_total, load_started_us, load_said_us;
+    uint64_t load_index, load_term, load_offset, load_total, load_started_us, load_said_us;
     bool installing; /* the loader runs on a live node */
     uint64_t receive_from, receive_index, receive_term, receive_leader_term, receive_total;
     struct raft_members receive_members;
@@ -375,7 +375,7 @@ bool snapshot_checkpoint_for(struct node *n,
 void snapshot_on_frame(struct node *n, uint64_t peer, struct reader *r);
 void snapshot_on_ack(struct node *n, uint64_t peer, struct reader *r);
 void snapshot_on_disk(struct node *n, const struct node_disk_event *event);
-void snapshot_load_begin(struct node *n, uint64_t index, bool live);
+void snapshot_load_begin(struct node *n, uint64_t index, uint64_t term, bool live);
 void snapshot_accept(struct node *n); /* duty install */
 
 /* moved.c: a member under another address */

@@ -358,11 +358,12 @@ static void ask_load(struct node *n)
                            4 * SNAPSHOT_PIECE_BYTES);
 }
 
-void snapshot_load_begin(struct node *n, uint64_t index, bool live)
+void snapshot_load_begin(struct node *n, uint64_t index, uint64_t term, bool live)
 {
     n->installing = live;
     n->loader = rsm_loader_new();
     n->load_index = index;
+    n->load_term = term;
     n->load_offset = n->load_total = 0;
     n->load_started_us = n->load_said_us = n->now_us;
     ask_load(n);
@@ -390,6 +391,10 @@ static void loaded(struct node *n)
     n->loader = NULL;
     if (!fresh || !raft_members_decode(meta.members, &members)) {
         n->ports.fatal(n->ports.arg, "the snapshot cannot be loaded: it is damaged, or not one of kvorum's");
+        return;
+    }
+    if (meta.index != n->load_index || meta.term != n->load_term) { /* of another place of the log */
+        n->ports.fatal(n->ports.arg, "the snapshot is not the one that its name says");
         return;
     }
     rsm_free(n->rsm);
@@ -468,7 +473,7 @@ void snapshot_on_disk(struct node *n, const struct node_disk_event *event)
         return;
     case NODE_DISK_SNAPSHOT_INSTALLED:
         if (n->installing)
-            snapshot_load_begin(n, event->index, true);
+            snapshot_load_begin(n, event->index, event->term, true);
         return;
     default:
         assert(!"a disk event nobody asked for");

@@ -114,7 +114,7 @@ void start_begin(struct node *n)
     if (!known)
         return; /* again when the id is durable */
     if (n->found.snapshot_index)
-        snapshot_load_begin(n, n->found.snapshot_index, false);
+        snapshot_load_begin(n, n->found.snapshot_index, n->found.snapshot_term, false);
     else if (!n->founding)
         start_run(n, NULL, 0, 0);
 }

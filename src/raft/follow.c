@@ -40,7 +40,7 @@ static void reject(struct raft *r, const struct raft_message *m)
 }
 
 /* What comes from outside is judged, not asserted. */
-static bool well_formed(const struct raft *r, const struct raft_message *m)
+static bool well_formed(const struct raft_message *m)
 {
     uint64_t term = m->log_term;
     if (term > m->term || (m->index == 0) != (term == 0))
@@ -51,11 +51,12 @@ static bool well_formed(const struct raft *r, const struct raft_message *m)
         return false;
     for (uint64_t i = m->first; i <= m->last; i++) {
         const struct raft_entry *e = &m->entries[i - m->first];
-        if (e->term < term || e->term > m->term || (e->kind == RAFT_ENTRY_CONFIG) != (e->members != NULL))
+        if (e->term == 0 || e->term < term || e->term > m->term)
+            return false;
+        if ((e->kind == RAFT_ENTRY_CONFIG) != (e->members != NULL))
             return false;
         term = e->term;
     }
-    (void)r;
     return true;
 }
 
@@ -79,6 +80,13 @@ static void complain(struct raft *r, const struct raft_message *m, const char *w
         raft_say(r, "node %llx, term %llu, log at %llu: %s", (unsigned long long)m->from,
                  (unsigned long long)m->term, (unsigned long long)m->index, what);
     r->complained_term = r->term;
+}
+
+/* A message that begins below our snapshot: what it has to say of the snapshot's last entry is all that can be compared. */
+static bool contradicts_snapshot(const struct raft *r, const struct raft_message *m)
+{
+    uint64_t base = r->log.base;
+    return m->first <= base && base <= m->last && m->entries[base - m->first].term != r->log.base_term;
 }
 
 /* The first entry of the message that our log lacks or contradicts; last+1: it holds them all. */
@@ -138,12 +146,16 @@ static bool from_leader(struct raft *r, const struct raft_message *m)
 
 void raft_on_append(struct raft *r, const struct raft_message *m)
 {
-    if (!well_formed(r, m) || !from_leader(r, m))
+    if (!well_formed(m) || !from_leader(r, m))
         return;
     if (r->installing)
         return; /* one thing at a time (B43); the leader asks again */
     if (m->index < r->log.base) {
-        /* Below our snapshot everything is committed: its log is ours up to there (3.6.3). */
+        /* Below our snapshot everything is committed: its log is ours up to there (3.6.3), unless it lost what was. */
+        if (contradicts_snapshot(r, m)) {
+            complain(r, m, "asks to replace a committed entry: refused");
+            return;
+        }
         if (r->log.base > r->matched)
             r->matched = r->log.base;
         if (m->last < m->first || m->last <= r->log.base) {
