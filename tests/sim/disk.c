@@ -287,17 +287,21 @@ void disk_crash(struct proc *p)
     disk_look(p);
 }
 
+void world_disk_calm_node(struct world *w, uint32_t i)
+{
+    struct disk *d = &w->nodes[i].disk;
+    struct kv *kv = d->stable.journal.kv;
+    d->fail_write = d->fail_sync = d->no_space = d->power_cut = d->tear_mark = false;
+    d->free_bytes = UINT64_MAX;
+    d->slow_us = 0;
+    if (w->nodes[i].node && kv)
+        kv_memory_misread(kv, 0);
+}
+
 void world_disk_calm(struct world *w)
 {
-    for (uint32_t i = 0; i < w->count; i++) {
-        struct disk *d = &w->nodes[i].disk;
-        struct kv *kv = d->stable.journal.kv;
-        d->fail_write = d->fail_sync = d->no_space = d->power_cut = d->tear_mark = false;
-        d->free_bytes = UINT64_MAX;
-        d->slow_us = 0;
-        if (w->nodes[i].node && kv)
-            kv_memory_misread(kv, 0);
-    }
+    for (uint32_t i = 0; i < w->count; i++)
+        world_disk_calm_node(w, i);
 }
 
 static void drop_everything(struct disk *d)

@@ -44,6 +44,7 @@ enum disk_fault {
 bool world_disk_fault(struct world *w, uint32_t i, enum disk_fault kind, uint64_t amount);
 /* What was asked for and has not come yet does not come; there is space, and syncs take their time as configured. */
 void world_disk_calm(struct world *w);
+void world_disk_calm_node(struct world *w, uint32_t i);
 /* Is it one of those that take away what was promised? */
 bool world_disk_fault_harms(enum disk_fault kind);
 /* Would the voters survive it if this disk, too, were damaged now? */

@@ -279,19 +279,6 @@ bool world_disk_fault(struct world *w, uint32_t i, enum disk_fault kind, uint64_
 
 /* ---- backups ------------------------------------------------------------------------------------------ */
 
-void world_backup(struct world *w, uint32_t i)
-{
-    struct disk *d = &w->nodes[i].disk;
-    if (!d->platter.has_vote || !d->durable.identity.cluster_id || d->damaged)
-        return;
-    if (d->backup)
-        files_free(d->backup);
-    else
-        d->backup = mem_alloc(sizeof(*d->backup));
-    files_copy(d->backup, &d->platter);
-    d->backup_end = d->promised_index;
-}
-
 static const struct raft *newest_members(const struct world *w)
 {
     const struct raft *newest = NULL;
@@ -304,6 +291,21 @@ static const struct raft *newest_members(const struct world *w)
     return newest;
 }
 
+void world_backup(struct world *w, uint32_t i)
+{
+    struct disk *d = &w->nodes[i].disk;
+    const struct raft *r = newest_members(w);
+    if (!d->platter.has_vote || !d->durable.identity.cluster_id || d->damaged)
+        return;
+    if (d->backup)
+        files_free(d->backup);
+    else
+        d->backup = mem_alloc(sizeof(*d->backup));
+    files_copy(d->backup, &d->platter);
+    d->backup_end = d->promised_index;
+    d->backup_members = r ? raft_members_index(r) : 0;
+}
+
 static const struct proc *by_disk(const struct world *w, uint64_t id)
 {
     for (uint32_t i = 0; i < w->count; i++)
@@ -312,13 +314,14 @@ static const struct proc *by_disk(const struct world *w, uint64_t id)
     return NULL;
 }
 
-/* A rolled back voter may vote again in a term in which it has voted, and its acks are void. Both are harmless while all
+/* With the members of then it may be a majority, by itself even, that nobody tells of those of now. Apart from that:
+ * A rolled back voter may vote again in a term in which it has voted, and its acks are void. Both are harmless while all
  * others hold what it had acknowledged and nobody stands in such a term. */
 static bool survives_rollback(struct world *w, const struct proc *p)
 {
     const struct raft *r = newest_members(w);
     const struct disk *d = &p->disk;
-    if (!r || world_leader(w) < 0)
+    if (!r || world_leader(w) < 0 || d->backup_members != raft_members_index(r))
         return false;
     const struct raft_members *m = raft_members(r);
     for (uint32_t i = 0; i < m->count; i++) {

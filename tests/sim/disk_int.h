@@ -96,6 +96,7 @@ struct disk {
     uint64_t boot; /* of the machine: another after each power cut */
     struct platter *backup;
     uint64_t backup_end;
+    uint64_t backup_members; /* the index of the newest configuration then */
 
     /* of the process that runs now */
     struct stable stable;

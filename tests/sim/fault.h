@@ -35,8 +35,8 @@ enum fault {
     FAULT_CLOCK_DRIFT,
     FAULT_TICK_DRIFT, /* the monotonic clock */
     /* of disks */
-    FAULT_DISK_STALL,
-    FAULT_TAIL_LOST,
+    FAULT_DISK,   /* one of disk.h's, which are counted there */
+    FAULT_BACKUP, /* made, and an old one put back */
     FAULT_WIPE,
     /* of states */
     FAULT_TAMPER,

@@ -103,6 +103,8 @@ static void add(struct swarm_sums *to, const struct swarm_sums *s)
     to->counts.snapshots += s->counts.snapshots;
     for (int f = 0; f < FAULTS; f++)
         to->counts.fired[f] += s->counts.fired[f];
+    for (int f = 0; f < DISK_FAULTS; f++)
+        to->disk[f] += s->disk[f];
 }
 
 static struct swarm_sums sum_up(const struct shared *all)
@@ -190,6 +192,11 @@ static bool summary(const struct shared *all)
             printf("FAILED: %s never came about\n", fault_names[f]);
             ok = false;
         }
+    for (int f = 0; f < DISK_FAULTS; f++)
+        if (s.seeds >= ENOUGH_SEEDS && s.disk[f] == 0) {
+            printf("FAILED: disk fault \"%s\" never came about\n", disk_fault_name((enum disk_fault)f));
+            ok = false;
+        }
     printf("swarm: seeds=%llu failed=%llu hours=%.2f ops=%llu exactly_once=%llu linearized=%llu unknown=%llu",
            (unsigned long long)s.seeds, (unsigned long long)s.failed, hours(&s), (unsigned long long)s.ops,
            (unsigned long long)s.exactly_once, (unsigned long long)s.linearized,
@@ -200,6 +207,12 @@ static bool summary(const struct shared *all)
            (unsigned long long)s.counts.snapshots);
     for (int f = 0; f < FAULTS; f++)
         printf(" %s=%llu", fault_names[f], (unsigned long long)s.counts.fired[f]);
+    for (int f = 0; f < DISK_FAULTS; f++) {
+        printf(" disk-");
+        for (const char *c = disk_fault_name((enum disk_fault)f); *c; c++)
+            putchar(*c == ' ' ? '-' : *c);
+        printf("=%llu", (unsigned long long)s.disk[f]);
+    }
     printf("\n");
     return ok;
 }

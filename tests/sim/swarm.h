@@ -22,6 +22,7 @@ struct plan {
     uint64_t length_us;
     uint64_t tempo_us;       /* between two faults, on the average */
     uint32_t weight[FAULTS]; /* 0: off. How often one comes, against the others */
+    bool disk[DISK_FAULTS];  /* which of them FAULT_DISK may be */
     uint32_t loss_permille, late_permille, disorder_permille; /* at most; the weather changes */
     uint64_t late_us, delay_us, lag_us, disk_us;
     uint64_t down_us, cut_us, pause_us; /* at most */
@@ -42,11 +43,12 @@ struct run {
     struct prng chance;
     struct world_client_calls client_calls; /* the work's */
     uint64_t fault_us, weather_us, cut_until_us;
+    bool over; /* no more faults come; a process that ends because of what they left is started again */
     struct {
         uint64_t back_us, stop_us; /* a node that is down starts; one that runs ends */
         uint32_t restarts;         /* left of a loop of them */
         uint64_t lost_id;          /* its disk was wiped: the id that is to be replaced; 0: it was not */
-        bool tail_lost;            /* and it has not yet come back whole */
+        uint64_t room_us;          /* its disk is full until then; 0: it is not */
     } nodes[WORLD_NODES_MAX];
     struct {
         uint32_t a, b;
@@ -70,6 +72,7 @@ struct swarm_sums {
     uint64_t seeds, failed, simulated_us;
     uint64_t ops, exactly_once, linearized, unknown; /* of clients; those that go through the two checks */
     struct world_counts counts;
+    uint64_t disk[DISK_FAULTS];
 };
 
 /* false: `wrong` says why. */

@@ -37,15 +37,9 @@ static void settled(struct run *r, enum node_outcome outcome, uint64_t ticket, s
 
 /* ---- members ------------------------------------------------------------------------------------------ */
 
-/* Whether what it lost is still to be made up for. */
-static bool lacks(struct run *r, uint32_t i)
+bool admin_lacks(const struct run *r, uint32_t i)
 {
-    struct node_status s;
-    if (r->nodes[i].tail_lost && world_node(r->world, i)) {
-        node_status(world_node(r->world, i), &s);
-        r->nodes[i].tail_lost = s.loading || s.short_log;
-    }
-    return r->nodes[i].tail_lost || r->nodes[i].lost_id;
+    return r->nodes[i].lost_id || world_disk_damaged(r->world, i);
 }
 
 /* The voters of now, those among them whose id is lost with its disk (no node has it) and those who only lack a tail. */
@@ -58,7 +52,7 @@ static uint32_t voters(struct run *r, uint32_t *lost)
         count += world_is_voter(r->world, world_node_id(r->world, i));
         if (lost_id && lost_id != world_node_id(r->world, i))
             count += world_is_voter(r->world, lost_id);
-        *lost += lacks(r, i);
+        *lost += admin_lacks(r, i);
     }
     return count;
 }
@@ -71,7 +65,7 @@ static bool spared(uint32_t voters_after, uint32_t lost)
 bool admin_may_lose(struct run *r, uint32_t i)
 {
     uint32_t lost, have = voters(r, &lost);
-    if (!world_is_voter(r->world, world_node_id(r->world, i)) || lacks(r, i))
+    if (!world_is_voter(r->world, world_node_id(r->world, i)) || admin_lacks(r, i))
         return false;
     return spared(have, lost + 1);
 }
@@ -114,7 +108,6 @@ static bool join_anew(struct run *r, uint32_t i)
     world_wipe(r->world, i);
     world_rejoin(r->world, i, via);
     r->nodes[i].back_us = r->nodes[i].stop_us = 0;
-    r->nodes[i].tail_lost = false;
     return true;
 }
 
@@ -167,9 +160,18 @@ static void mend_one(struct run *r, uint32_t i)
         join_anew(r, i);
 }
 
+/* And the node has not joined anew. */
+static bool identity_gone(const struct run *r, uint32_t i)
+{
+    return world_disk_needs_replacing(r->world, i) &&
+           world_lost_id(r->world, i) == world_node_id(r->world, i);
+}
+
 void admin_mend(struct run *r)
 {
     for (uint32_t i = 0; i < world_count(r->world); i++) {
+        if (!r->nodes[i].lost_id && identity_gone(r, i))
+            admin_lost(r, i);
         if (r->nodes[i].lost_id && world_leader(r->world) >= 0)
             mend_one(r, i);
     }
@@ -179,7 +181,7 @@ void admin_mend(struct run *r)
 bool admin_whole(const struct run *r)
 {
     for (uint32_t i = 0; i < world_count(r->world); i++)
-        if (r->nodes[i].lost_id)
+        if (r->nodes[i].lost_id || world_disk_needs_replacing(r->world, i))
             return false;
     return true;
 }
@@ -219,7 +221,7 @@ static void set_to(struct run *r, uint32_t at, const char *name, uint64_t number
     settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
 }
 
-/* A limit below what the keys take already shuts out every write for ever. */
+/* Memory is that of all nodes and of the world: a limit may shut out every write for ever. */
 void admin_lift_limits(struct run *r)
 {
     int leader = world_leader(r->world);

@@ -8,10 +8,12 @@
 bool storm(struct run *r, uint64_t until_us); /* false: something is wrong */
 /* The same without new faults, but what flaps goes on. */
 bool storm_frozen(struct run *r, uint64_t until_us);
+void storm_start_ended(struct run *r);
 void storm_over(struct run *r); /* all that is broken is mended, but for lost disks */
 uint32_t storm_victim(struct run *r);
 uint64_t storm_log_uniform(struct run *r, uint64_t low, uint64_t high);
-void storm_crash(struct run *r, uint32_t i); /* and back after a while */
+void storm_disk_over(struct run *r, uint32_t i); /* its disk has room, and its speed */
+void storm_crash(struct run *r, uint32_t i);     /* and back after a while */
 
 /* swarm_net.c */
 bool net_fire(struct run *r, enum fault what);
@@ -21,11 +23,12 @@ void net_flap(struct run *r);
 
 /* swarm_admin.c: members come and go, and administrators ask for this and that */
 bool admin_fire(struct run *r, enum fault what);
-bool admin_may_lose(struct run *r, uint32_t i); /* Raft survives the loss of this disk's contents too */
-void admin_lost(struct run *r, uint32_t i);     /* it was wiped: that node is to be replaced */
+bool admin_may_lose(struct run *r, uint32_t i);    /* Raft survives the loss of this disk's contents too */
+void admin_lost(struct run *r, uint32_t i);        /* it was wiped: that node is to be replaced */
+bool admin_lacks(const struct run *r, uint32_t i); /* what its disk lost is still to be made up for */
 void admin_mend(struct run *r);
 bool admin_whole(const struct run *r); /* no node waits to be replaced */
-void admin_lift_limits(struct run *r); /* of memory */
+void admin_lift_limits(struct run *r);
 void admin_answered(struct run *r, uint64_t ticket);
 void admin_crashed(struct run *r, uint32_t node);
 

@@ -17,9 +17,18 @@ static bool one_in(struct prng *p, uint64_t n)
     return prng_below(p, n) == 0;
 }
 
+/* From a generator of its own: what else a seed draws stays what it was before there were these. */
+static void draw_disk_faults(struct plan *p)
+{
+    struct prng c;
+    prng_seed(&c, p->seed ^ 0x6469736b);
+    for (int f = 0; f < DISK_FAULTS; f++)
+        p->disk[f] = one_in(&c, 2);
+}
+
 static void draw_faults(struct plan *p, struct prng *c)
 {
-    static const uint32_t rare[FAULTS] = {[FAULT_WIPE] = 2, [FAULT_TAIL_LOST] = 2};
+    static const uint32_t rare[FAULTS] = {[FAULT_WIPE] = 2, [FAULT_BACKUP] = 2};
     for (int f = 0; f < FAULTS; f++)
         p->weight[f] = one_in(c, 2) ? 1 + (uint32_t)prng_below(c, 8) : 0;
     for (int f = 0; f < FAULTS; f++)
@@ -75,6 +84,7 @@ void plan_draw(struct plan *p, uint64_t seed)
     p->nodes = sizes[prng_below(&c, sizeof(sizes) / sizeof(sizes[0]))];
     p->liveness = one_in(&c, 2);
     draw_faults(p, &c);
+    draw_disk_faults(p);
     draw_load(p, &c);
     p->delay_us = log_uniform(&c, 200, 20000);
     p->lag_us = one_in(&c, 4) ? 0 : log_uniform(&c, 50, 2000);
@@ -89,6 +99,9 @@ void plan_print(const struct plan *p, FILE *out)
     for (int f = 0; f < FAULTS; f++)
         if (p->weight[f])
             fprintf(out, " %s", fault_names[f]);
+    for (int f = 0; f < DISK_FAULTS && p->weight[FAULT_DISK]; f++)
+        if (p->disk[f])
+            fprintf(out, " (%s)", disk_fault_name((enum disk_fault)f));
     if (p->checkpoint_bytes)
         fprintf(out, " snapshots");
     if (p->big_bytes)

@@ -30,6 +30,8 @@ static bool fine(struct run *r)
 bool run_until(struct run *r, uint64_t at_us)
 {
     world_run(r->world, at_us, work_turn, r->work);
+    if (r->over)
+        storm_start_ended(r);
     return fine(r);
 }
 
@@ -228,11 +230,11 @@ static uint32_t choose_majority(struct run *r)
         voters += world_is_voter(r->world, world_node_id(r->world, i));
     }
     for (uint32_t i = 0; i < n && chosen * 2 <= voters; i++)
-        if (world_is_voter(r->world, world_node_id(r->world, order[i]))) {
+        if (!admin_lacks(r, order[i]) && world_is_voter(r->world, world_node_id(r->world, order[i]))) {
             bits |= 1u << order[i];
             chosen++;
         }
-    return bits;
+    return chosen * 2 > voters ? bits : 0;
 }
 
 /* Everything stays as broken as it is, except among a majority: it serves all the same. Where the leader is one of
@@ -247,6 +249,8 @@ static bool live(struct run *r)
     for (uint32_t i = 0; i < world_count(r->world); i++) {
         r->nodes[i].stop_us = 0;
         world_crash_in_turn(r->world, i, 0);
+        if (bits >> i & 1)
+            storm_disk_over(r, i);
         if ((bits >> i & 1) && !world_node(r->world, i))
             world_start(r->world, i);
         if ((bits >> i & 1) && world_paused_until_us(r->world, i) > from_us)
@@ -322,6 +326,8 @@ static void add_up(struct run *r, struct swarm_sums *sums)
     sums->counts.snapshots += c->snapshots;
     for (int f = 0; f < FAULTS; f++)
         sums->counts.fired[f] += c->fired[f];
+    for (int f = 0; f < DISK_FAULTS; f++)
+        sums->disk[f] += world_disk_counts(r->world)->asked[f];
 }
 
 static uint64_t digest_of(struct run *r)

@@ -102,6 +102,10 @@ static void processes_due(struct run *r)
 {
     uint64_t now_us = world_now_us(r->world);
     for (uint32_t i = 0; i < world_count(r->world); i++) {
+        if (r->nodes[i].room_us && now_us >= r->nodes[i].room_us) {
+            world_disk_fault(r->world, i, DISK_ROOM, 0);
+            r->nodes[i].room_us = 0;
+        }
         if (world_node(r->world, i)) {
             if (r->nodes[i].stop_us && now_us >= r->nodes[i].stop_us)
                 storm_crash(r, i);
@@ -135,26 +139,76 @@ static bool clock_fire(struct run *r, enum fault what)
     return true;
 }
 
+static uint64_t disk_amount(struct run *r, enum disk_fault kind)
+{
+    if (kind == DISK_HANG)
+        return storm_log_uniform(r, 5000, 4 * SECOND);
+    if (kind == DISK_SLOW)
+        return prng_below(&r->chance, 3) ? storm_log_uniform(r, 1000, 200000) : 0;
+    return kind == DISK_LOSE_TAIL ? storm_log_uniform(r, 1, 64) : 0;
+}
+
+/* One of those that are on; DISK_FAULTS: none is. */
+static enum disk_fault some_kind(struct run *r)
+{
+    uint64_t from = prng_below(&r->chance, DISK_FAULTS);
+    for (uint64_t k = 0; k < DISK_FAULTS; k++)
+        if (r->plan.disk[(from + k) % DISK_FAULTS])
+            return (enum disk_fault)((from + k) % DISK_FAULTS);
+    return DISK_FAULTS;
+}
+
+static bool damage_disk(struct run *r, uint32_t i)
+{
+    enum disk_fault kind = some_kind(r);
+    bool down = kind == DISK_LOSE_TAIL || kind == DISK_HOLE || kind == DISK_FLIP_BOTH_VOTES;
+    bool either = world_disk_fault_harms(kind) || kind == DISK_FLIP_ONE_VOTE || kind == DISK_REVIVE;
+    if (kind == DISK_FAULTS || (world_disk_fault_harms(kind) && !admin_may_lose(r, i)))
+        return false;
+    if (world_node(r->world, i) && (down || (either && prng_below(&r->chance, 2))))
+        storm_crash(r, i);
+    if (!world_disk_fault(r->world, i, kind, disk_amount(r, kind)))
+        return false;
+    if (kind == DISK_FLIP_BOTH_VOTES)
+        admin_lost(r, i);
+    if (kind == DISK_FULL)
+        r->nodes[i].room_us = world_now_us(r->world) + storm_log_uniform(r, 50000, 20 * SECOND);
+    return true;
+}
+
+static bool restore(struct run *r, uint32_t i)
+{
+    if (prng_below(&r->chance, 2) || !admin_may_lose(r, i)) {
+        world_backup(r->world, i);
+        return false;
+    }
+    storm_crash(r, i);
+    if (!world_restore(r->world, i))
+        return false;
+    admin_lost(r, i);
+    return true;
+}
+
 static bool disk_fire(struct run *r, enum fault what)
 {
     uint32_t i = storm_victim(r);
-    if (what == FAULT_DISK_STALL) {
-        world_stall_disk(r->world, i, storm_log_uniform(r, 5000, 4 * SECOND));
-        return true;
-    }
-    bool founds =
-        what == FAULT_WIPE && r->plan.nodes == 1 && i == 0; /* alone in its list, as it is told to */
+    if (what == FAULT_DISK)
+        return damage_disk(r, i);
+    if (what == FAULT_BACKUP)
+        return restore(r, i);
+    bool founds = r->plan.nodes == 1 && i == 0; /* alone in its list, as it is told to */
     if (founds || !admin_may_lose(r, i))
         return false;
     storm_crash(r, i);
-    if (what == FAULT_TAIL_LOST) {
-        world_lose_tail(r->world, i, (size_t)storm_log_uniform(r, 1, 64));
-        r->nodes[i].tail_lost = true;
-    } else {
-        admin_lost(r, i);
-        world_wipe(r->world, i);
-    }
+    admin_lost(r, i);
+    world_wipe(r->world, i);
     return true;
+}
+
+void storm_disk_over(struct run *r, uint32_t i)
+{
+    world_disk_calm_node(r->world, i);
+    r->nodes[i].room_us = 0;
 }
 
 /* ---- the storm ---------------------------------------------------------------------------------------- */
@@ -180,8 +234,8 @@ static bool fire(struct run *r, enum fault what)
     case FAULT_CLOCK_DRIFT:
     case FAULT_TICK_DRIFT:
         return clock_fire(r, what);
-    case FAULT_DISK_STALL:
-    case FAULT_TAIL_LOST:
+    case FAULT_DISK:
+    case FAULT_BACKUP:
     case FAULT_WIPE:
         return disk_fire(r, what);
     case FAULT_ADD:
@@ -232,6 +286,7 @@ static uint64_t next_due(const struct run *r, uint64_t until_us)
     for (uint32_t i = 0; i < WORLD_NODES_MAX; i++) {
         earlier_of(&until_us, r->nodes[i].back_us);
         earlier_of(&until_us, r->nodes[i].stop_us);
+        earlier_of(&until_us, r->nodes[i].room_us);
     }
     uint64_t soon_us = world_now_us(r->world) + 20; /* what became due while it could not be done */
     return until_us > soon_us ? until_us : soon_us;
@@ -271,6 +326,13 @@ bool storm_frozen(struct run *r, uint64_t until_us)
     return true;
 }
 
+void storm_start_ended(struct run *r)
+{
+    for (uint32_t i = 0; i < world_count(r->world); i++)
+        if (!world_node(r->world, i))
+            world_start(r->world, i);
+}
+
 void storm_over(struct run *r)
 {
     world_heal(r->world);
@@ -279,11 +341,12 @@ void storm_over(struct run *r)
     world_flap(r->world, r->flap.a, r->flap.b, false);
     world_healthy(r->world, 0);
     r->cut_until_us = r->flap.next_us = 0;
+    r->over = true;
     for (uint32_t i = 0; i < world_count(r->world); i++) {
         world_crash_in_turn(r->world, i, 0);
+        storm_disk_over(r, i);
         r->nodes[i].back_us = r->nodes[i].stop_us = 0;
         r->nodes[i].restarts = 0;
-        if (!world_node(r->world, i))
-            world_start(r->world, i);
     }
+    storm_start_ended(r);
 }
