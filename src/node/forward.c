@@ -387,9 +387,7 @@ static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const str
 {
     struct buf error = BUF_EMPTY;
     struct waiter w = {.ticket = cookie, .peer = peer};
-    enum node_outcome outcome = propose_check(n, req, &error);
-    if (outcome == NODE_PENDING && !propose_request(n, req, &w))
-        outcome = NODE_NOT_LEADER;
+    enum node_outcome outcome = propose_or_refuse(n, req, &w, &error);
     if (outcome != NODE_PENDING)
         send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));
     buf_deinit(&error);

@@ -72,6 +72,7 @@ void node_free(struct node *n)
         struct read_wait *w = list_entry(n->reads.next, struct read_wait, link);
         list_remove(&w->link);
         forward_read_free(w->forwarded);
+        recall_free(w->recall);
         mem_free(w);
     }
     admin_deinit(n);

@@ -135,6 +135,7 @@ struct read_wait {
     uint64_t due_ms;       /* follower: to be asked of the leader */
     uint64_t asked_us;
     struct forwarded_read *forwarded; /* (forward.c) a proxied read to run when ready */
+    struct recall *recall;            /* (recall.c) a write to be refused, unless it has run before */
     uint64_t now_ms; /* the cluster time that the leader gave with its word, 0: our own clock counts */
     bool lost;       /* void: the office was lost, or nobody answered in time */
 };
@@ -175,6 +176,7 @@ struct peer {
 
 struct proxied; /* forward.c */
 struct forwarded_read;
+struct recall; /* recall.c */
 
 struct node {
     struct node_config config;
@@ -344,7 +346,16 @@ void propose_expire_waiters(struct node *n);
 uint64_t propose_clock(struct node *n,
                        uint64_t at_least_ms); /* index of an entry whose stamp reaches it; 0: cannot */
 void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
-enum node_outcome propose_check(struct node *n, const struct rsm_request *req, struct buf *error);
+/* PENDING: `who` will be answered. */
+enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
+                                    struct buf *error);
+
+/* recall.c */
+bool recall_wanted(const struct rsm_request *req);
+void recall_before_refusing(struct node *n, const struct rsm_request *req, const struct waiter *who,
+                            struct slice refusal);
+void recall_ready(struct node *n, struct recall *c, enum node_outcome outcome); /* frees it */
+void recall_free(struct recall *c);                                             /* NULL is fine */
 
 /* apply.c */
 bool apply_is_replaying(const struct node *n);

@@ -242,7 +242,7 @@ static bool grows_memory(const struct rsm_request *req)
 }
 
 /* Verdicts that depend on this node's state are made here, by the leader, and never at apply (DESIGN 4). */
-enum node_outcome propose_check(struct node *n, const struct rsm_request *req, struct buf *error)
+static enum node_outcome check(struct node *n, const struct rsm_request *req, struct buf *error)
 {
     const char *why = NULL;
     if (!n->running)
@@ -264,14 +264,24 @@ enum node_outcome propose_check(struct node *n, const struct rsm_request *req, s
     return NODE_REFUSED;
 }
 
+enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
+                                    struct buf *error)
+{
+    enum node_outcome outcome = check(n, req, error);
+    if (outcome == NODE_PENDING)
+        return propose_request(n, req, who) ? NODE_PENDING : NODE_NOT_LEADER;
+    if (outcome == NODE_REFUSED && n->running && digest_trusted(n) && recall_wanted(req)) {
+        recall_before_refusing(n, req, who, buf_slice(error));
+        return NODE_PENDING;
+    }
+    return outcome;
+}
+
 enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint64_t ticket,
                              struct buf *error)
 {
-    enum node_outcome outcome = propose_check(n, req, error);
-    if (outcome != NODE_PENDING)
-        return outcome;
     struct waiter w = {.ticket = ticket};
-    return propose_request(n, req, &w) ? NODE_PENDING : NODE_NOT_LEADER;
+    return propose_or_refuse(n, req, &w, error);
 }
 
 bool node_is_full(const struct node *n)

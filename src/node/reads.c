@@ -21,6 +21,8 @@ static void answer(struct node *n, struct read_wait *w, enum node_outcome outcom
     list_remove(&w->link);
     if (w->forwarded) {
         forward_read_ready(n, w, outcome, now_ms);
+    } else if (w->recall) {
+        recall_ready(n, w->recall, outcome);
     } else if (w->peer) {
         struct buf frame = BUF_EMPTY;
         frame_begin(n, &frame, FRAME_READ_INDEX_REPLY);
@@ -201,7 +203,7 @@ void reads_office_lost(struct node *n)
     list_for_each(it, &n->reads)
     {
         struct read_wait *w = list_entry(it, struct read_wait, link);
-        if (w->forwarded && w->index > rsm_applied(n->rsm))
+        if ((w->forwarded || w->recall) && w->index > rsm_applied(n->rsm))
             w->lost = true;
     }
 }

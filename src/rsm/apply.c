@@ -179,14 +179,6 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
     resp_simple(reply, "OK");
 }
 
-/* What clients ask for. To open or resume a session twice does no harm; the other kinds are the leader's own.
- */
-static bool may_be_numbered(const struct rsm_request *q)
-{
-    return q->numbering != RSM_TAGGED &&
-           (q->kind == RSM_COMMAND || q->kind == RSM_EXEC || q->kind == RSM_SETTING);
-}
-
 void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
                struct rsm_result *result)
 {
@@ -200,7 +192,7 @@ void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payloa
         return;
     }
     pass_time(r, index, d.stamp_ms);
-    if (may_be_numbered(&d.req))
+    if (rsm_is_numbered(&d.req))
         rsm_apply_numbered(r, index, &d, asked, reply, result);
     else
         rsm_run(r, index, &d, reply, result);

@@ -114,6 +114,13 @@ struct rsm_result {
  * setting names before it proposes. */
 void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
                struct rsm_result *result);
+/* What the sessions remember of a request, given as the payload of an entry; nothing changes. */
+enum rsm_memory {
+    RSM_UNHEARD, /* it has not run up to here, and would: nothing was appended */
+    RSM_HEARD,   /* it ran: the remembered reply was appended */
+    RSM_FORGOTTEN, /* it would be refused, under its number or for want of its session: the error was appended */
+};
+enum rsm_memory rsm_recall(struct rsm *r, struct slice payload, struct buf *reply);
 /* The next entries to be applied, at most STORE_AHEAD_MAX: gets their keys out of memory side by side (store_look_ahead).
  * Changes nothing. */
 void rsm_look_ahead(const struct rsm *r, const struct slice *payloads, size_t count);

@@ -151,6 +151,8 @@ void rsm_apply_session(struct rsm *r, uint64_t index, const struct rsm_request *
                        struct rsm_result *result);
 void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
                         struct buf *reply, struct rsm_result *result);
+/* What clients ask for. To open or resume a session twice does no harm; the other kinds are the leader's own. */
+bool rsm_is_numbered(const struct rsm_request *q);
 
 /* session_save.c: one session as bytes in a snapshot. load false: malformed or there already. */
 void rsm_session_save(const struct rsm_session *s, struct buf *out);

@@ -10,10 +10,21 @@ static const char no_session[] = "NOSESSION This session is unknown or has expir
 /* The proxying node hands this to its client as it is: nobody can say any more whether the request ran. */
 static const char unknown_outcome[] = "MAYBE The outcome of this request is not known";
 
+bool rsm_is_numbered(const struct rsm_request *q)
+{
+    return q->numbering != RSM_TAGGED &&
+           (q->kind == RSM_COMMAND || q->kind == RSM_EXEC || q->kind == RSM_SETTING);
+}
+
 /* A session that is due is gone, whether or not the bounded expiry has come to it. */
+static bool is_due(const struct rsm *r, const struct rsm_session *s)
+{
+    return r->stamp_ms - s->used_ms >= rsm_session_timeout_ms(r);
+}
+
 static struct rsm_session *alive(struct rsm *r, struct rsm_session *s)
 {
-    if (!s || r->stamp_ms - s->used_ms < rsm_session_timeout_ms(r))
+    if (!s || !is_due(r, s))
         return s;
     rsm_session_close(&r->sessions, s);
     return NULL;
@@ -84,12 +95,36 @@ static uint64_t request_hash(const struct rsm *r, const struct rsm_request *q, s
     return rsm_mix((uint64_t)q->kind, siphash(&r->seed, asked.data, asked.len));
 }
 
-/* Lets go of what is not among the last numbers when `top` is the highest. */
-static void slide(struct rsm *r, struct rsm_session *s, uint64_t top)
+/* The lowest of the last numbers when `top` is the highest. */
+static uint64_t window_low(const struct rsm *r, const struct rsm_session *s, uint64_t top)
 {
     uint64_t window = s->proxy ? PROXY_WINDOW : r->settings.value[SETTING_SESSION_WINDOW];
-    if (top >= window)
-        rsm_window_trim(&r->sessions, s, top - window + 1);
+    return top >= window ? top - window + 1 : 0;
+}
+
+static void slide(struct rsm *r, struct rsm_session *s, uint64_t top)
+{
+    rsm_window_trim(&r->sessions, s, window_low(r, s, top));
+}
+
+/* What is answered without running it; numbers below `low` are forgotten. */
+static enum rsm_memory recall(struct rsm_session *s, uint64_t low, uint64_t number, uint64_t hash,
+                              struct buf *reply)
+{
+    if (number < low) {
+        resp_error(reply,
+                   s->proxy ? unknown_outcome : "STALE This request is older than the session remembers");
+        return RSM_FORGOTTEN;
+    }
+    const struct rsm_slot *slot = rsm_window_find(s, number);
+    if (!slot)
+        return RSM_UNHEARD;
+    if (slot->hash != hash) {
+        resp_error(reply, "ERR another request was sent under this number");
+        return RSM_FORGOTTEN;
+    }
+    buf_append_slice(reply, rsm_slot_reply(slot));
+    return RSM_HEARD;
 }
 
 void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
@@ -102,19 +137,9 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
     if (!s)
         return;
     slide(r, s, s->top); /* the window may have been made smaller since */
-    if (number < s->low) {
-        refuse(reply, result,
-               s->proxy ? unknown_outcome : "STALE This request is older than the session remembers");
-        return;
-    }
-    const struct rsm_slot *slot = rsm_window_find(s, number);
-    if (slot && slot->hash != hash) {
-        refuse(reply, result, "ERR another request was sent under this number");
-        return;
-    }
-    if (slot) {
-        result->outcome = RSM_DUPLICATE;
-        buf_append_slice(reply, rsm_slot_reply(slot));
+    enum rsm_memory memory = recall(s, s->low, number, hash, reply);
+    if (memory != RSM_UNHEARD) {
+        result->outcome = memory == RSM_HEARD ? RSM_DUPLICATE : RSM_REFUSED;
         return;
     }
     size_t before = reply->len;
@@ -123,4 +148,28 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
     struct slice text = slice_of(reply->data + before, reply->len - before);
     slide(r, s, number > s->top ? number : s->top);
     rsm_window_add(&r->sessions, s, number, hash, text, text.len > REPLY_MAX);
+}
+
+enum rsm_memory rsm_recall(struct rsm *r, struct slice payload, struct buf *reply)
+{
+    struct rsm_decoded d;
+    struct slice asked;
+    if (!rsm_entry_parse(payload, &r->arrays, &d, &asked) || !rsm_is_numbered(&d.req))
+        return RSM_UNHEARD;
+    const struct rsm_request *q = &d.req;
+    bool proxy = q->numbering == RSM_PROXY_NUMBER;
+    struct rsm_session *s = proxy ? rsm_session_by_key(&r->sessions, true, slice_of(NULL, 0), q->client_id)
+                                  : rsm_session_by_name(&r->sessions, q->session);
+    if (s && (is_due(r, s) || s->proxy != proxy || (!proxy && !slice_equal(rsm_session_user(s), q->user))))
+        s = NULL;
+    if (!s && proxy && q->may_open)
+        return RSM_UNHEARD;
+    if (!s) {
+        resp_error(reply, proxy ? unknown_outcome : no_session);
+        return RSM_FORGOTTEN;
+    }
+    uint64_t low = window_low(r, s, s->top);
+    low = low > s->low ? low : s->low;
+    low = proxy && q->lowest > low ? q->lowest : low;
+    return recall(s, low, q->request_id, request_hash(r, q, asked), reply);
 }

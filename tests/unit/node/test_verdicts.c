@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -191,6 +192,87 @@ static void over_maxmemory_only_what_grows_is_refused(void **state)
     three_free(t);
 }
 
+/* A request of a session, and how it was answered in the end. */
+static enum node_outcome numbered(struct three *t, struct one *o, bool forward, uint64_t session,
+                                  uint64_t number, const char *value)
+{
+    static uint64_t ticket = 500;
+    struct slice argv[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), slice_cstr(value)};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct buf error = BUF_EMPTY;
+    req.numbering = RSM_SESSION_NUMBER;
+    req.session = session;
+    req.request_id = number;
+    enum node_outcome taken = forward ? node_forward(o->node, &req, false, ++ticket, &error)
+                                      : node_write(o->node, &req, ++ticket, &error);
+    assert_int_equal(taken, NODE_PENDING);
+    three_run(t, 300);
+    assert_int_equal(o->ticket, ticket);
+    buf_deinit(&error);
+    return o->outcome;
+}
+
+static uint64_t open_session(struct three *t, struct one *leader)
+{
+    struct slice name[] = {SLICE_LITERAL("worker")};
+    struct rsm_request req = {
+        .kind = RSM_SESSION, .resp = 2, .argv = name, .argc = 1, .request_id = 1, .may_open = true};
+    struct buf error = BUF_EMPTY;
+    assert_int_equal(node_write(leader->node, &req, 99, &error), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(leader->reply[0], ':');
+    buf_deinit(&error);
+    return strtoull(leader->reply + 1, NULL, 10);
+}
+
+/* "Refused" would say that it did not run. */
+static void a_retry_is_answered_where_a_write_is_refused(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    struct slice limit[] = {SLICE_LITERAL("maxmemory"), SLICE_LITERAL("1")};
+    uint64_t session = open_session(t, leader);
+    assert_int_equal(numbered(t, leader, false, session, 1, "abc"), NODE_DONE);
+    assert_int_equal(run(leader, RSM_SETTING, limit, 2), NODE_PENDING);
+    three_run(t, 20);
+    for (struct one *o = t->one; o < t->one + NODES; o++) {
+        bool forward = o != leader;
+        assert_int_equal(numbered(t, o, forward, session, 1, "abc"), NODE_DONE);
+        assert_reply(o, ":3");
+        assert_int_equal(numbered(t, o, forward, session, 1, "x"), NODE_DONE);
+        assert_reply(o, "-ERR another request");
+        assert_int_equal(numbered(t, o, forward, session, 2, "abc"), NODE_REFUSED);
+        assert_reply(o, "-OOM ");
+        assert_int_equal(numbered(t, o, forward, session + 1, 1, "abc"), NODE_DONE);
+        assert_reply(o, "-NOSESSION ");
+    }
+    three_free(t);
+}
+
+/* One that is on its way has not run yet, and may. */
+static void a_retry_is_not_refused_beside_its_first_copy(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    uint64_t session = open_session(t, leader);
+    struct slice argv[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), SLICE_LITERAL("abc")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct buf error = BUF_EMPTY;
+    req.numbering = RSM_SESSION_NUMBER;
+    req.session = session;
+    req.request_id = 1;
+    assert_int_equal(node_write(leader->node, &req, 98, &error), NODE_PENDING);
+    node_turn(leader->node);
+    assert_true(rsm_applied(node_rsm(leader->node)) < node_pending_index(leader->node));
+    leader->node->disk_low = true;
+    assert_int_equal(numbered(t, leader, false, session, 1, "abc"), NODE_DONE);
+    assert_reply(leader, ":3");
+    buf_deinit(&error);
+    three_free(t);
+}
+
 static const struct raft_member *row(const struct one *seen_by, uint64_t id)
 {
     return raft_members_find(raft_members(seen_by->node->raft), id);
@@ -276,6 +358,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_costs_the_office_and_room_gives_it_back),
         cmocka_unit_test(the_office_goes_to_one_that_can),
         cmocka_unit_test(over_maxmemory_only_what_grows_is_refused),
+        cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
+        cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
         cmocka_unit_test(a_follower_that_moved_is_looked_for_there),
         cmocka_unit_test(a_save_is_answered_when_it_is_written),
         cmocka_unit_test(wait_counts_the_journals_that_hold_it),

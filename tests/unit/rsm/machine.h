@@ -24,12 +24,32 @@ struct machine {
     struct rsm_result result;
 };
 
+/* Whoever asks the sessions before is told what applying then does, as long as no time passes in between. */
+static inline void assert_recalled(const struct machine *m, enum rsm_memory memory, struct slice recalled)
+{
+    enum rsm_outcome outcome = m->result.outcome;
+    assert_int_equal(memory == RSM_HEARD, outcome == RSM_DUPLICATE);
+    assert_int_equal(memory == RSM_FORGOTTEN, outcome == RSM_REFUSED);
+    if (memory != RSM_UNHEARD)
+        assert_true(slice_equal(recalled, buf_slice(&m->reply)));
+    else
+        assert_int_equal(recalled.len, 0);
+}
+
 static inline const char *apply_request(struct machine *m, const struct rsm_request *q)
 {
+    struct buf recalled = BUF_EMPTY;
     buf_truncate(&m->payload, 0);
     buf_truncate(&m->reply, 0);
     rsm_encode(&m->payload, q, m->stamp_ms, m->chance++);
+    uint64_t digest = rsm_digest(m->rsm);
+    bool same_time = m->stamp_ms <= rsm_stamp_ms(m->rsm);
+    enum rsm_memory memory = rsm_recall(m->rsm, buf_slice(&m->payload), &recalled);
+    assert_true(rsm_digest(m->rsm) == digest);
     rsm_apply(m->rsm, rsm_applied(m->rsm) + 1, 1, buf_slice(&m->payload), &m->reply, &m->result);
+    if (same_time && q->kind != RSM_SESSION)
+        assert_recalled(m, memory, buf_slice(&recalled));
+    buf_deinit(&recalled);
     put_u8(&m->reply, 0);
     m->reply.len--;
     return m->reply.data;
