@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { CAUGHT_UP = 1000 /* entries that a learner may lack when it becomes a voter */ };
+
 /* A committed one, by its index. */
 struct known_entry {
     uint64_t term, state; /* state: digest after it; 0: not yet seen */
@@ -187,6 +189,15 @@ static void check_complete(struct proc *p, const struct history *h)
                     (unsigned long long)h->proven_term, (unsigned long long)h->proven_in);
 }
 
+/* Whoever is followed has been elected, in this very term. */
+static void check_followed(struct proc *p, const struct history *h)
+{
+    uint64_t term = raft_term(p->node->raft), leader = raft_leader(p->node->raft);
+    if (leader && (term >= h->term_cap || h->leaders[term] != leader))
+        world_wrong(p->world, "n%u follows node %llx, which does not lead term %llu", p->number,
+                    (unsigned long long)leader, (unsigned long long)term);
+}
+
 /* Figure 3.2: Election Safety, Leader Append-Only. */
 static void check_leader(struct proc *p, struct history *h)
 {
@@ -199,6 +210,7 @@ static void check_leader(struct proc *p, struct history *h)
     p->seen.led = p->seen.lead_term;
     if (raft_role(r) != RAFT_LEADER) {
         p->seen.lead_term = 0;
+        check_followed(p, h);
         return;
     }
     h->leaders = at_least(h->leaders, &h->term_cap, term + 1, sizeof(*h->leaders));
@@ -250,6 +262,21 @@ static void check_own_term(struct proc *p)
                     (unsigned long long)raft_term_at(r, commit));
 }
 
+/* 4.2.1: a server that counts for quorums has caught up, or nothing would be committed until it has. */
+static void check_promoted(struct proc *p, const struct proc *q)
+{
+    const struct raft *r = p->node->raft;
+    const struct raft_member *m = raft_members_find(raft_members(r), q->id);
+    if (!m || !m->voter || !p->seen.voter_count || q->disk.damaged)
+        return;
+    for (uint32_t i = 0; i < p->seen.voter_count; i++)
+        if (p->seen.voters[i] == q->id)
+            return;
+    if (disk_end(q) == 0 || disk_end(q) + 2 * CAUGHT_UP < raft_last_index(r))
+        world_wrong(p->world, "n%u makes n%u a voter, whose disk holds up to %llu of %llu", p->number,
+                    q->number, (unsigned long long)disk_end(q), (unsigned long long)raft_last_index(r));
+}
+
 /* 4.1, with its amendment: one change of members at a time, and none before an entry of the own term is committed. */
 static void check_change(struct proc *p)
 {
@@ -261,6 +288,8 @@ static void check_change(struct proc *p)
         world_wrong(p->world,
                     "n%u changes the members at %llu: the change at %llu or its own term is not committed",
                     p->number, (unsigned long long)at, (unsigned long long)p->seen.members);
+    for (uint32_t i = 0; i < p->world->count; i++)
+        check_promoted(p, &p->world->nodes[i]);
 }
 
 /* State Machine Safety: one entry at an index, for ever. */
@@ -330,6 +359,9 @@ void check_node(struct proc *p)
     if (raft_persisted(n->raft) > lasting_end(p) && !n->installing)
         world_wrong(p->world, "n%u: counts on %llu, its disk holds up to %llu", p->number,
                     (unsigned long long)raft_persisted(n->raft), (unsigned long long)lasting_end(p));
+    if (p->seen.ack_term == raft_term(n->raft) && p->seen.acked > lasting_end(p))
+        world_wrong(p->world, "n%u has acked %llu in this term, its disk holds up to %llu now", p->number,
+                    (unsigned long long)p->seen.acked, (unsigned long long)lasting_end(p));
     check_leader(p, h);
     check_committed(p, h);
     if (!n->installing)
@@ -351,6 +383,30 @@ void check_forgets(struct proc *p, size_t entries)
     for (size_t i = 0; i < count; i++)
         g->terms[i] = disk_frame(p, first + i)->term;
     p->world->ghosts = g;
+}
+
+/* Figure 3.1: within a term a vote stays, through whatever happens in it. */
+void check_identity(struct proc *p, const struct node_identity *next)
+{
+    const struct node_identity *now = &p->disk.durable.identity;
+    if (next->node_id != now->node_id || next->cluster_id != now->cluster_id || !now->cluster_id)
+        return;
+    if (next->term < now->term ||
+        (next->term == now->term && now->voted_for && next->voted_for != now->voted_for))
+        world_wrong(p->world, "n%u writes term %llu, vote %llx over term %llu, vote %llx", p->number,
+                    (unsigned long long)next->term, (unsigned long long)next->voted_for,
+                    (unsigned long long)now->term, (unsigned long long)now->voted_for);
+}
+
+/* Before the node hears of what is durable, the mark knows of it: else its loss could go unnoticed. */
+void check_mark(struct proc *p)
+{
+    const struct disk *d = &p->disk;
+    struct vote_mark mark;
+    if (!vote_mark_decode(d->platter.vote + VOTE_MARK_OFFSET, &mark) ||
+        journal_ends_before(mark.term, mark.index, d->promised_term, d->promised_index))
+        world_wrong(p->world, "n%u holds %llu of term %llu durably, which its mark does not know", p->number,
+                    (unsigned long long)d->promised_index, (unsigned long long)d->promised_term);
 }
 
 /* Figure 3.2, Leader Append-Only. */
@@ -412,8 +468,11 @@ void check_append(struct proc *p, const struct raft_block *block)
     for (size_t at = block->offset; at < block->offset + block->len;) {
         struct raft_frame f;
         const char *bytes = block->blob->data + at;
-        bool whole = raft_entry_read(slice_of(bytes, block->offset + block->len - at), false, &f);
-        assert(whole);
+        if (!raft_entry_read(slice_of(bytes, block->offset + block->len - at), true, &f)) {
+            world_wrong(p->world, "n%u writes a damaged entry behind term %llu", p->number,
+                        (unsigned long long)before);
+            return;
+        }
         struct logged_entry e = {.index = f.index, .term = f.term, .before = before, .sum = frame_sum(bytes)};
         check_logged(p, h, &e);
         before = f.term;
@@ -446,6 +505,9 @@ static void check_ack(struct proc *p, const struct raft_message *m)
                     (unsigned long long)m->index, (unsigned long long)lasting_end(p));
         return;
     }
+    if (p->seen.ack_term != m->term || p->seen.acked < m->index)
+        p->seen.acked = m->index;
+    p->seen.ack_term = m->term;
     const struct frame_at *f = disk_frame(p, m->index);
     for (uint32_t i = 0; f && i < p->world->count; i++) {
         const struct proc *to = &p->world->nodes[i];
@@ -480,6 +542,9 @@ void check_send(struct proc *p, struct slice head)
     if (!of_next_term && m.term > p->disk.durable.identity.term)
         world_wrong(p->world, "n%u speaks in term %llu, its disk knows of %llu", p->number,
                     (unsigned long long)m.term, (unsigned long long)p->disk.durable.identity.term);
+    if ((m.type == RAFT_MSG_VOTE || m.type == RAFT_MSG_PREVOTE) && p->node->installing)
+        world_wrong(p->world, "n%u stands for election while a snapshot takes the place of its state",
+                    p->number);
     if (m.type == RAFT_MSG_VOTE_REPLY && !m.reject)
         check_vote(p, m.term, m.to);
     if (m.type == RAFT_MSG_VOTE)

@@ -71,6 +71,7 @@ static bool run_appends(struct proc *p, struct disk_op *const *ops, size_t count
     for (size_t i = 0; i < count; i++)
         index_append(&d->index, &ops[i]->block);
     now_durable(d);
+    check_mark(p);
     return true;
 }
 
@@ -87,6 +88,7 @@ static bool run_identity(struct proc *p, const struct disk_op *op)
     struct disk *d = &p->disk;
     struct vote_record record = d->stable.record;
     record.vote = disk_vote_of(&op->identity);
+    check_identity(p, &op->identity);
     if (!settle(p) || !stable_save_vote(&d->stable, &record))
         return false;
     d->durable.identity = op->identity;

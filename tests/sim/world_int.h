@@ -61,6 +61,7 @@ struct proc {
         uint64_t cluster, term, commit, applied, members;
         uint64_t lead_term, lead_last; /* as leader: the end of its log; 0: no leader */
         uint64_t led;                  /* lead_term of one pass before */
+        uint64_t ack_term, acked;      /* as follower: the newest term in which it has acked, and how far */
         uint64_t voters[RAFT_MEMBERS_MAX];
         uint32_t voter_count;
     } seen;
@@ -118,6 +119,8 @@ void fuse_ports(struct proc *p, struct node_ports *ports);
 /* check.c: what must hold at every step, whatever happens */
 void check_node(struct proc *p);
 void check_cut(struct proc *p, uint64_t from);
+void check_identity(struct proc *p, const struct node_identity *next); /* before it is written */
+void check_mark(struct proc *p);                                       /* entries are durable */
 void check_append(struct proc *p, const struct raft_block *block);
 void check_answer(struct proc *p, const struct node_answer *answer);
 void check_forgets(struct proc *p, size_t entries); /* before a disk is made to lose its newest ones */
