@@ -50,6 +50,29 @@ void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struc
         world_clock_jump(s->world, (uint32_t)(seed % nodes), (seed & 8 ? -60 : 60) * (int64_t)SECOND);
 }
 
+void scenario_few_keys(struct scenario *s, uint64_t seed, uint32_t nodes, uint32_t clients)
+{
+    struct work_config load = {.seed = seed,
+                               .clients = clients,
+                               .keys = 1,
+                               .registers = 1,
+                               .kinds = WORK_SESSION | WORK_PLAIN | WORK_REGISTER | WORK_PAIR,
+                               .think_us = 20000,
+                               .trust_clocks = true};
+    struct world_config config = {
+        .seed = seed, .nodes = nodes, .delay_us = 2000, .disk_us = 3000, .lag_us = 400};
+    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(&load)};
+    struct world_client_calls calls = work_calls(s->work);
+    s->world = world_new(&config, &calls);
+    work_bind(s->work, s->world);
+    scenario_run(s, 2 * SECOND);
+}
+
+uint64_t scenario_between(struct scenario *s, uint64_t low, uint64_t high)
+{
+    return low + prng_below(world_chance(s->world), high - low + 1);
+}
+
 void scenario_free(struct scenario *s)
 {
     world_free(s->world);

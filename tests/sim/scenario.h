@@ -20,6 +20,9 @@ struct scenario {
 
 void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struct faults *f,
                   const char *const *settings);
+/* No faults of its own; everybody reads and writes the same few keys, and two seconds have passed. */
+void scenario_few_keys(struct scenario *s, uint64_t seed, uint32_t nodes, uint32_t clients);
+uint64_t scenario_between(struct scenario *s, uint64_t low, uint64_t high);
 void scenario_free(struct scenario *s);
 /* Lets time pass; fails the test when a rule was broken on the way. */
 void scenario_run(struct scenario *s, uint64_t for_us);

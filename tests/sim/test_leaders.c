@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t between(struct scenario *s, uint64_t low, uint64_t high)
-{
-    return low + prng_below(world_chance(s->world), high - low + 1);
-}
-
 static void cut_off(struct scenario *s, uint32_t leader, bool speaks, bool hears)
 {
     for (uint32_t i = 0; i < s->nodes; i++) {
@@ -42,7 +37,7 @@ static void depose(struct scenario *s, uint32_t leader)
         cut_off(s, leader, false, true);
         break;
     case 3: /* its sockets fill meanwhile, and its clients' reads wait in them */
-        world_pause(s->world, leader, between(s, 500000, 2500000));
+        world_pause(s->world, leader, scenario_between(s, 500000, 2500000));
         break;
     case 4:
         world_crash(s->world, leader);
@@ -50,38 +45,16 @@ static void depose(struct scenario *s, uint32_t leader)
     }
 }
 
-static void begin(struct scenario *s, uint64_t seed, uint32_t nodes, uint32_t clients)
-{
-    const struct faults none = {0};
-    struct work_config load = {.seed = seed,
-                               .clients = clients,
-                               .keys = 1,
-                               .registers = 1,
-                               .kinds = WORK_SESSION | WORK_PLAIN | WORK_REGISTER | WORK_PAIR,
-                               .think_us = 20000,
-                               .trust_clocks = true};
-    scenario_new(s, seed, nodes, &none, NULL);
-    work_free(s->work);
-    world_free(s->world);
-    s->work = work_new(&load);
-    struct world_config config = {
-        .seed = seed, .nodes = nodes, .delay_us = 2000, .disk_us = 3000, .lag_us = 400};
-    struct world_client_calls calls = work_calls(s->work);
-    s->world = world_new(&config, &calls);
-    work_bind(s->work, s->world);
-    scenario_run(s, 2 * SECOND);
-}
-
 static void one(uint64_t seed, const void *arg)
 {
     struct scenario s;
-    begin(&s, seed, *(const uint32_t *)arg, 24);
+    scenario_few_keys(&s, seed, *(const uint32_t *)arg, 24);
     for (int i = 0; i < 12; i++) {
         if (world_leader(s.world) >= 0)
             depose(&s, (uint32_t)world_leader(s.world));
-        scenario_run(&s, between(&s, 300000, 1800000));
+        scenario_run(&s, scenario_between(&s, 300000, 1800000));
         scenario_heal(&s);
-        scenario_run(&s, between(&s, 100000, 1000000));
+        scenario_run(&s, scenario_between(&s, 100000, 1000000));
     }
     scenario_settle(&s, 0);
     scenario_free(&s);
@@ -120,19 +93,19 @@ static void forks(uint64_t seed, const void *arg)
 {
     (void)arg;
     struct scenario s;
-    begin(&s, seed, 5, 6);
+    scenario_few_keys(&s, seed, 5, 6);
     uint32_t before = s.nodes, ally = 0;
     uint64_t term = 0;
     for (int round = 0; round < 18; round++) {
         if (round % 6 == 0) {
             scenario_heal(&s);
-            scenario_run(&s, between(&s, 0, 2 * SECOND));
+            scenario_run(&s, scenario_between(&s, 0, 2 * SECOND));
             before = s.nodes;
             term = 0;
-            ally = (uint32_t)between(&s, 0, s.nodes - 1);
+            ally = (uint32_t)scenario_between(&s, 0, s.nodes - 1);
         }
         if (round % 3 == 0)
-            world_stall_disk(s.world, ally, between(&s, 0, 8 * SECOND));
+            world_stall_disk(s.world, ally, scenario_between(&s, 0, 8 * SECOND));
         uint32_t leader = next_leader(&s, ally, &term);
         if (leader == s.nodes) {
             scenario_heal(&s);
@@ -141,7 +114,7 @@ static void forks(uint64_t seed, const void *arg)
             continue;
         }
         cut_but_ally(&s, leader, ally, true);
-        scenario_run(&s, between(&s, 1000, 300000));
+        scenario_run(&s, scenario_between(&s, 1000, 300000));
         world_cut(s.world, leader, ally, true);
         if (before < s.nodes) {
             cut_but_ally(&s, before, ally, false);
@@ -161,7 +134,7 @@ static void forks(uint64_t seed, const void *arg)
 static void contests(uint64_t seed, const void *arg)
 {
     struct scenario s;
-    begin(&s, seed, *(const uint32_t *)arg, 6);
+    scenario_few_keys(&s, seed, *(const uint32_t *)arg, 6);
     world_late(s.world, 100, 1200000);
     for (int round = 0; round < 10; round++) {
         uint64_t term = 0;
@@ -175,9 +148,9 @@ static void contests(uint64_t seed, const void *arg)
         uint32_t leader = next_leader(&s, s.nodes, &term);
         if (leader < s.nodes)
             cut_off(&s, leader, false, false);
-        scenario_run(&s, between(&s, 300000, 1500000));
+        scenario_run(&s, scenario_between(&s, 300000, 1500000));
         scenario_heal(&s);
-        scenario_run(&s, between(&s, 0, 300000));
+        scenario_run(&s, scenario_between(&s, 0, 300000));
     }
     world_late(s.world, 0, 0);
     scenario_settle(&s, 0);
@@ -198,17 +171,17 @@ static void handovers(uint64_t seed, const void *arg)
 {
     (void)arg;
     struct scenario s;
-    begin(&s, seed, 3, 24);
+    scenario_few_keys(&s, seed, 3, 24);
     for (int round = 0; round < 60; round++) {
         struct buf error = BUF_EMPTY;
         int leader = world_leader(s.world);
         if (leader >= 0) {
             node_transfer(world_node(s.world, (uint32_t)leader), 0, (uint64_t)1 << 62, &error);
-            scenario_run(&s, between(&s, 500, 6000));
-            world_pause(s.world, (uint32_t)leader, between(&s, 15000, 50000));
+            scenario_run(&s, scenario_between(&s, 500, 6000));
+            world_pause(s.world, (uint32_t)leader, scenario_between(&s, 15000, 50000));
         }
         buf_deinit(&error);
-        scenario_run(&s, between(&s, 100000, 300000));
+        scenario_run(&s, scenario_between(&s, 100000, 300000));
     }
     scenario_settle(&s, 0);
     scenario_free(&s);
@@ -262,32 +235,74 @@ static void overwritten(uint64_t seed, const void *arg)
 {
     (void)arg;
     struct scenario s;
-    begin(&s, seed, 5, 12);
+    scenario_few_keys(&s, seed, 5, 12);
     for (int round = 0; round < 5; round++) {
         uint64_t term = 0;
         uint32_t old = next_leader(&s, s.nodes, &term);
         if (old == s.nodes)
             scenario_fail(&s, "no leader");
-        uint32_t heir = (old + (uint32_t)between(&s, 1, s.nodes - 1)) % s.nodes;
+        uint32_t heir = (old + (uint32_t)scenario_between(&s, 1, s.nodes - 1)) % s.nodes;
         only_sees(&s, old, 1u << heir);
-        scenario_run(&s, between(&s, 5000, 100000));
+        scenario_run(&s, scenario_between(&s, 5000, 100000));
         only_sees(&s, heir, 0);
         uint32_t usurper = next_unheard(&s, heir, &term);
         if (usurper < s.nodes) {
             only_sees(&s, usurper, 1u << old);
-            scenario_run(&s, between(&s, 50000, 400000));
+            scenario_run(&s, scenario_between(&s, 50000, 400000));
             only_sees(&s, usurper, 0);
         }
         for (uint32_t i = 0; i < s.nodes; i++)
             if (i != old && i != usurper && i != heir)
                 world_cut(s.world, heir, i, false);
         next_leader(&s, s.nodes, &term);
-        scenario_run(&s, between(&s, 0, 500000));
+        scenario_run(&s, scenario_between(&s, 0, 500000));
         scenario_heal(&s);
-        scenario_run(&s, between(&s, 500000, 2 * SECOND));
+        scenario_run(&s, scenario_between(&s, 500000, 2 * SECOND));
     }
     scenario_settle(&s, 0);
     scenario_free(&s);
+}
+
+/* Entries that a node has lost to another leader, and got back from their own, while it still wrote them the first time: that
+ * first write does not vouch for them (B8). */
+static void again(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    struct scenario s;
+    scenario_few_keys(&s, seed, 5, 12);
+    for (int round = 0; round < 3; round++) {
+        uint64_t term = 0;
+        uint32_t one = next_leader(&s, s.nodes, &term);
+        if (one == s.nodes)
+            scenario_fail(&s, "no leader");
+        uint32_t slow = (one + 1) % s.nodes;
+        only_sees(&s, slow, 1u << one);
+        only_sees(&s, one, 1u << slow);
+        world_stall_disk(s.world, slow, 8 * SECOND);
+        scenario_run(&s, scenario_between(&s, 5000, 100000));
+        only_sees(&s, one, 0);
+        uint32_t two = next_leader(&s, slow, &term);
+        if (two < s.nodes) { /* nobody hears of it but the slow one */
+            only_sees(&s, two, 1u << slow);
+            scenario_run(&s, scenario_between(&s, 20000, 200000));
+            only_sees(&s, two, 0);
+        }
+        for (uint32_t i = 0; i < s.nodes; i++) /* the first one's log is the longest of these */
+            if (i != one && i != two)
+                world_cut(s.world, one, i, false);
+        next_leader(&s, s.nodes, &term);
+        scenario_run(&s, 5 * SECOND);
+        scenario_heal(&s);
+        scenario_run(&s, 4 * SECOND);
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_again(void **state)
+{
+    (void)state;
+    scenario_seeds(6, again, NULL);
 }
 
 static void test_overwritten(void **state)
@@ -312,9 +327,9 @@ static void test_leaders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders), cmocka_unit_test(test_forks),
-                                       cmocka_unit_test(test_contests), cmocka_unit_test(test_overwritten),
-                                       cmocka_unit_test(test_handovers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders),   cmocka_unit_test(test_forks),
+                                       cmocka_unit_test(test_contests),  cmocka_unit_test(test_overwritten),
+                                       cmocka_unit_test(test_handovers), cmocka_unit_test(test_again)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
