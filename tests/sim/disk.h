@@ -3,6 +3,7 @@
 #define SIM_DISK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "storage/storage.h"
@@ -42,6 +43,8 @@ enum disk_fault {
 
 /* false: not possible now (the node is up or down when it has to be the other, or there is nothing to harm). */
 bool world_disk_fault(struct world *w, uint32_t i, enum disk_fault kind, uint64_t amount);
+/* Of a node that is down: of the journal's commits, synced as they were, one is gone, so many before the newest. Damage. */
+bool world_lose_write(struct world *w, uint32_t i, size_t back);
 /* What was asked for and has not come yet does not come; there is space, and syncs take their time as configured. */
 void world_disk_calm(struct world *w);
 void world_disk_calm_node(struct world *w, uint32_t i);

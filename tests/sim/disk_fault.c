@@ -81,16 +81,9 @@ static bool harm_block(struct proc *p, enum disk_fault kind)
 }
 
 /* The store has lost commits; the mark, which lies elsewhere, tells. */
-static bool lose_commits(struct proc *p, enum disk_fault kind, uint64_t amount)
+static void mark_tells(struct proc *p)
 {
     struct disk *d = &p->disk;
-    struct kv *kv = kv_now(p);
-    if (!kv || !d->platter.has_vote)
-        return false;
-    size_t lost = kind == DISK_HOLE ? kv_memory_hole(kv, &p->world->chance)
-                                    : kv_memory_lose(kv, amount ? (size_t)amount : 1);
-    if (lost == 0)
-        return false;
     struct vote_mark mark;
     char *at = d->platter.vote + VOTE_MARK_OFFSET;
     if (vote_mark_decode(at, &mark) &&
@@ -102,6 +95,29 @@ static bool lose_commits(struct proc *p, enum disk_fault kind, uint64_t amount)
     memcpy(d->platter.synced + VOTE_MARK_OFFSET, at, VOTE_SECTOR);
     d->platter.dirty[2] = false;
     disk_note_damage(p, UINT64_MAX);
+}
+
+static bool lose_commits(struct proc *p, enum disk_fault kind, uint64_t amount)
+{
+    struct kv *kv = kv_now(p);
+    if (!kv || !p->disk.platter.has_vote)
+        return false;
+    size_t lost = kind == DISK_HOLE ? kv_memory_hole(kv, &p->world->chance)
+                                    : kv_memory_lose(kv, amount ? (size_t)amount : 1);
+    if (lost == 0)
+        return false;
+    mark_tells(p);
+    return true;
+}
+
+bool world_lose_write(struct world *w, uint32_t i, size_t back)
+{
+    struct proc *p = &w->nodes[i];
+    struct kv *kv = kv_now(p);
+    if (p->node || !kv || !p->disk.platter.has_vote || kv_memory_lose_one(kv, back) == 0)
+        return false;
+    mark_tells(p);
+    disk_look(p);
     return true;
 }
 

@@ -120,6 +120,16 @@ static void mend(struct scenario *s)
     scenario_fail(s, "a disk is still damaged");
 }
 
+static void write_one(struct scenario *s, uint32_t i)
+{
+    struct slice argv[2] = {SLICE_LITERAL("del"), SLICE_LITERAL("nothing")};
+    struct rsm_request req = {
+        .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
+    struct buf error = BUF_EMPTY;
+    node_write(world_node(s->world, i), &req, ADMIN, &error);
+    buf_deinit(&error);
+}
+
 static uint64_t run(uint64_t seed, const struct plan *plan)
 {
     struct scenario s;
@@ -201,6 +211,85 @@ static void test_rolled_back(void **state)
         assert_true(total.backups_restored > 0);
 }
 
+/* An entry took another one's place in the journal, and just that write got lost: the old one fits in between, by its index. */
+static void lost_write(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    scenario_few_keys(&s, seed, 3, 6);
+    struct world *w = s.world;
+    for (int round = 0; round < 8; round++) {
+        scenario_quiet(&s);
+        int leader = world_leader(w);
+        if (leader < 0)
+            scenario_fail(&s, "no leader");
+        uint32_t old = (uint32_t)leader;
+        for (uint32_t i = 0; i < 3; i++)
+            world_cut(w, old, i, i != old);
+        write_one(&s, old);
+        scenario_run(&s, 3 * SECOND); /* another leads, and begins its term with an entry */
+        world_heal(w);
+        scenario_run(&s, SECOND / 2);
+        work_pause(s.work, false);
+        scenario_run(&s, scenario_between(&s, 5000, 50000));
+        world_crash(w, old);
+        if (world_disk_spare(w, old))
+            world_lose_write(w, old, prng_below(world_chance(w), 8));
+        scenario_heal(&s);
+        scenario_run(&s, SECOND);
+        mend(&s);
+    }
+    scenario_settle(&s, 0);
+    add_counts(world_disk_counts(w));
+    scenario_free(&s);
+}
+
+static void test_lost_write(void **state)
+{
+    (void)state;
+    scenario_seeds(4, lost_write, NULL);
+}
+
+/* A leader that has restarted reads what a follower lacks from its journal, and finds it damaged: it ends, rather than hand it
+ * on. */
+static void spread(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    scenario_few_keys(&s, seed, 3, 6);
+    struct world *w = s.world;
+    for (int round = 0; round < 5; round++) {
+        if (world_leader(w) < 0)
+            scenario_fail(&s, "no leader");
+        uint32_t late = ((uint32_t)world_leader(w) + 1) % 3;
+        world_crash(w, late);
+        scenario_run(&s, SECOND);
+        for (uint32_t i = 1; i < 3; i++) {
+            world_crash(w, (late + i) % 3);
+            world_start(w, (late + i) % 3);
+            scenario_run(&s, 2 * SECOND);
+        }
+        int leader = world_leader(w);
+        if (leader >= 0 && world_disk_spare(w, (uint32_t)leader))
+            for (int flips = 0; flips < 8; flips++)
+                world_disk_fault(w, (uint32_t)leader, DISK_FLIP_JOURNAL, 0);
+        world_start(w, late);
+        scenario_run(&s, 2 * SECOND);
+        scenario_heal(&s);
+        scenario_run(&s, 2 * SECOND);
+        mend(&s);
+    }
+    scenario_settle(&s, 0);
+    add_counts(world_disk_counts(w));
+    scenario_free(&s);
+}
+
+static void test_spread(void **state)
+{
+    (void)state;
+    scenario_seeds(4, spread, NULL);
+}
+
 static void test_same_seed_same_run(void **state)
 {
     (void)state;
@@ -229,10 +318,9 @@ static void print(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_rolled_back),
-        cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_failing),     cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_rolled_back), cmocka_unit_test(test_lost_write),
+        cmocka_unit_test(test_spread),      cmocka_unit_test(test_same_seed_same_run),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

@@ -10,12 +10,16 @@
 #include "base/alloc.h"
 #include "scenario.h"
 
+#include <stdlib.h>
+
 enum { WRITES = 50, VALUE_BYTES = 400 << 10, LINK_BYTES_S = 10 << 20 };
+enum { HUGE_WRITES = 3, HUGE_BYTES = 5 << 20 /* more than is read from the journal at a time */ };
 
 struct writer {
     struct world *world;
     char *value;
-    uint32_t at_once, asked, done;
+    size_t value_len;
+    uint32_t at_once, writes, asked, done;
     bool mixed; /* every other one is small */
 };
 
@@ -40,10 +44,10 @@ static void crashed(void *arg, uint32_t node)
 static void write_next(void *arg, uint32_t node)
 {
     struct writer *w = arg;
-    if (w->asked - w->done >= w->at_once || w->asked == WRITES || world_leader(w->world) != (int)node)
+    if (w->asked - w->done >= w->at_once || w->asked == w->writes || world_leader(w->world) != (int)node)
         return;
     struct slice argv[] = {SLICE_LITERAL("set"), SLICE_LITERAL("key"),
-                           slice_of(w->value, w->mixed && w->asked % 2 ? 10 : VALUE_BYTES)};
+                           slice_of(w->value, w->mixed && w->asked % 2 ? 10 : w->value_len)};
     struct rsm_request req = {.kind = RSM_COMMAND, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 3};
     struct buf error = BUF_EMPTY;
     assert_int_equal(node_write(world_node(w->world, node), &req, w->asked + 1, &error), NODE_PENDING);
@@ -61,7 +65,7 @@ static uint64_t applied(struct world *w, uint32_t i)
 static void write_all(struct writer *w)
 {
     uint64_t until_us = world_now_us(w->world) + 60 * SECOND;
-    while (w->done < WRITES) {
+    while (w->done < w->writes) {
         world_run(w->world, world_now_us(w->world) + 100000, write_next, w);
         assert_null(world_failed(w->world));
         assert_true(world_now_us(w->world) < until_us);
@@ -76,6 +80,9 @@ static void run(struct world *w, uint64_t for_us)
 
 static struct world *new_world(uint64_t seed, uint64_t disk_us, struct writer *writer)
 {
+    writer->writes = writer->writes ? writer->writes : WRITES;
+    writer->value_len = writer->value_len ? writer->value_len : VALUE_BYTES;
+    writer->value = mem_calloc(1, writer->value_len);
     struct world_client_calls calls = {
         .arg = writer, .answer = answer, .read_ready = read_ready, .crashed = crashed};
     struct world_config config = {
@@ -89,7 +96,7 @@ static struct world *new_world(uint64_t seed, uint64_t disk_us, struct writer *w
 /* Two of three write while one is down; then the leader ends, and the other can commit nothing before the third has it all. */
 static void one(uint64_t seed, const void *arg)
 {
-    struct writer writer = {.value = mem_calloc(1, VALUE_BYTES), .at_once = 1};
+    struct writer writer = {.at_once = 1};
     struct world *w = new_world(seed, *(const uint64_t *)arg, &writer);
     uint32_t late = ((uint32_t)world_leader(w) + 1) % 3, other = (late + 1) % 3;
     world_crash(w, late);
@@ -112,7 +119,7 @@ static void one(uint64_t seed, const void *arg)
 static void small_among_big(uint64_t seed, const void *arg)
 {
     (void)arg;
-    struct writer writer = {.value = mem_calloc(1, VALUE_BYTES), .at_once = 4, .mixed = true};
+    struct writer writer = {.at_once = 4, .mixed = true};
     struct world *w = new_world(seed, 3000, &writer);
     world_bulk(w, LINK_BYTES_S);
     uint64_t before = world_counts(w)->bulk_bytes, bytes = (uint64_t)WRITES / 2 * VALUE_BYTES;
@@ -121,6 +128,34 @@ static void small_among_big(uint64_t seed, const void *arg)
     assert_in_range(world_counts(w)->bulk_bytes - before, 2 * bytes, 2 * bytes * 11 / 10);
     world_free(w);
     mem_free(writer.value);
+}
+
+/* An entry that is larger than what is read back at a time is read back all the same. */
+static void huge(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    struct writer writer = {.at_once = 1, .writes = HUGE_WRITES, .value_len = HUGE_BYTES};
+    struct world *w = new_world(seed, 3000, &writer);
+    uint32_t late = ((uint32_t)world_leader(w) + 1) % 3;
+    world_crash(w, late);
+    write_all(&writer);
+    uint64_t last = applied(w, (uint32_t)world_leader(w));
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != late)
+            world_crash(w, i);
+    for (uint32_t i = 0; i < 3; i++)
+        world_start(w, i);
+    run(w, 10 * SECOND);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_true(world_node(w, i) && applied(w, i) >= last);
+    world_free(w);
+    mem_free(writer.value);
+}
+
+static void test_huge(void **state)
+{
+    (void)state;
+    scenario_seeds(2, huge, NULL);
 }
 
 static void test_small_among_big(void **state)
@@ -145,8 +180,10 @@ static void test_slow_link_and_disk(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_small_among_big),
-                                       cmocka_unit_test(test_slow_link),
-                                       cmocka_unit_test(test_slow_link_and_disk)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_among_big), cmocka_unit_test(test_slow_link),
+        cmocka_unit_test(test_slow_link_and_disk), cmocka_unit_test(test_huge)};
+    if (getenv("ONLY_TEST"))
+        cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

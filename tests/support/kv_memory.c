@@ -379,14 +379,10 @@ size_t kv_memory_lose(struct kv *kv, size_t commits)
     return lost;
 }
 
-size_t kv_memory_hole(struct kv *kv, struct prng *chance)
+/* Commits from..to never came to be, those behind them did. */
+static size_t forget(struct kv_memory *s, size_t from, size_t to)
 {
-    struct kv_memory *s = self_of(kv);
-    kv_memory_kill(kv);
-    if (s->done_count < 2)
-        return 0;
-    size_t from = prng_below(chance, s->done_count - 1),
-           to = from + 1 + prng_below(chance, s->done_count - from - 1);
+    kv_memory_kill(&s->kv);
     for (size_t i = s->done_count; i-- > from;)
         undo(s, &s->done[i]);
     for (size_t i = from; i < to; i++)
@@ -397,6 +393,22 @@ size_t kv_memory_hole(struct kv *kv, struct prng *chance)
     for (size_t i = from; i < s->done_count; i++)
         apply(s, &s->done[i]);
     return to - from;
+}
+
+size_t kv_memory_hole(struct kv *kv, struct prng *chance)
+{
+    struct kv_memory *s = self_of(kv);
+    if (s->done_count < 2)
+        return 0;
+    size_t from = prng_below(chance, s->done_count - 1),
+           to = from + 1 + prng_below(chance, s->done_count - from - 1);
+    return forget(s, from, to);
+}
+
+size_t kv_memory_lose_one(struct kv *kv, size_t back)
+{
+    struct kv_memory *s = self_of(kv);
+    return back < s->done_count ? forget(s, s->done_count - back - 1, s->done_count - back) : 0;
 }
 
 size_t kv_memory_revive(struct kv *kv, struct prng *chance)

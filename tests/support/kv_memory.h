@@ -24,6 +24,8 @@ size_t kv_memory_crash(struct kv *kv, struct prng *chance);
 size_t kv_memory_lose(struct kv *kv, size_t commits);
 /* Some commits are gone, later ones are there. How many went; 0: too few are remembered. */
 size_t kv_memory_hole(struct kv *kv, struct prng *chance);
+/* A write that got lost: one commit is gone, so many before the newest. How many went. */
+size_t kv_memory_lose_one(struct kv *kv, size_t back);
 /* Some deleted or overwritten keys below the last drop_below come back. How many. */
 size_t kv_memory_revive(struct kv *kv, struct prng *chance);
 
