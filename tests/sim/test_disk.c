@@ -271,8 +271,7 @@ static void spread(uint64_t seed, const void *arg)
         }
         int leader = world_leader(w);
         if (leader >= 0 && world_disk_spare(w, (uint32_t)leader))
-            for (int flips = 0; flips < 8; flips++)
-                world_disk_fault(w, (uint32_t)leader, DISK_FLIP_JOURNAL, 0);
+            world_disk_fault(w, (uint32_t)leader, DISK_FLIP_JOURNAL, 0);
         world_start(w, late);
         scenario_run(&s, 2 * SECOND);
         scenario_heal(&s);
