@@ -75,6 +75,7 @@ void node_free(struct node *n)
         recall_free(w->recall);
         mem_free(w);
     }
+    recall_forget(n);
     admin_deinit(n);
     snapshot_deinit(n);
     forward_deinit(n);

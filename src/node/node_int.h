@@ -177,6 +177,7 @@ struct peer {
 struct proxied; /* forward.c */
 struct forwarded_read;
 struct recall; /* recall.c */
+struct covered;
 
 struct node {
     struct node_config config;
@@ -239,6 +240,10 @@ struct node {
     struct raft_members snapshot_members,
         writing_members; /* as of the newest snapshot; of the one being written */
     struct list save_waits;
+
+    /* recall.c: waiters' entries under the snapshot that is being installed */
+    struct covered *covered;
+    size_t covered_count;
 
     /* members.c */
     uint32_t join_handle, invite_handle;
@@ -356,6 +361,11 @@ void recall_before_refusing(struct node *n, const struct rsm_request *req, const
                             struct slice refusal);
 void recall_ready(struct node *n, struct recall *c, enum node_outcome outcome); /* frees it */
 void recall_free(struct recall *c);                                             /* NULL is fine */
+/* A snapshot at `upto` takes the place of the log: what is waited for is kept until it is loaded. */
+void recall_keep(struct node *n, uint64_t upto);
+bool recall_covered(struct node *n, const struct waiter *w,
+                    struct buf *reply); /* true: it ran, here is its reply */
+void recall_forget(struct node *n);
 
 /* apply.c */
 bool apply_is_replaying(const struct node *n);

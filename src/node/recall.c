@@ -1,6 +1,11 @@
-/* What the sessions remember, asked without an entry. A numbered request that the leader has to refuse, for want of memory or
- * of disk, may be the retry of one that ran, and is then owed that one's reply: "refused" would say that it did not run. So
- * its refusal waits like a read, for a round and for all that this leader has in its log. */
+/* What the sessions remember, asked without an entry.
+ *
+ * A numbered request that the leader has to refuse, for want of memory or of disk, may be the retry of one that ran, and is
+ * then owed that one's reply: "refused" would say that it did not run. So its refusal waits like a read, for a round and for
+ * all that this leader has in its log.
+ *
+ * And a deposed leader that is sent a snapshot in place of the entries that its clients wait for never applies these. The
+ * snapshot's sessions hold the replies of those that are numbered and ran, under the number and the hash of the request. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -60,4 +65,49 @@ void recall_ready(struct node *n, struct recall *c, enum node_outcome outcome)
     }
     buf_deinit(&reply);
     recall_free(c);
+}
+
+/* ---- under a snapshot --------------------------------------------------------------------------------- */
+
+struct covered {
+    uint64_t index, term;
+    struct blob *blob; /* the block that the payload lies in */
+    struct slice payload;
+};
+
+void recall_forget(struct node *n)
+{
+    for (size_t i = 0; i < n->covered_count; i++)
+        blob_unref(n->covered[i].blob);
+    mem_free(n->covered);
+    n->covered = NULL;
+    n->covered_count = 0;
+}
+
+/* Before they go: what is waited for is not applied yet, so it is in memory, unless other entries have taken its place. */
+void recall_keep(struct node *n, uint64_t upto)
+{
+    recall_forget(n);
+    n->covered = mem_calloc(n->waiters.count + 1, sizeof(*n->covered));
+    for (size_t i = 0; i < n->waiters.count; i++) {
+        const struct waiter *w = waiters_at(&n->waiters, i);
+        struct raft_block b;
+        struct raft_frame f;
+        if (w->index > upto || !cache_from(&n->cache, w->index, w->index, &b) ||
+            !raft_entry_read(slice_of(b.blob->data + b.offset, b.len), false, &f) || f.term != w->term)
+            continue;
+        n->covered[n->covered_count++] =
+            (struct covered){.index = w->index, .term = w->term, .blob = b.blob, .payload = f.payload};
+        blob_ref(b.blob);
+    }
+}
+
+bool recall_covered(struct node *n, const struct waiter *w, struct buf *reply)
+{
+    for (size_t i = 0; i < n->covered_count; i++) {
+        const struct covered *c = &n->covered[i];
+        if (c->index == w->index && c->term == w->term)
+            return rsm_recall(n->rsm, c->payload, reply) == RSM_HEARD;
+    }
+    return false;
 }

@@ -345,6 +345,7 @@ void snapshot_accept(struct node *n)
     n->installing = true;
     bool keep = raft_term_at(n->raft, n->receive_index) == n->receive_term;
     node_say(n, LOG_NOTICE, "Installing the snapshot at %llu", (unsigned long long)n->receive_index);
+    recall_keep(n, n->receive_index);
     if (!keep)
         cache_clear(&n->cache);
     n->ports.snapshot_install(n->ports.arg, n->receive_index, n->receive_term, keep);
@@ -369,17 +370,25 @@ void snapshot_load_begin(struct node *n, uint64_t index, uint64_t term, bool liv
     ask_load(n);
 }
 
-/* Waiters that the snapshot covers: nobody here knows whether they ran. What a session remembers under their number may be
- * the reply to another request, so that one has to be asked again, through the log. */
+/* Waiters that the snapshot covers: nobody here knows whether they ran, except by what their sessions remember. */
 static void settle_covered(struct node *n, uint64_t index, uint64_t term)
 {
+    struct buf reply = BUF_EMPTY;
     while (n->waiters.count) {
         struct waiter w = *waiters_at(&n->waiters, 0);
         if (w.index > index && w.term >= term)
-            return;
+            break;
         waiters_pop_front(&n->waiters);
-        waiter_answer(n, &w, w.index > index ? NODE_NOT_LEADER : NODE_UNKNOWN, slice_of(NULL, 0));
+        buf_truncate(&reply, 0);
+        if (w.index > index)
+            waiter_answer(n, &w, NODE_NOT_LEADER, slice_of(NULL, 0));
+        else if (digest_trusted(n) && recall_covered(n, &w, &reply))
+            waiter_answer(n, &w, NODE_DONE, buf_slice(&reply));
+        else
+            waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
     }
+    buf_deinit(&reply);
+    recall_forget(n);
 }
 
 static void loaded(struct node *n)

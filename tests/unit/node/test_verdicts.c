@@ -277,6 +277,72 @@ static void a_retry_is_not_refused_beside_its_first_copy(void **state)
     three_free(t);
 }
 
+/* A request of a session, on its way. */
+static void ask(struct one *o, uint64_t session, uint64_t number, const char *value, uint64_t ticket)
+{
+    struct slice argv[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), slice_cstr(value)};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct buf error = BUF_EMPTY;
+    req.numbering = RSM_SESSION_NUMBER;
+    req.session = session;
+    req.request_id = number;
+    assert_int_equal(node_write(o->node, &req, ticket, &error), NODE_PENDING);
+    node_turn(o->node);
+    buf_deinit(&error);
+}
+
+static struct one *next_leader(struct three *t, const struct one *old)
+{
+    for (int i = 0; i < 200; i++, three_run(t, 50))
+        for (struct one *o = t->one; o < t->one + NODES; o++)
+            if (o != old && node_is_serving(o->node))
+                return o;
+    fail_msg("nobody else leads");
+    return NULL;
+}
+
+/* A deposed leader gets a snapshot in place of the entries that its clients wait for. It tells a client of a session the reply
+ * that the session remembers, and nobody anything by the number alone. */
+static void what_a_snapshot_covers_is_answered_by_its_sessions(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"abc", "other", "never"};
+    for (size_t k = 0; k < 3; k++) {
+        struct three *t = three_new();
+        struct one *old = three_leader(t);
+        uint64_t session = open_session(t, old);
+        bool alone = k > 0; /* its entry reaches nobody */
+        for (struct one *o = t->one; o < t->one + NODES; o++)
+            o->unheard = alone ? o != old : o == old;
+        ask(old, session, 1, values[k], 700);
+        three_run(t, 5);
+        for (struct one *o = t->one; o < t->one + NODES; o++)
+            o->unheard = o == old;
+        struct one *leader = next_leader(t, old);
+        if (k == 1) /* its client has asked anew, for something else, under the same number */
+            assert_int_equal(numbered(t, leader, false, session, 1, "abc"), NODE_DONE);
+        three_write(t, leader, 300);
+        three_run(t, 200);
+        struct buf error = BUF_EMPTY;
+        assert_int_equal(node_checkpoint(leader->node, false, 98, &error), NODE_DONE);
+        three_run(t, 200);
+        assert_true(status(leader).first_index > status(old).last_index + 1);
+        assert_int_not_equal(old->ticket, 700);
+        old->unheard = false;
+        three_run(t, 1500);
+        assert_true(status(old).snapshots_installed > 0);
+        assert_int_equal(old->ticket, 700);
+        if (k == 0) {
+            assert_int_equal(old->outcome, NODE_DONE);
+            assert_reply(old, ":3");
+        } else {
+            assert_int_equal(old->outcome, NODE_UNKNOWN);
+        }
+        buf_deinit(&error);
+        three_free(t);
+    }
+}
+
 static const struct raft_member *row(const struct one *seen_by, uint64_t id)
 {
     return raft_members_find(raft_members(seen_by->node->raft), id);
@@ -364,6 +430,7 @@ int main(void)
         cmocka_unit_test(over_maxmemory_only_what_grows_is_refused),
         cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
         cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
+        cmocka_unit_test(what_a_snapshot_covers_is_answered_by_its_sessions),
         cmocka_unit_test(a_follower_that_moved_is_looked_for_there),
         cmocka_unit_test(a_save_is_answered_when_it_is_written),
         cmocka_unit_test(wait_counts_the_journals_that_hold_it),

@@ -100,11 +100,16 @@ static void port_read(void *arg, uint64_t cookie, uint64_t first, uint64_t last,
     buf_deinit(&bytes);
 }
 
-/* Written, and not kept: nothing here ever wants it back. */
-static bool count_bytes(void *arg, const void *data, size_t len)
+static void begin(struct snapshot *s, uint64_t index, uint64_t term)
 {
-    (void)data;
-    *(uint64_t *)arg += len;
+    s->index = index;
+    s->term = term;
+    buf_truncate(&s->bytes, 0);
+}
+
+static bool emit(void *arg, const void *data, size_t len)
+{
+    buf_append(arg, data, len);
     return true;
 }
 
@@ -113,10 +118,62 @@ static void port_snapshot_write(
     bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len), void *sink), void *node)
 {
     struct one *o = arg;
-    uint64_t bytes = 0;
-    bool ok = write(node, count_bytes, &bytes) && o->free_bytes;
+    begin(&o->snapshot, index, term);
+    bool ok = write(node, emit, &o->snapshot.bytes) && o->free_bytes;
+    queue(o, 0)->disk = (struct node_disk_event){.type = NODE_DISK_SNAPSHOT_WRITTEN,
+                                                 .index = index,
+                                                 .term = term,
+                                                 .total = o->snapshot.bytes.len,
+                                                 .ok = ok};
+}
+
+static void port_snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
+{
+    struct one *o = arg;
+    const struct snapshot *s = &o->snapshot;
+    struct event *e = queue(o, 0);
+    assert_true(s->index >= index && offset <= s->bytes.len);
+    len = len < s->bytes.len - offset ? len : (size_t)(s->bytes.len - offset);
+    e->frame = blob_new(s->bytes.data + offset, len);
+    e->disk = (struct node_disk_event){.type = NODE_DISK_SNAPSHOT_PIECE,
+                                       .cookie = cookie,
+                                       .index = s->index,
+                                       .term = s->term,
+                                       .offset = offset,
+                                       .total = s->bytes.len,
+                                       .ok = true,
+                                       .block = {.first = 1, .last = 1, .blob = e->frame, .len = len}};
+}
+
+static void port_snapshot_receive(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
+                                  struct slice piece, bool last)
+{
+    struct one *o = arg;
+    if (offset == 0)
+        begin(&o->receiving, index, term);
+    assert_int_equal(o->receiving.bytes.len, offset);
+    buf_append_slice(&o->receiving.bytes, piece);
+    queue(o, 0)->disk = (struct node_disk_event){.type = NODE_DISK_SNAPSHOT_RECEIVED,
+                                                 .cookie = cookie,
+                                                 .index = index,
+                                                 .term = term,
+                                                 .offset = offset + piece.len,
+                                                 .ok = true,
+                                                 .last = last};
+}
+
+static void port_snapshot_install(void *arg, uint64_t index, uint64_t term, bool keep_suffix)
+{
+    struct one *o = arg;
+    begin(&o->snapshot, index, term);
+    buf_append_slice(&o->snapshot.bytes, buf_slice(&o->receiving.bytes));
+    if (!keep_suffix) {
+        port_cut(o, 1);
+        memset(o->journal, 0, index * sizeof(o->journal[0]));
+        o->last = index;
+    }
     queue(o, 0)->disk = (struct node_disk_event){
-        .type = NODE_DISK_SNAPSHOT_WRITTEN, .index = index, .term = term, .total = bytes, .ok = ok};
+        .type = NODE_DISK_SNAPSHOT_INSTALLED, .index = index, .term = term, .ok = true};
 }
 
 static void port_disk_state(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_bytes,
@@ -216,6 +273,9 @@ static void start(struct three *t, struct one *o)
                                .reset = port_reset,
                                .read = port_read,
                                .snapshot_write = port_snapshot_write,
+                               .snapshot_read = port_snapshot_read,
+                               .snapshot_receive = port_snapshot_receive,
+                               .snapshot_install = port_snapshot_install,
                                .disk_state = port_disk_state,
                                .send = port_send,
                                .dial = port_dial,
@@ -308,6 +368,8 @@ void three_free(struct three *t)
         if (o->node)
             node_free(o->node);
         port_cut(o, 1);
+        buf_deinit(&o->snapshot.bytes);
+        buf_deinit(&o->receiving.bytes);
     }
     mem_free(t);
 }

@@ -18,6 +18,10 @@ struct one {
     struct node_identity identity;
     struct blob *journal[JOURNAL_MAX]; /* by index - 1 */
     uint64_t last;
+    struct snapshot { /* the newest, and the one that is being received */
+        uint64_t index, term;
+        struct buf bytes;
+    } snapshot, receiving;
     uint64_t free_bytes;
     bool unheard;   /* what others send does not reach it */
     int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
