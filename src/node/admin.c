@@ -38,8 +38,10 @@ static const char *forget(struct node *n, uint64_t id, const struct waiter *who,
     uint32_t i = 0;
     while (i < now.count && now.at[i].id != id)
         i++;
-    if (i == now.count)
-        return "+OK\r\n"; /* gone already */
+    if (i == now.count) /* gone already; but an entry that is not committed may be cut yet (B39) */
+        return raft_members_index(n->raft) <= raft_commit(n->raft)
+                   ? "+OK\r\n"
+                   : "-TRYAGAIN another change of the members is under way\r\n";
     uint32_t voters = 0;
     for (uint32_t k = 0; k < now.count; k++)
         voters += now.at[k].voter;

@@ -16,11 +16,13 @@ enum { CAUGHT_UP = 1000 /* entries that a learner may lack when it becomes a vot
 struct known_entry {
     uint64_t term, state; /* state: digest after it; 0: not yet seen */
     uint32_t sum;
+    bool members;
 };
 
 /* One that stood in some log, by index and term. */
 struct logged_entry {
     uint64_t index, term, before; /* before: the term of the one in front of it; 0: not seen */
+    uint64_t stamp_ms;            /* its own, or that of the last one before it that has one; 0: not seen */
     uint32_t sum;
 };
 
@@ -315,13 +317,25 @@ static void check_committed(struct proc *p, struct history *h)
                         (unsigned long long)e->term);
         if (!e->term && f.kind == RAFT_ENTRY_CONFIG)
             p->world->counts.members++;
+        if (i == raft_members_index(r) && f.kind != RAFT_ENTRY_CONFIG)
+            world_wrong(p->world, "n%u goes by the members of %llu, where no members stand", p->number,
+                        (unsigned long long)i);
         e->term = f.term;
         e->sum = f.sum;
+        e->members = f.kind == RAFT_ENTRY_CONFIG;
     }
     p->seen.commit = commit;
     if (raft_members_index(r) != p->seen.members)
         p->seen.voter_count = voters_now(r, p->seen.voters);
     p->seen.members = raft_members_index(r);
+}
+
+uint64_t check_newest_members(struct proc *p, uint64_t at_most)
+{
+    const struct history *h = history_of(p->world, p->seen.cluster);
+    while (at_most > 0 && (at_most >= h->entry_cap || !h->entries[at_most].members))
+        at_most--;
+    return at_most;
 }
 
 static void check_state(struct proc *p, struct history *h)
@@ -364,8 +378,10 @@ void check_node(struct proc *p)
                     (unsigned long long)p->seen.acked, (unsigned long long)lasting_end(p));
     check_leader(p, h);
     check_committed(p, h);
-    if (!n->installing)
+    if (!n->installing) {
+        check_members(p);
         check_state(p, h);
+    }
 }
 
 /* ---- what a node writes ------------------------------------------------------------------------------- */
@@ -439,6 +455,20 @@ static void logged_grow(struct history *h)
     mem_free(old);
 }
 
+/* The time in the log never goes back: a new leader goes on from the stamps of the one before it (DESIGN 4). */
+static void check_stamp(struct proc *p, struct history *h, const struct raft_frame *f, struct logged_entry *e)
+{
+    const struct logged_entry *before = e->before ? logged_at(h, e->index - 1, e->before) : NULL;
+    uint64_t at_least_ms = before && before->index ? before->stamp_ms : 0;
+    if (f->kind != RAFT_ENTRY_DATA || !rsm_peek_stamp(f->payload, &e->stamp_ms))
+        e->stamp_ms = at_least_ms;
+    if (e->stamp_ms < at_least_ms)
+        world_wrong(p->world,
+                    "n%u writes %llu of term %llu with a stamp of %llu ms before the one in front of it",
+                    p->number, (unsigned long long)e->index, (unsigned long long)e->term,
+                    (unsigned long long)(at_least_ms - e->stamp_ms));
+}
+
 /* Figure 3.2, Log Matching, by induction: who has the same index and term has the same entry, and the same term in
  * front of it. */
 static void check_logged(struct proc *p, struct history *h, const struct logged_entry *e)
@@ -474,6 +504,8 @@ void check_append(struct proc *p, const struct raft_block *block)
             return;
         }
         struct logged_entry e = {.index = f.index, .term = f.term, .before = before, .sum = frame_sum(bytes)};
+        if (h->logged_cap)
+            check_stamp(p, h, &f, &e);
         check_logged(p, h, &e);
         before = f.term;
         at += f.len;
@@ -555,11 +587,12 @@ void check_send(struct proc *p, struct slice head)
         check_ack(p, &m);
 }
 
-void check_answer(struct proc *p, const struct node_answer *answer)
+void check_answer(struct proc *p, uint64_t ticket, const struct node_answer *answer)
 {
     const struct node *n = p->node;
     if (answer->outcome == NODE_DONE && n->raft && n->identity.cluster_id)
         check_proven(p, history_of(p->world, n->identity.cluster_id), answer->index);
+    check_admin(p, ticket, answer);
 }
 
 /* ---- what tests ask ----------------------------------------------------------------------------------- */
@@ -576,38 +609,4 @@ uint64_t world_committed(struct world *w, uint32_t i)
 {
     const struct node *n = w->nodes[i].node;
     return n && n->identity.cluster_id ? history_of(w, n->identity.cluster_id)->proven : 0;
-}
-
-/* NULL: nobody serves, or its newest configuration is not committed. */
-static const struct raft_members *membership(struct world *w)
-{
-    const struct raft *newest = NULL;
-    for (uint32_t k = 0; k < w->count; k++) {
-        const struct node *n = w->nodes[k].node;
-        if (n && node_is_serving(n) && (!newest || raft_term(n->raft) > raft_term(newest)))
-            newest = n->raft;
-    }
-    return newest && raft_members_index(newest) <= raft_commit(newest) ? raft_members(newest) : NULL;
-}
-
-bool world_is_member(struct world *w, uint64_t id)
-{
-    const struct raft_members *members = membership(w);
-    return !members || raft_members_find(members, id);
-}
-
-bool world_is_voter(struct world *w, uint64_t id)
-{
-    const struct raft_members *members = membership(w);
-    const struct raft_member *m = members ? raft_members_find(members, id) : NULL;
-    return m && m->voter;
-}
-
-uint64_t world_place_holder(struct world *w, uint32_t i)
-{
-    const struct raft_members *members = membership(w);
-    for (uint32_t k = 0; members && k < members->count; k++)
-        if (members->at[k].port == PORT_BASE + i)
-            return members->at[k].id;
-    return 0;
 }

@@ -94,7 +94,7 @@ static bool forget(struct run *r, uint64_t id)
     if (at == world_count(r->world))
         return false;
     uint64_t ticket = opened(r, at, "FORGET");
-    settled(r, node_forget(world_node(r->world, at), id, ticket, &error), ticket, &error);
+    settled(r, world_forget(r->world, at, id, ticket), ticket, &error);
     return true;
 }
 

@@ -13,12 +13,11 @@
 
 #define ADMIN ((uint64_t)1 << 62) /* tickets that no client has */
 
-static void forget(struct world *w, uint32_t at, uint64_t id)
+static uint64_t forget(struct world *w, uint32_t at, uint64_t id)
 {
-    struct buf error = BUF_EMPTY;
-    if (world_node(w, at))
-        node_forget(world_node(w, at), id, ADMIN, &error);
-    buf_deinit(&error);
+    static uint64_t tickets = ADMIN;
+    world_forget(w, at, id, ++tickets);
+    return tickets;
 }
 
 /* Everybody who is no member at the end, as scenario_settle wants it. */
@@ -120,6 +119,61 @@ static void wipe_and_replace(uint64_t seed, const void *arg)
     finish(&s);
     want_voters(&s, 7);
     scenario_free(&s);
+}
+
+/* Who comes back with an empty disk and asks to be let in finds its place held by what it was, until that is forgotten. */
+static void place_is_held(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.late = true};
+    scenario_new(&s, seed, 3, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    uint32_t lost = (uint32_t)(seed % 3), other = (lost + 1) % 3;
+    uint64_t id = world_node_id(s.world, lost);
+    world_crash(s.world, lost);
+    world_wipe(s.world, lost);
+    world_rejoin(s.world, lost, other);
+    scenario_run(&s, 3 * SECOND);
+    if (world_is_member(s.world, world_node_id(s.world, lost)))
+        scenario_fail(&s, "let in where another one stands");
+    forget(s.world, other, id);
+    finish(&s);
+    want_voters(&s, 7);
+    scenario_free(&s);
+}
+
+/* It was down when it was removed, and no entry tells it. */
+static void removed_unheard(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    struct node_status status;
+    struct buf error = BUF_EMPTY;
+    (void)arg;
+    const struct faults f = {.late = true};
+    scenario_new(&s, seed, 4, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    uint32_t gone = (uint32_t)(seed % 4);
+    world_crash(s.world, gone);
+    scenario_run(&s, SECOND);
+    forget(s.world, (gone + 1) % 4, world_node_id(s.world, gone));
+    scenario_run(&s, 3 * SECOND);
+    world_start(s.world, gone);
+    scenario_run(&s, 3 * SECOND);
+    node_status(world_node(s.world, gone), &status);
+    if (!status.removed)
+        scenario_fail(&s, "node %u does not know that it has been removed", gone);
+    assert_int_equal(node_reset(world_node(s.world, gone), ADMIN, &error), NODE_DONE);
+    buf_deinit(&error);
+    finish(&s);
+    scenario_free(&s);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    scenario_seeds(6, place_is_held, NULL);
+    scenario_seeds(4, removed_unheard, NULL);
 }
 
 static void test_wiped(void **state)
@@ -246,6 +300,199 @@ static void test_one_at_a_time(void **state)
     scenario_seeds(5, wait_for_another, NULL);
 }
 
+/* ---- changes and changes of leaders ---------------------------------------------------------------------- */
+
+static uint32_t lead(struct scenario *s)
+{
+    for (int tries = 0; world_leader(s->world) < 0 && tries < 100; tries++)
+        scenario_run(s, SECOND / 10);
+    if (world_leader(s->world) < 0)
+        scenario_fail(s, "no leader");
+    return (uint32_t)world_leader(s->world);
+}
+
+static void isolate(struct scenario *s, uint32_t who, bool cut)
+{
+    for (uint32_t i = 0; i < world_count(s->world); i++)
+        if (i != who)
+            world_cut(s->world, who, i, cut);
+}
+
+static void take_back(struct scenario *s, uint32_t i, uint32_t via)
+{
+    if (world_is_member(s->world, world_node_id(s->world, i)))
+        return;
+    world_crash(s->world, i);
+    world_wipe(s->world, i);
+    world_rejoin(s->world, i, via);
+    scenario_run(s, 2 * SECOND);
+}
+
+/* A leader that is cut off is asked to remove somebody, and soon asked again. Either it stays away until that is given up;
+ * or everybody else is asked for another, before they have a leader: whoever comes to lead hears of it before anything of
+ * its own term is committed. */
+static void ask_a_deposed_leader(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.snapshots = seed % 2};
+    scenario_new(&s, seed, 5, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    struct prng *p = world_chance(s.world);
+    for (int round = 0; round < 4; round++) {
+        uint32_t old = lead(&s), one = (old + 1 + (uint32_t)prng_below(p, 4)) % 5;
+        uint32_t two = (one + 1) % 5 == old ? (one + 2) % 5 : (one + 1) % 5;
+        isolate(&s, old, true);
+        scenario_run(&s, prng_below(p, 100000));
+        forget(s.world, old, world_node_id(s.world, one));
+        scenario_run(&s, prng_below(p, 200000));
+        forget(s.world, old, world_node_id(s.world, one));
+        scenario_run(&s, SECOND / 2);
+        for (uint32_t i = 0; i < 5 && round % 2; i++)
+            if (i != old)
+                forget(s.world, i, world_node_id(s.world, two));
+        scenario_run(&s, round % 2 ? SECOND + prng_below(p, 2 * SECOND) : 4 * SECOND);
+        isolate(&s, old, false);
+        scenario_run(&s, 2 * SECOND);
+        scenario_heal(&s);
+        take_back(&s, one, old);
+        take_back(&s, two, old);
+    }
+    finish(&s);
+    scenario_free(&s);
+}
+
+/* The leader ends when it has just been asked: the next one is asked in time. */
+static void leader_goes_when_asked(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.late = false};
+    scenario_new(&s, seed, 5, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    struct prng *p = world_chance(s.world);
+    for (int round = 0; round < 3; round++) {
+        uint32_t old = lead(&s), at = (old + 1) % 5, who = (old + 2) % 5;
+        uint64_t ticket = forget(s.world, at, world_node_id(s.world, who));
+        scenario_run(&s, prng_below(p, 6000));
+        world_crash(s.world, old);
+        scenario_run(&s, 5 * SECOND);
+        if (world_forget_reply(s.world, ticket)[0] != '+')
+            scenario_fail(&s, "somebody leads, and FORGET is answered %s",
+                          world_forget_reply(s.world, ticket));
+        world_start(s.world, old);
+        take_back(&s, who, at);
+        scenario_run(&s, SECOND);
+    }
+    finish(&s);
+    scenario_free(&s);
+}
+
+/* One that has come to learn counts for nothing: half of the voters hear it, and not the other half. */
+static void learn_among_halves(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    const uint32_t nodes = *(const uint32_t *)arg;
+    const struct faults f = {.late = false};
+    scenario_new(&s, seed, nodes, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    struct prng *p = world_chance(s.world);
+    uint32_t outsider = nodes;
+    for (int round = 0; round < 4; round++) {
+        uint32_t old = lead(&s), ally = nodes == 4 ? (old + 1) % 4 : old;
+        if (outsider == nodes && world_count(s.world) == nodes) {
+            world_add(s.world, old);
+        } else {
+            world_crash(s.world, outsider);
+            world_wipe(s.world, outsider);
+            world_rejoin(s.world, outsider, old);
+        }
+        scenario_run(&s, prng_below(p, 60000));
+        for (uint32_t i = 0; i < nodes; i++)
+            for (uint32_t k = 0; k < i; k++)
+                world_cut(s.world, i, k, (i == old || i == ally) != (k == old || k == ally));
+        scenario_run(&s, SECOND);
+        scenario_heal(&s);
+        scenario_run(&s, 3 * SECOND);
+        old = lead(&s);
+        if (old == outsider) { /* those of the beginning stay */
+            struct buf error = BUF_EMPTY;
+            node_transfer(world_node(s.world, old), world_node_id(s.world, 0), ADMIN, &error);
+            buf_deinit(&error);
+            scenario_run(&s, SECOND);
+        }
+        forget(s.world, 0, world_node_id(s.world, outsider));
+        scenario_run(&s, 2 * SECOND);
+    }
+    finish(&s);
+    scenario_free(&s);
+}
+
+/* A snapshot is written while somebody's removal is under way, and sent to one that was away. */
+static void snapshot_amid_a_change(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.snapshots = true};
+    scenario_new(&s, seed, 5, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    struct prng *p = world_chance(s.world);
+    for (int round = 0; round < 3; round++) {
+        uint32_t old = lead(&s), away = (old + 1) % 5, who = (old + 2) % 5;
+        struct buf error = BUF_EMPTY;
+        world_crash(s.world, away);
+        scenario_run(&s, SECOND / 2 + prng_below(p, SECOND));
+        if (world_node(s.world, old))
+            node_checkpoint(world_node(s.world, old), false, ADMIN, &error);
+        buf_deinit(&error);
+        forget(s.world, old, world_node_id(s.world, who));
+        scenario_run(&s, SECOND);
+        world_start(s.world, away);
+        scenario_run(&s, SECOND);
+        take_back(&s, who, old);
+    }
+    finish(&s);
+    scenario_free(&s);
+}
+
+static void test_deposed(void **state)
+{
+    static const uint32_t two = 2, four = 4;
+    (void)state;
+    scenario_seeds(3, ask_a_deposed_leader, NULL);
+    scenario_seeds(2, leader_goes_when_asked, NULL);
+    scenario_seeds(2, learn_among_halves, &two);
+    scenario_seeds(2, learn_among_halves, &four);
+    scenario_seeds(2, snapshot_amid_a_change, NULL);
+}
+
+/* ---- the last one ---------------------------------------------------------------------------------------- */
+
+static void last_voter(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.late = false};
+    scenario_new(&s, seed, 2, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    uint32_t old = lead(&s), last = seed % 2 ? old : 1 - old;
+    forget(s.world, last, world_node_id(s.world, 1 - last));
+    scenario_run(&s, 3 * SECOND);
+    uint64_t ticket = forget(s.world, last, world_node_id(s.world, last));
+    scenario_run(&s, SECOND);
+    if (world_forget_reply(s.world, ticket)[0] != '-')
+        scenario_fail(&s, "the last voter may go: %s", world_forget_reply(s.world, ticket));
+    finish(&s);
+    want_voters(&s, 1u << last);
+    scenario_free(&s);
+}
+
+static void test_last(void **state)
+{
+    (void)state;
+    scenario_seeds(4, last_voter, NULL);
+}
+
 /* ---- MEET and RESET ----------------------------------------------------------------------------------- */
 
 /* A cluster of one grows to three, by MEET in either direction, and shrinks again; who was put out starts over. */
@@ -300,7 +547,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_founding),      cmocka_unit_test(test_wiped), cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_meet),
+        cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_meet),  cmocka_unit_test(test_places),
+        cmocka_unit_test(test_deposed),       cmocka_unit_test(test_last),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

@@ -89,7 +89,7 @@ static void on_answer(void *arg, uint64_t ticket, const struct node_answer *a)
     struct proc *p = arg;
     if (p->ending)
         return;
-    check_answer(p, a);
+    check_answer(p, ticket, a);
     p->world->calls.answer(p->world->calls.arg, p->number, ticket, a);
 }
 
@@ -437,6 +437,7 @@ void world_free(struct world *w)
         event_free(e);
     heap_deinit(&w->events);
     check_free(w);
+    check_members_free(w);
     mem_free(w);
 }
 

@@ -91,6 +91,9 @@ uint32_t world_add_alone(struct world *w);                    /* a cluster of on
 void world_rejoin(struct world *w, uint32_t i, uint32_t via); /* of a node that is down and was wiped */
 void world_meet(struct world *w, uint32_t at, uint32_t other,
                 uint64_t ticket); /* CLUSTER MEET sent to `at` */
+/* CLUSTER FORGET sent to `at`; what is answered is judged (check_members.c), and kept. */
+enum node_outcome world_forget(struct world *w, uint32_t at, uint64_t id, uint64_t ticket);
+const char *world_forget_reply(const struct world *w, uint64_t ticket); /* "": none yet */
 uint32_t world_count(const struct world *w);
 /* The newest entry that any leader of this node's cluster has called committed; 0: none. */
 uint64_t world_committed(struct world *w, uint32_t i);

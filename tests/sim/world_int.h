@@ -64,6 +64,8 @@ struct proc {
         uint64_t ack_term, acked;      /* as follower: the newest term in which it has acked, and how far */
         uint64_t voters[RAFT_MEMBERS_MAX];
         uint32_t voter_count;
+        uint64_t rows_index, rows_first; /* the members that were looked at last */
+        bool rows_final;
     } seen;
 };
 
@@ -85,6 +87,8 @@ struct world {
     uint64_t bulk_bytes_s, bulk_free_us[WORLD_NODES_MAX][WORLD_NODES_MAX];
     struct history *histories;
     struct disk_counts disk_counts;
+    struct known_members *members; /* check_members.c */
+    struct forget *forgets;
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
     bool log;
     uint64_t second, second_frames; /* sent since that second began */
@@ -122,9 +126,15 @@ void check_cut(struct proc *p, uint64_t from);
 void check_identity(struct proc *p, const struct node_identity *next); /* before it is written */
 void check_mark(struct proc *p);                                       /* entries are durable */
 void check_append(struct proc *p, const struct raft_block *block);
-void check_answer(struct proc *p, const struct node_answer *answer);
+void check_answer(struct proc *p, uint64_t ticket, const struct node_answer *answer);
 void check_forgets(struct proc *p, size_t entries); /* before a disk is made to lose its newest ones */
 void check_send(struct proc *p, struct slice head);
+uint64_t check_newest_members(struct proc *p, uint64_t at_most); /* the index of those committed last */
 void check_free(struct world *w);
+
+/* check_members.c */
+void check_members(struct proc *p);
+void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answer);
+void check_members_free(struct world *w);
 
 #endif
