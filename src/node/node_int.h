@@ -229,6 +229,7 @@ struct node {
 
     /* snapshot.c */
     bool snapshot_writing, snapshot_ok;
+    bool snapshot_lost; /* its file has turned out to be damaged: another one is due */
     uint64_t snapshot_index, snapshot_term, snapshot_bytes, snapshot_saved_ms, snapshot_started_index;
     bool checkpoint_asked;
     uint64_t checkpoint_asked_us;

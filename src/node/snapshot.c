@@ -27,6 +27,8 @@ void snapshot_deinit(struct node *n)
         rsm_loader_free(n->loader);
 }
 
+static void send_on(struct node *n);
+
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
 static bool write_file(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink)
@@ -126,6 +128,8 @@ static void written(struct node *n, const struct node_disk_event *event)
         .type = RAFT_EVENT_COMPACTED, .index = event->index, .term = event->term, .compact_to = to};
     node_step(n, &e, NULL);
     n->ports.compact(n->ports.arg, to);
+    n->snapshot_lost = false;
+    send_on(n);
     node_say(n, LOG_NOTICE, "Snapshot at %llu written, journal kept from %llu",
              (unsigned long long)event->index, (unsigned long long)to + 1);
     answer_saves(n, true);
@@ -143,8 +147,10 @@ static void want_checkpoint(struct node *n)
 {
     uint64_t most =
         n->config.checkpoint_bytes > n->snapshot_bytes ? n->config.checkpoint_bytes : n->snapshot_bytes;
-    bool asked = n->checkpoint_asked && n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
-    bool wanted = n->disk.journal_bytes >= most || !list_empty(&n->save_waits);
+    /* One that failed is not tried again at once: each costs a fork. */
+    bool asked = (n->checkpoint_asked || !n->snapshot_ok) &&
+                 n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
+    bool wanted = n->disk.journal_bytes >= most || n->snapshot_lost || !list_empty(&n->save_waits);
     if (n->snapshot_writing || n->installing)
         return;
     if (!digest_trusted(n) || n->removed) { /* removed: what it asked for will never reach it */
@@ -192,15 +198,25 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
-/* A state that may be wrong is not spread: the transfer stands still, and fails when its time is up. */
+/* A state that may be wrong is not spread, nor a damaged file: the transfer stands still, and fails when its time is
+ * up. */
 static void ask_piece(struct node *n, struct peer *p)
 {
-    p->snapshot_cookie = COOKIE_PEER + ++n->cookie;
+    bool still = !digest_trusted(n) || n->snapshot_lost;
+    p->snapshot_cookie = still ? 0 : COOKIE_PEER + ++n->cookie;
     p->snapshot_moved_us = n->now_us;
-    if (!digest_trusted(n))
+    if (still)
         return;
     n->ports.snapshot_read(n->ports.arg, p->snapshot_cookie, p->snapshot_index, p->snapshot_offset,
                            SNAPSHOT_PIECE_BYTES);
+}
+
+/* There is a new one: transfers that stand still begin with it. */
+static void send_on(struct node *n)
+{
+    for (size_t i = 0; i < n->peer_count; i++)
+        if (n->peers[i].snapshotting && !n->peers[i].snapshot_cookie)
+            ask_piece(n, &n->peers[i]);
 }
 
 void snapshot_send_begin(struct node *n, struct peer *p)
@@ -251,6 +267,11 @@ static void on_piece(struct node *n, const struct node_disk_event *event)
         struct peer *p = &n->peers[i];
         if (!p->snapshotting || p->snapshot_cookie != event->cookie)
             continue;
+        if (!event->ok) { /* none that is whole: what stands here is written anew */
+            n->snapshot_lost = true;
+            p->snapshot_cookie = 0;
+            return;
+        }
         if (event->index != p->snapshot_index) { /* a newer one took its place: from the start */
             p->snapshot_index = event->index;
             p->snapshot_term = event->term;
@@ -261,7 +282,7 @@ static void on_piece(struct node *n, const struct node_disk_event *event)
             }
         }
         p->snapshot_total = event->total;
-        if (!event->ok || event->block.len == 0)
+        if (event->block.len == 0)
             send_end(n, p, true);
         else if (digest_trusted(n))
             send_piece(n, p, event);
@@ -413,6 +434,7 @@ static void loaded(struct node *n)
     n->snapshot_index = meta.index;
     n->snapshot_term = meta.term;
     n->snapshot_bytes = n->load_total;
+    n->snapshot_lost = false;
     clock_raise(&n->clock, rsm_stamp_ms(n->rsm) * 1000, n->now_us);
     if (rsm_stamp_ms(n->rsm) > n->last_stamp_ms)
         n->last_stamp_ms = rsm_stamp_ms(n->rsm);

@@ -65,7 +65,16 @@ void storage_remove_generations(const struct storage *s, uint64_t from, uint64_t
     closedir(d);
 }
 
-bool storage_snapshot_publish(struct storage *s, const char *temp, const struct snapshot_id *id)
+void storage_snapshot_set_aside(const struct storage *s, const struct snapshot_id *id)
+{
+    char name[SNAPSHOT_NAME_MAX], aside[SNAPSHOT_NAME_MAX + 16];
+    snapshot_name(name, id);
+    snprintf(aside, sizeof aside, "%s.damaged", name);
+    renameat(s->dir_fd, name, s->dir_fd, aside);
+}
+
+bool storage_snapshot_publish(struct storage *s, const char *temp, const struct snapshot_id *id,
+                              struct blob *sums)
 {
     char name[SNAPSHOT_NAME_MAX];
     snapshot_name(name, id);
@@ -76,6 +85,12 @@ bool storage_snapshot_publish(struct storage *s, const char *temp, const struct 
     bool newer = id->generation == s->generation && id->index > s->newest.index;
     struct snapshot_id loser = newer ? s->newest : *id;
     bool same = !newer && id->generation == s->newest.generation && id->index == s->newest.index;
+    if (newer || same) {
+        blob_unref(s->newest_sums);
+        s->newest_sums = sums;
+    } else {
+        blob_unref(sums);
+    }
     if (newer) {
         s->newest = *id;
         s->stats.snapshot_bytes = id->bytes;

@@ -66,6 +66,9 @@ bool storage_next_generation(struct storage *s, const struct stable_generation *
     s->generation = before + 1;
     s->newest = snapshot;
     s->received = (struct snapshot_id){0};
+    storage_drop_sums(&s->received_sums);
+    if (!snapshot.index)
+        storage_drop_sums(&s->newest_sums);
     s->stats.snapshot_bytes = snapshot.bytes;
     s->stats.journal_bytes = journal_bytes(&s->stable.journal);
     s->view = journal_view(&s->stable.journal);

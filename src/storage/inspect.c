@@ -69,7 +69,9 @@ static void list_snapshots(struct storage_inspection *i)
     for (size_t n = 0; n < i->snapshot_count; n++) {
         char name[SNAPSHOT_NAME_MAX];
         snapshot_name(name, &i->snapshots[n]);
-        i->whole[n] = snapshot_verify(i->dir_fd, name, &i->snapshots[n].bytes);
+        struct blob *sums = snapshot_verify(i->dir_fd, name, &i->snapshots[n].bytes);
+        i->whole[n] = sums != NULL;
+        blob_unref(sums);
     }
 }
 

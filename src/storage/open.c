@@ -18,6 +18,7 @@ enum { SNAPSHOTS_MAX = 64 };
 struct opening {
     struct storage *s;
     struct recovery r;
+    struct blob *sums; /* of the snapshot looked at last */
     char *error;
     size_t error_len;
 };
@@ -106,22 +107,22 @@ static bool open_vote(struct opening *o)
 
 static bool snapshot_whole(void *arg, struct snapshot_id *id)
 {
-    const struct storage *s = arg;
+    struct opening *o = arg;
     char name[SNAPSHOT_NAME_MAX];
     snapshot_name(name, id);
-    return snapshot_verify(s->dir_fd, name, &id->bytes);
+    o->sums = snapshot_verify(o->s->dir_fd, name, &id->bytes);
+    return o->sums != NULL;
 }
 
 static void put_away(void *arg, const struct snapshot_id *id, enum recovery_fate fate)
 {
-    const struct storage *s = arg;
-    char name[SNAPSHOT_NAME_MAX], aside[SNAPSHOT_NAME_MAX + 16];
+    const struct opening *o = arg;
+    char name[SNAPSHOT_NAME_MAX];
     snapshot_name(name, id);
-    snprintf(aside, sizeof aside, "%s.damaged", name);
     if (fate == RECOVERY_REMOVE)
-        unlinkat(s->dir_fd, name, 0);
+        unlinkat(o->s->dir_fd, name, 0);
     else
-        renameat(s->dir_fd, name, s->dir_fd, aside);
+        storage_snapshot_set_aside(o->s, id);
 }
 
 static void find_snapshot(struct opening *o)
@@ -130,8 +131,9 @@ static void find_snapshot(struct opening *o)
     struct snapshot_id ids[SNAPSHOTS_MAX];
     bool any;
     size_t count = list_files(s, s->generation, ids, &any);
-    struct recovery_files files = {.arg = s, .whole = snapshot_whole, .put_away = put_away};
+    struct recovery_files files = {.arg = o, .whole = snapshot_whole, .put_away = put_away};
     s->newest = recovery_snapshot(&o->r, ids, count, &files);
+    s->newest_sums = o->sums;
     if (s->newest.index) {
         char name[SNAPSHOT_NAME_MAX];
         snapshot_name(name, &s->newest);

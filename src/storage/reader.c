@@ -35,27 +35,61 @@ static void run_drop_below(struct storage *s, const struct op *op)
     pthread_mutex_unlock(&s->kv_lock);
 }
 
+static bool same_file(const struct snapshot_id *a, const struct snapshot_id *b)
+{
+    return a->index == b->index && a->generation == b->generation;
+}
+
+/* The newest that does not read as it was verified is none any more. */
+static void give_up(struct storage *s, const struct snapshot_id *id)
+{
+    char name[SNAPSHOT_NAME_MAX];
+    pthread_mutex_lock(&s->lock);
+    bool newest = same_file(id, &s->newest); /* else it was to go anyway */
+    if (newest) {
+        s->newest = (struct snapshot_id){0};
+        s->stats.snapshot_bytes = 0;
+        storage_drop_sums(&s->newest_sums);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!newest)
+        return;
+    snapshot_name(name, id);
+    log_line(LOG_WARNING, "%s is damaged: set aside, and not sent to anybody", name);
+    storage_snapshot_set_aside(s, id);
+}
+
+static struct snapshot_reader *open_snapshot(struct storage *s, uint64_t index)
+{
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        struct snapshot_id newest = s->newest;
+        struct blob *sums = newest.index ? blob_ref(s->newest_sums) : NULL;
+        pthread_mutex_unlock(&s->lock);
+        struct snapshot_reader *r =
+            snapshot_readers_get(&s->readers, s->dir_fd, index, &newest, sums, clock_mono_us());
+        blob_unref(sums);
+        if (r || !newest.index)
+            return r;
+        give_up(s, &newest); /* unless a newer one has taken its place meanwhile, it has been taken away */
+    }
+}
+
 static void run_snapshot_read(struct storage *s, const struct op *op)
 {
     struct storage_event event = {.type = STORAGE_SNAPSHOT_PIECE, .cookie = op->cookie};
-    pthread_mutex_lock(&s->lock);
-    struct snapshot_id newest = s->newest;
-    pthread_mutex_unlock(&s->lock);
-    struct snapshot_reader *r =
-        snapshot_readers_get(&s->readers, s->dir_fd, op->index, &newest, clock_mono_us());
-    if (r) {
-        event.ok = true;
-        event.index = r->id.index;
-        event.term = r->id.term;
-        event.total = r->id.bytes;
-        event.offset = op->offset;
-        uint64_t left = op->offset < r->id.bytes ? r->id.bytes - op->offset : 0;
-        size_t len = left < op->len ? (size_t)left : op->len;
-        event.block.blob = blob_new(NULL, len);
-        event.block.len = len;
-        ssize_t n = pread(r->fd, event.block.blob->data, len, (off_t)op->offset);
-        if (n != (ssize_t)len)
-            log_fatal("Reading a snapshot failed: %s", n < 0 ? strerror(errno) : "it is shorter than it was");
+    struct snapshot_reader *r;
+    while (!event.ok && (r = open_snapshot(s, op->index))) {
+        event.ok = snapshot_reader_read(r, op->offset, op->len, &event.block);
+        if (event.ok) {
+            event.index = r->id.index;
+            event.term = r->id.term;
+            event.total = r->id.bytes;
+            event.offset = op->offset;
+        } else {
+            give_up(s, &r->id);
+            snapshot_reader_close(r);
+        }
     }
     storage_post(s, &event);
 }
@@ -70,8 +104,10 @@ static void run_receive(struct storage *s, const struct op *op)
     pthread_mutex_lock(&s->kv_lock);
     pthread_mutex_lock(&s->lock);
     struct snapshot_id id = {.generation = s->generation, .index = op->index, .term = op->term};
-    if (op->offset == 0) /* the one before is given up */
+    if (op->offset == 0) { /* the one before is given up */
         s->received = (struct snapshot_id){0};
+        storage_drop_sums(&s->received_sums);
+    }
     pthread_mutex_unlock(&s->lock);
     struct slice piece = slice_of(op->block.blob->data, op->block.len);
     event.ok = snapshot_receive(&s->receiver, s->dir_fd, &id, op->offset, piece);
@@ -79,10 +115,13 @@ static void run_receive(struct storage *s, const struct op *op)
     if (event.ok && op->flag) {
         id.bytes = s->receiver.sum.bytes;
         event.total = id.bytes;
-        event.ok = snapshot_receive_end(&s->receiver, s->dir_fd);
+        struct blob *sums = snapshot_receive_end(&s->receiver, s->dir_fd);
+        event.ok = sums != NULL;
         pthread_mutex_lock(&s->lock);
         if (event.ok)
             s->received = id;
+        storage_drop_sums(&s->received_sums);
+        s->received_sums = sums;
         pthread_mutex_unlock(&s->lock);
     }
     pthread_mutex_unlock(&s->kv_lock);

@@ -12,11 +12,11 @@
 
 enum { PIECE = 1 << 18, WRITE_BACK = 4 << 20, IDLE_US = 60 * 1000000 };
 
-bool snapshot_verify(int dir_fd, const char *name, uint64_t *bytes)
+struct blob *snapshot_verify(int dir_fd, const char *name, uint64_t *bytes)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return NULL;
     struct snapshot_sum sum = {0};
     char *piece = mem_alloc(PIECE);
     ssize_t n;
@@ -25,11 +25,15 @@ bool snapshot_verify(int dir_fd, const char *name, uint64_t *bytes)
     mem_free(piece);
     close(fd);
     *bytes = sum.bytes;
-    return n == 0 && snapshot_sum_good(&sum);
+    if (n == 0)
+        return snapshot_sum_end(&sum);
+    snapshot_sum_deinit(&sum);
+    return NULL;
 }
 
 struct snapshot_reader *snapshot_readers_get(struct snapshot_readers *r, int dir_fd, uint64_t index,
-                                             const struct snapshot_id *newest, uint64_t now_us)
+                                             const struct snapshot_id *newest, struct blob *sums,
+                                             uint64_t now_us)
 {
     struct snapshot_reader *found = NULL, *oldest = &r->at[0];
     for (size_t i = 0; i < SNAPSHOT_READERS; i++) {
@@ -48,9 +52,8 @@ struct snapshot_reader *snapshot_readers_get(struct snapshot_readers *r, int dir
             return NULL;
         if (fd < 0)
             log_fatal("Opening %s failed: %s", name, strerror(errno));
-        if (oldest->id.index)
-            close(oldest->fd);
-        *oldest = (struct snapshot_reader){.fd = fd, .id = *newest};
+        snapshot_reader_close(oldest);
+        *oldest = (struct snapshot_reader){.fd = fd, .id = *newest, .sums = blob_ref(sums)};
         found = oldest;
     }
     if (found)
@@ -58,15 +61,38 @@ struct snapshot_reader *snapshot_readers_get(struct snapshot_readers *r, int dir
     return found;
 }
 
+void snapshot_reader_close(struct snapshot_reader *r)
+{
+    if (r->id.index)
+        close(r->fd);
+    blob_unref(r->sums);
+    *r = (struct snapshot_reader){0};
+}
+
+bool snapshot_reader_read(const struct snapshot_reader *r, uint64_t offset, size_t len,
+                          struct raft_block *out)
+{
+    size_t whole = len;
+    uint64_t from = snapshot_blocks_around(r->id.bytes, offset, &whole);
+    struct blob *blob = blob_new(NULL, whole);
+    ssize_t n = pread(r->fd, blob->data, whole, (off_t)from);
+    if (n != (ssize_t)whole || /* what the disk cannot read is damaged too */
+        !snapshot_blocks_good(r->sums, from, slice_of(blob->data, whole))) {
+        blob_unref(blob);
+        return false;
+    }
+    size_t skip = whole ? (size_t)(offset - from) : 0;
+    *out = (struct raft_block){.blob = blob, .offset = skip, .len = whole - skip < len ? whole - skip : len};
+    return true;
+}
+
 bool snapshot_readers_expire(struct snapshot_readers *r, uint64_t now_us)
 {
     bool some = false;
     for (size_t i = 0; i < SNAPSHOT_READERS; i++) {
         struct snapshot_reader *at = &r->at[i];
-        if (at->id.index && now_us - at->used_us > IDLE_US) {
-            close(at->fd);
-            *at = (struct snapshot_reader){0};
-        }
+        if (at->id.index && now_us - at->used_us > IDLE_US)
+            snapshot_reader_close(at);
         some = some || at->id.index;
     }
     return some;
@@ -75,9 +101,7 @@ bool snapshot_readers_expire(struct snapshot_readers *r, uint64_t now_us)
 void snapshot_readers_close(struct snapshot_readers *r)
 {
     for (size_t i = 0; i < SNAPSHOT_READERS; i++)
-        if (r->at[i].id.index)
-            close(r->at[i].fd);
-    *r = (struct snapshot_readers){0};
+        snapshot_reader_close(&r->at[i]);
 }
 
 bool snapshot_write_all(int fd, const void *data, size_t len)
@@ -113,6 +137,7 @@ void snapshot_receive_abort(struct snapshot_receiver *r, int dir_fd)
         close(r->fd);
         unlinkat(dir_fd, SNAPSHOT_RECEIVE_NAME, 0);
     }
+    snapshot_sum_deinit(&r->sum);
     *r = (struct snapshot_receiver){.fd = -1};
 }
 
@@ -135,15 +160,17 @@ bool snapshot_receive(struct snapshot_receiver *r, int dir_fd, const struct snap
     return true;
 }
 
-bool snapshot_receive_end(struct snapshot_receiver *r, int dir_fd)
+struct blob *snapshot_receive_end(struct snapshot_receiver *r, int dir_fd)
 {
     if (fsync(r->fd) != 0)
         log_fatal("Syncing %s failed: %s", SNAPSHOT_RECEIVE_NAME, strerror(errno));
-    if (!snapshot_sum_good(&r->sum)) {
+    struct blob *sums = snapshot_sum_end(&r->sum);
+    if (!sums) {
+        log_line(LOG_WARNING, "The snapshot received is damaged: thrown away");
         snapshot_receive_abort(r, dir_fd);
-        return false;
+        return NULL;
     }
     close(r->fd);
     r->fd = -1;
-    return true;
+    return sums;
 }

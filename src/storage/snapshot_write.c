@@ -130,14 +130,15 @@ static void *wait_for_child(void *arg)
     struct storage *s = job->s;
     struct storage_event event = {
         .type = STORAGE_SNAPSHOT_WRITTEN, .index = job->id.index, .term = job->id.term};
+    struct blob *sums = NULL;
     event.ok = child_succeeded(s, job->pid);
-    if (event.ok && !snapshot_verify(s->dir_fd, TEMP_NAME, &job->id.bytes)) {
+    if (event.ok && !(sums = snapshot_verify(s->dir_fd, TEMP_NAME, &job->id.bytes))) {
         log_line(LOG_WARNING, "The snapshot at index %" PRIu64 " does not read back as it was written",
                  job->id.index);
         event.ok = false;
     }
     if (event.ok)
-        event.ok = storage_snapshot_publish(s, TEMP_NAME, &job->id);
+        event.ok = storage_snapshot_publish(s, TEMP_NAME, &job->id, sums);
     else
         unlinkat(s->dir_fd, TEMP_NAME, 0);
     event.total = job->id.bytes;

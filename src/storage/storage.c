@@ -35,6 +35,8 @@ static void release(struct storage *s)
     if (s->stable.journal.kv)
         s->stable.journal.kv->close(s->stable.journal.kv);
     journal_deinit(&s->stable.journal);
+    blob_unref(s->newest_sums);
+    blob_unref(s->received_sums);
     if (s->vote_fd >= 0)
         close(s->vote_fd);
     if (s->event_fd >= 0)

@@ -84,7 +84,8 @@ typedef bool storage_emit_fn(void *sink, const void *data, size_t len);
 void storage_snapshot_write(struct storage *s, uint64_t index, uint64_t term,
                             bool (*write)(void *arg, storage_emit_fn *emit, void *sink), void *arg);
 /* A piece of the newest snapshot for a peer. -> SNAPSHOT_PIECE (index differs from the one asked when a newer
- * one took its place: start again; total = file size). The file stays open while somebody reads it. */
+ * one took its place: start again; total = file size). The file stays open while somebody reads it. Where the
+ * bytes are no more those that were verified when it was put in place, it is set aside: there is none then. */
 void storage_snapshot_read(struct storage *s, uint64_t cookie, uint64_t index, uint64_t offset, size_t len);
 /* Receiving: offset 0 begins anew. `last`: the file is complete; it is synced, its checksum verified. ->
  * SNAPSHOT_RECEIVED (ok or not) after `last`, and after each piece (so that the sender is paced). */

@@ -5,7 +5,7 @@
  *     DIR/journal-<generation>/                       RocksDB, the log
  *     DIR/snapshot-<generation>-<index>-<term>.rdb    RDB with AUX fields of ours, the newest whole one counts
  *     DIR/{vote,snapshot,receive}.tmp                 unfinished; removed on opening
- *     DIR/....damaged                                 set aside by recovery, for people; nothing reads it
+ *     DIR/....damaged                                 set aside, for people; nothing reads it
  *
  * The generation stands in the vote file, so that writing the vote changes identity, journal and snapshot in
  * one durable step: what is to be replaced as a whole (a node that joins another cluster, a damaged journal,
@@ -110,8 +110,9 @@ struct storage {
         asked_cut; /* the writer's requests, counted: taken, finished, and the last that took entries away */
     struct journal_view view; /* what may be read just now */
     uint64_t generation;
-    struct snapshot_id newest;   /* index 0: none */
-    struct snapshot_id received; /* whole, verified, waiting to be installed; index 0: none */
+    struct snapshot_id newest;                /* index 0: none */
+    struct snapshot_id received;              /* whole, verified, waiting to be installed; index 0: none */
+    struct blob *newest_sums, *received_sums; /* of their blocks */
     struct storage_stats stats;
     uint64_t running_since_us; /* 0: no write is running */
     pid_t child; /* that writes a snapshot; 0: none, -1: it has ended, its file is being looked at */
@@ -163,9 +164,17 @@ void storage_journal_path(const struct storage *s, uint64_t generation, char out
 /* Removes what belongs to generations in [from, to). */
 void storage_remove_generations(const struct storage *s, uint64_t from, uint64_t to);
 void storage_sync_dir(const struct storage *s);
-/* Puts a file, whole and synced, under its name; the older of it and the newest goes. false: it was the
- * older. */
-bool storage_snapshot_publish(struct storage *s, const char *temp, const struct snapshot_id *id);
+/* Puts a file, whole and synced, under its name; the older of it and the newest goes. Takes the reference to
+ * its blocks' sums. false: it was the older. */
+bool storage_snapshot_publish(struct storage *s, const char *temp, const struct snapshot_id *id,
+                              struct blob *sums);
+static inline void storage_drop_sums(struct blob **sums)
+{
+    blob_unref(*sums);
+    *sums = NULL;
+}
+/* A damaged file keeps its bytes, under a name that nothing reads. */
+void storage_snapshot_set_aside(const struct storage *s, const struct snapshot_id *id);
 /* writer.c, reader.c */
 void *storage_writer_run(void *arg);
 void *storage_reader_run(void *arg);

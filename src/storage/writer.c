@@ -177,13 +177,16 @@ static void run_install(struct storage *s, const struct op *op)
     pthread_mutex_lock(&s->lock);
     struct snapshot_id id = s->received;
     bool ok = id.index == op->index && id.term == op->term && id.index > 0 && id.generation == s->generation;
-    if (ok)
+    struct blob *sums = ok ? s->received_sums : NULL;
+    if (ok) {
         s->received = (struct snapshot_id){0};
+        s->received_sums = NULL;
+    }
     pthread_mutex_unlock(&s->lock);
     bool keep = op->flag && s->stable.journal.last >= id.index;
     if (ok && !keep && !stable_will_end(&s->stable, id.index, id.term))
         die(s);
-    ok = ok && storage_snapshot_publish(s, SNAPSHOT_RECEIVE_NAME, &id);
+    ok = ok && storage_snapshot_publish(s, SNAPSHOT_RECEIVE_NAME, &id, sums);
     pthread_mutex_unlock(&s->kv_lock);
     if (ok && keep) {
         run_compact(s, op);

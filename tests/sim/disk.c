@@ -90,30 +90,58 @@ static bool read_entries(struct proc *p, struct disk_op *op, struct node_disk_ev
 }
 
 /* The file asked for, while it is still open, else the newest. */
-static void open_snapshot(struct disk *d, uint64_t index)
+static bool open_snapshot(struct disk *d, uint64_t index)
 {
     if (d->open_file && d->open_id.index == index && d->open_id.generation == d->newest.generation)
-        return;
+        return true;
     struct disk_snapshot *s = d->newest.index ? files_snapshot(d, &d->newest) : NULL;
     blob_unref(d->open_file);
     d->open_file = s ? blob_ref(s->bytes) : NULL;
+    disk_take_sums(&d->open_sums, s ? blob_ref(d->newest_sums) : NULL);
     d->open_id = d->newest;
+    return s != NULL;
+}
+
+/* What does not read as it was verified is none any more. */
+static void give_up(struct proc *p)
+{
+    struct disk *d = &p->disk;
+    bool newest = d->open_id.index == d->newest.index && d->open_id.generation == d->newest.generation;
+    blob_unref(d->open_file);
+    d->open_file = NULL;
+    if (!newest)
+        return;
+    files_set_aside(p, &d->newest);
+    d->newest = (struct snapshot_id){0};
+}
+
+static bool read_open(const struct disk *d, const struct disk_op *op, struct node_disk_event *e)
+{
+    size_t whole = op->len;
+    uint64_t from = snapshot_blocks_around(d->open_id.bytes, op->offset, &whole);
+    struct slice blocks = slice_of(d->open_file->data + from, whole);
+    if (!snapshot_blocks_good(d->open_sums, from, blocks))
+        return false;
+    e->block.offset = whole ? (size_t)(op->offset - from) : 0;
+    e->block.len = whole - e->block.offset < op->len ? whole - e->block.offset : op->len;
+    e->block.blob = blob_new(blocks.data, blocks.len);
+    return true;
 }
 
 static void read_piece(struct proc *p, struct disk_op *op, struct node_disk_event *e)
 {
     struct disk *d = &p->disk;
-    open_snapshot(d, op->index);
-    e->ok = d->open_file != NULL;
+    for (e->ok = false; !e->ok && open_snapshot(d, op->index);) {
+        e->ok = read_open(d, op, e);
+        if (!e->ok)
+            give_up(p);
+    }
     if (!e->ok)
         return;
     e->index = d->open_id.index;
     e->term = d->open_id.term;
     e->offset = op->offset;
-    e->total = d->open_file->len;
-    size_t left = op->offset < d->open_file->len ? d->open_file->len - (size_t)op->offset : 0;
-    e->block.len = left < op->len ? left : op->len;
-    e->block.blob = blob_new(d->open_file->data + (left ? op->offset : 0), e->block.len);
+    e->total = d->open_id.bytes;
 }
 
 static void receive(struct proc *p, struct disk_op *op, struct node_disk_event *e)
@@ -123,6 +151,7 @@ static void receive(struct proc *p, struct disk_op *op, struct node_disk_event *
     if (op->offset == 0) {
         d->received = (struct snapshot_id){0};
         buf_truncate(&d->receiving, 0);
+        snapshot_sum_deinit(&d->receiving_sum);
         d->receiving_sum = (struct snapshot_sum){0};
         d->receiving_id = id;
     }
@@ -137,7 +166,8 @@ static void receive(struct proc *p, struct disk_op *op, struct node_disk_event *
     if (!e->ok || !op->last)
         return;
     e->total = id.bytes = d->receiving_sum.bytes;
-    e->ok = snapshot_sum_good(&d->receiving_sum);
+    disk_take_sums(&d->received_sums, snapshot_sum_end(&d->receiving_sum));
+    e->ok = d->received_sums != NULL;
     if (e->ok)
         d->received = id;
     else
@@ -153,9 +183,13 @@ static bool publish(struct proc *p, struct disk_op *op)
     struct snapshot_id id = {.generation = op->from, .index = op->index, .term = op->term};
     struct snapshot_sum sum = {0};
     snapshot_sum_add(&sum, op->bytes->data, op->bytes->len);
-    op->ok = snapshot_sum_good(&sum) && !d->no_space && id.generation == d->stable.record.generation;
+    struct blob *sums = snapshot_sum_end(&sum);
+    op->ok = sums && !d->no_space && id.generation == d->stable.record.generation;
     id.bytes = sum.bytes;
-    return !op->ok || files_publish(p, &id, op->bytes, &op->ok);
+    if (op->ok)
+        return files_publish(p, &id, op->bytes, sums, &op->ok);
+    blob_unref(sums);
+    return true;
 }
 
 /* What is told to the node, if anything. *good false: the disk has failed. */
@@ -272,6 +306,7 @@ void disk_crash(struct proc *p)
         go_on_a_little(p, q);
     journal_deinit(&d->stable.journal);
     buf_truncate(&d->receiving, 0);
+    snapshot_sum_deinit(&d->receiving_sum);
     blob_unref(d->open_file);
     d->open_file = NULL;
     d->receiving_id = (struct snapshot_id){0};
@@ -313,7 +348,11 @@ static void drop_everything(struct disk *d)
     files_free(&d->platter);
     index_free(&d->index);
     buf_deinit(&d->receiving);
+    snapshot_sum_deinit(&d->receiving_sum);
     blob_unref(d->open_file);
+    blob_unref(d->open_sums);
+    blob_unref(d->newest_sums);
+    blob_unref(d->received_sums);
     if (d->backup)
         files_free(d->backup);
     mem_free(d->backup);

@@ -158,17 +158,32 @@ bool files_sync_dir(struct disk *d)
     return true;
 }
 
-bool files_publish(struct proc *p, const struct snapshot_id *id, struct blob *bytes, bool *ok)
+void files_set_aside(struct proc *p, const struct snapshot_id *id)
+{
+    struct disk_snapshot *s = files_snapshot(&p->disk, id);
+    if (s)
+        s->named = false;
+    p->world->disk_counts.snapshots_set_aside++;
+}
+
+bool files_publish(struct proc *p, const struct snapshot_id *id, struct blob *bytes, struct blob *sums,
+                   bool *ok)
 {
     struct disk *d = &p->disk;
-    if (!disk_step(d, false))
+    bool done = disk_step(d, false);
+    if (done)
+        name_snapshot(d, id, bytes);
+    if (!done || !files_sync_dir(d)) {
+        blob_unref(sums);
         return false;
-    name_snapshot(d, id, bytes);
-    if (!files_sync_dir(d))
-        return false;
+    }
     bool newer = id->generation == d->stable.record.generation && id->index > d->newest.index;
     struct snapshot_id loser = newer ? d->newest : *id;
     bool same = !newer && id->generation == d->newest.generation && id->index == d->newest.index;
+    if (newer || same)
+        disk_take_sums(&d->newest_sums, sums);
+    else
+        blob_unref(sums);
     if (newer) {
         d->newest = *id;
         d->durable.snapshot_index = id->index;
@@ -206,6 +221,9 @@ bool files_next_generation(struct proc *p, const struct stable_generation *g)
     d->stable.journal = built;
     d->newest = snapshot;
     d->received = (struct snapshot_id){0};
+    disk_take_sums(&d->received_sums, NULL);
+    if (!snapshot.index)
+        disk_take_sums(&d->newest_sums, NULL);
     d->platter.store_gone = false;
     files_remove_generations(d, 0, before + 1);
     return files_sync_dir(d);

@@ -107,6 +107,7 @@ struct disk {
     struct blob
         *open_file; /* the snapshot being read by peers; stays readable when a newer one takes its place */
     struct snapshot_id open_id;
+    struct blob *newest_sums, *open_sums, *received_sums; /* of their blocks */
     struct buf receiving;
     struct snapshot_id receiving_id;
     struct snapshot_sum receiving_sum;
@@ -142,6 +143,13 @@ void disk_die(struct proc *p, const char *why); /* the process ends by itself */
 /* disk_write.c: the product's writer. false: a step has failed. */
 bool write_batch(struct proc *p, struct disk_op *const *ops, size_t count);
 
+/* In the place of those before, whose reference goes. */
+static inline void disk_take_sums(struct blob **place, struct blob *sums)
+{
+    blob_unref(*place);
+    *place = sums;
+}
+
 /* disk_files.c */
 struct vote_io files_vote_io(struct proc *p);
 void files_init(struct disk *d);
@@ -150,8 +158,11 @@ struct kv *files_kv_new(struct proc *p, uint64_t generation);
 void files_remove_generations(struct disk *d, uint64_t from, uint64_t to);
 struct disk_snapshot *files_snapshot(struct disk *d, const struct snapshot_id *id);
 bool files_sync_dir(struct disk *d);
-/* Puts a snapshot, whole and synced, under its name; the older of it and the newest goes. *ok false: it was the older. */
-bool files_publish(struct proc *p, const struct snapshot_id *id, struct blob *bytes, bool *ok);
+/* Puts a snapshot, whole and synced, under its name; the older of it and the newest goes. Takes the reference to its blocks'
+ * sums. *ok false: it was the older. */
+bool files_publish(struct proc *p, const struct snapshot_id *id, struct blob *bytes, struct blob *sums,
+                   bool *ok);
+void files_set_aside(struct proc *p, const struct snapshot_id *id);
 bool files_next_generation(struct proc *p, const struct stable_generation *g);
 void files_crash(struct proc *p, bool power_cut);
 void files_copy(struct platter *to, const struct platter *from);

@@ -30,13 +30,14 @@ static struct node_identity identity_of(const struct storage_vote *v)
                                   .diverged = v->diverged};
 }
 
-static bool snapshot_whole(void *arg, struct snapshot_id *id)
+/* NULL: it is damaged. */
+static struct blob *verify(struct disk *d, struct snapshot_id *id)
 {
-    struct disk_snapshot *s = files_snapshot(arg, id);
+    struct disk_snapshot *s = files_snapshot(d, id);
     struct snapshot_sum sum = {0};
     snapshot_sum_add(&sum, s->bytes->data, s->bytes->len);
     id->bytes = sum.bytes;
-    return snapshot_sum_good(&sum);
+    return snapshot_sum_end(&sum);
 }
 
 static size_t list_snapshots(const struct disk *d, struct snapshot_id out[DISK_SNAPSHOTS])
@@ -57,14 +58,17 @@ static size_t list_snapshots(const struct disk *d, struct snapshot_id out[DISK_S
 static void put_away(void *arg, const struct snapshot_id *id, enum recovery_fate fate)
 {
     struct proc *p = arg;
-    files_snapshot(&p->disk, id)->named = false;
-    p->world->disk_counts.snapshots_set_aside += fate == RECOVERY_SET_ASIDE;
+    if (fate == RECOVERY_SET_ASIDE)
+        files_set_aside(p, id);
+    else
+        files_snapshot(&p->disk, id)->named = false;
 }
 
 static bool whole_of_proc(void *arg, struct snapshot_id *id)
 {
     struct proc *p = arg;
-    return snapshot_whole(&p->disk, id);
+    disk_take_sums(&p->disk.newest_sums, verify(&p->disk, id));
+    return p->disk.newest_sums != NULL;
 }
 
 void disk_look(struct proc *p)
@@ -81,7 +85,9 @@ void disk_look(struct proc *p)
         d->stable.record = (struct vote_record){0};
     size_t count = list_snapshots(d, ids);
     for (size_t i = 0; i < count && !d->durable.snapshot_index; i++) {
-        if (!snapshot_whole(d, &ids[i]))
+        struct blob *sums = verify(d, &ids[i]);
+        blob_unref(sums);
+        if (!sums)
             continue;
         d->durable.snapshot_index = ids[i].index;
         d->durable.snapshot_term = ids[i].term;

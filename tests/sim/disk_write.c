@@ -141,7 +141,8 @@ static bool run_install(struct proc *p, struct disk_op *op)
     if (!keep && !stable_will_end(&d->stable, id.index, id.term))
         return false;
     struct blob *bytes = blob_new(d->receiving.data, d->receiving.len);
-    bool done = files_publish(p, &id, bytes, &op->ok);
+    bool done = files_publish(p, &id, bytes, d->received_sums, &op->ok);
+    d->received_sums = NULL;
     blob_unref(bytes);
     if (!done || !op->ok)
         return done;

@@ -289,6 +289,38 @@ static void test_spread(void **state)
     scenario_seeds(4, spread, NULL);
 }
 
+/* A leader's snapshot rots while it runs, and somebody needs it: it sends none of that, writes another one and goes on. */
+static void rot_at_the_leader(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    const struct faults f = {.snapshots = true};
+    scenario_new(&s, seed, 3, &f, NULL);
+    scenario_run(&s, 6 * SECOND);
+    scenario_quiet(&s); /* else a newer one comes by itself before anybody has read this one */
+    int leader = world_leader(s.world);
+    uint32_t lost = (uint32_t)(leader + 1) % 3;
+    if (leader < 0 || !world_disk_fault(s.world, (uint32_t)leader, DISK_FLIP_SNAPSHOT, 0))
+        scenario_fail(&s, "no leader with a snapshot");
+    world_crash(s.world, lost);
+    world_wipe(s.world, lost);
+    replace(&s, lost);
+    scenario_run(&s, 6 * SECOND);
+    if (world_disk_damaged(s.world, lost))
+        scenario_fail(&s, "the new node does not come to hold the state");
+    scenario_settle(&s, 0);
+    if (world_disk_counts(s.world)->ended || !world_disk_counts(s.world)->snapshots_set_aside)
+        scenario_fail(&s, "not noticed, or not by the one who runs");
+    add_counts(world_disk_counts(s.world));
+    scenario_free(&s);
+}
+
+static void test_rotten_snapshot(void **state)
+{
+    (void)state;
+    scenario_seeds(4, rot_at_the_leader, NULL);
+}
+
 static void test_same_seed_same_run(void **state)
 {
     (void)state;
@@ -317,9 +349,13 @@ static void print(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing),     cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_rolled_back), cmocka_unit_test(test_lost_write),
-        cmocka_unit_test(test_spread),      cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_rolled_back),
+        cmocka_unit_test(test_lost_write),
+        cmocka_unit_test(test_spread),
+        cmocka_unit_test(test_rotten_snapshot),
+        cmocka_unit_test(test_same_seed_same_run),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

@@ -114,14 +114,16 @@ static void the_sum_holds_back_the_last_eight_bytes(void **state)
         struct snapshot_sum sum = {0};
         for (size_t at = 0; at < content.len; at += step)
             snapshot_sum_add(&sum, content.data + at, content.len - at < step ? content.len - at : step);
-        assert_true(snapshot_sum_good(&sum));
+        struct blob *sums = snapshot_sum_end(&sum);
+        assert_non_null(sums);
         assert_int_equal(sum.bytes, content.len);
+        blob_unref(sums);
     }
     for (size_t bit = 0; bit < content.len * 8; bit++) {
         struct snapshot_sum sum = {0};
         content.data[bit / 8] = (char)(content.data[bit / 8] ^ 1 << bit % 8);
         snapshot_sum_add(&sum, content.data, content.len);
-        assert_false(snapshot_sum_good(&sum));
+        assert_null(snapshot_sum_end(&sum));
         content.data[bit / 8] = (char)(content.data[bit / 8] ^ 1 << bit % 8);
     }
     buf_deinit(&content);
@@ -262,8 +264,8 @@ static void a_snapshot_travels_in_pieces(void **state)
         total = e.total;
         assert_int_equal(total, content.len);
         offset += e.block.len;
-        storage_snapshot_receive(t, 0, 80, 1, e.offset, slice_of(e.block.blob->data, e.block.len),
-                                 offset == total);
+        storage_snapshot_receive(t, 0, 80, 1, e.offset,
+                                 slice_of(e.block.blob->data + e.block.offset, e.block.len), offset == total);
         blob_unref(e.block.blob);
         e = disk_wait(t, STORAGE_SNAPSHOT_RECEIVED);
         assert_true(e.ok);
@@ -290,6 +292,116 @@ static void a_snapshot_travels_in_pieces(void **state)
     buf_deinit(&newer);
     disk_remove(dir);
     disk_remove(dir2);
+}
+
+static void pieces_are_read_in_whole_blocks(void **state)
+{
+    (void)state;
+    enum { BLOCK = SNAPSHOT_BLOCK, BYTES = 3 * BLOCK + 7 };
+    static const struct {
+        uint64_t offset;
+        size_t len;
+        uint64_t from;
+        size_t whole;
+    } cases[] = {{0, 1, 0, BLOCK},
+                 {BLOCK - 1, 2, 0, 2 * BLOCK},
+                 {BLOCK, BLOCK, BLOCK, BLOCK},
+                 {BLOCK + 1, SIZE_MAX, BLOCK, BYTES - BLOCK},
+                 {BYTES - 1, 1, 3 * BLOCK, 7},
+                 {BYTES, 5, 3 * BLOCK, 0},
+                 {BYTES + 9 * BLOCK, 5, 12 * BLOCK, 0}};
+    struct buf content = BUF_EMPTY;
+    disk_rdb(&content, BYTES - 17, 1);
+    assert_int_equal(content.len, BYTES);
+    struct snapshot_sum sum = {0};
+    for (size_t at = 0; at < BYTES; at += 999)
+        snapshot_sum_add(&sum, content.data + at, BYTES - at < 999 ? BYTES - at : 999);
+    struct blob *sums = snapshot_sum_end(&sum);
+    assert_non_null(sums);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        size_t len = cases[i].len;
+        uint64_t from = snapshot_blocks_around(BYTES, cases[i].offset, &len);
+        assert_int_equal(from, cases[i].from);
+        assert_int_equal(len, cases[i].whole);
+        for (size_t at = 0; at < len; at += 911) {
+            char *data = content.data + from;
+            assert_true(snapshot_blocks_good(sums, from, slice_of(data, len)));
+            data[at] ^= 1;
+            assert_false(snapshot_blocks_good(sums, from, slice_of(data, len)));
+            data[at] ^= 1;
+        }
+    }
+    char beyond[8] = {0}; /* blocks of which nothing is known */
+    assert_false(snapshot_blocks_good(sums, 4 * BLOCK, slice_of(beyond, sizeof(beyond))));
+    blob_unref(sums);
+    buf_deinit(&content);
+}
+
+static struct storage_event read_piece(struct storage *s, uint64_t index, uint64_t offset, size_t len)
+{
+    storage_snapshot_read(s, 4, index, offset, len);
+    struct storage_event e = disk_wait(s, STORAGE_SNAPSHOT_PIECE);
+    blob_unref(e.block.blob);
+    return e;
+}
+
+/* Written, received, or found at the start: what rots afterwards is noticed when a piece of it is read, goes to nobody,
+ * and the next snapshot takes its place. */
+static void a_snapshot_that_rots_is_not_served(void **state)
+{
+    (void)state;
+    enum { WRITTEN, RECEIVED, FOUND, SHORTER, GONE, CASES };
+    struct buf content = BUF_EMPTY, newer = BUF_EMPTY;
+    disk_rdb(&content, 300000, 1);
+    disk_rdb(&newer, 90000, 2);
+    for (int how = 0; how < CASES; how++) {
+        char *dir;
+        struct storage *s = open_node(&dir, 100);
+        struct storage_found found;
+        if (how == RECEIVED) {
+            receive(s, 80, 1, &content, 999, true);
+            assert_true(install(s, 80, 1, true));
+        } else {
+            assert_true(write_snapshot(s, 80, 1, &content).ok);
+        }
+        if (how == FOUND)
+            s = reopen(s, dir, &found);
+        assert_true(read_piece(s, 80, 0, 1 << 18).ok);
+        char *name = disk_find(dir, "snapshot-"), path[4096];
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        if (how == SHORTER)
+            assert_int_equal(truncate(path, 200000), 0);
+        else if (how == GONE)
+            assert_int_equal(unlink(path), 0);
+        else
+            disk_flip(dir, name, 250000ull * 8 + 3);
+        if (how == GONE) /* who has it open goes on; nobody else begins */
+            s = (storage_close(s), disk_open(dir, NULL));
+        else
+            assert_true(read_piece(s, 80, 0, 1000).ok);
+        assert_false(read_piece(s, 80, 249000, 2000).ok);
+        assert_false(read_piece(s, 80, 0, 1000).ok);
+        if (how != GONE) {
+            char *aside = disk_find(dir, "snapshot-");
+            assert_non_null(strstr(aside, ".damaged"));
+            free(aside);
+        }
+        assert_true(write_snapshot(s, 90, 1, &newer).ok);
+        struct storage_event e = read_piece(s, 80, 249000, 2000);
+        assert_true(e.ok);
+        assert_int_equal(e.index, 90);
+        assert_int_equal(e.total, newer.len);
+        s = reopen(s, dir, &found);
+        assert_int_equal(found.snapshot_index, 90);
+        assert_int_equal(found.last, 100);
+        assert_false(found.short_log_found);
+        expect_loaded(s, &newer);
+        storage_close(s);
+        free(name);
+        disk_remove(dir);
+    }
+    buf_deinit(&content);
+    buf_deinit(&newer);
 }
 
 static void installing_keeps_a_good_suffix_and_drops_a_bad_one(void **state)
@@ -567,6 +679,8 @@ int main(void)
         cmocka_unit_test(a_journal_may_be_empty_behind_the_snapshot),
         cmocka_unit_test(compaction_gives_the_disk_back),
         cmocka_unit_test(a_snapshot_travels_in_pieces),
+        cmocka_unit_test(pieces_are_read_in_whole_blocks),
+        cmocka_unit_test(a_snapshot_that_rots_is_not_served),
         cmocka_unit_test(installing_keeps_a_good_suffix_and_drops_a_bad_one),
         cmocka_unit_test(a_conflicting_log_is_dropped_at_the_next_start),
         cmocka_unit_test(a_damaged_arrival_is_refused),
