@@ -99,7 +99,9 @@ static void ask(struct raft *r, const struct raft_peer *p)
     m.transfer = !pre && r->transfer_vote;
     m.leader_lost = r->lost_vote;
     m.short_log = r->short_log;
-    m.hint_index = raft_voters_sum(r);
+    const struct raft_members *before = raft_members_before(r);
+    m.hint_index = raft_voters_sum(raft_members(r));
+    m.hint_term = before ? raft_voters_sum(before) : 0;
     raft_post(r, &m);
 }
 
@@ -181,17 +183,6 @@ void raft_on_vote_saved(struct raft *r, uint64_t term, uint64_t vote)
         raft_lead(r);
 }
 
-static void note_known(struct raft *r, const struct raft_message *m)
-{
-    struct raft_peer *p = raft_peer(r, m->from);
-    if (!p)
-        return;
-    p->known_index = m->index;
-    p->known_term = m->log_term;
-    p->known_short = m->short_log;
-    p->known_us = r->now_us;
-}
-
 static void reply(struct raft *r, const struct raft_message *m, uint64_t term, bool grant)
 {
     bool pre = m->type == RAFT_MSG_PREVOTE;
@@ -230,8 +221,7 @@ static bool would_vote(struct raft *r, const struct raft_message *m)
         return false;
     if (!r->short_log)
         return true;
-    /* What was lost may be a configuration, or all there were: then we do not know whom we would have to hear. */
-    if (m->hint_index != raft_voters_sum(r) || !raft_rescue(r, m->from, m->index, m->log_term))
+    if (!raft_rescue_by(r, m))
         return false;
     raft_rescue_say(r, "voting");
     return true;
@@ -256,7 +246,7 @@ static bool go_first(struct raft *r, const struct raft_message *m)
 
 void raft_on_prevote(struct raft *r, const struct raft_message *m)
 {
-    note_known(r, m);
+    raft_note_known(r, m);
     bool contest = m->leader_lost && r->leader_lost && r->role != RAFT_LEADER;
     bool grant = m->term > r->term && !raft_sticky(r);
     if (grant && contest && go_first(r, m))
@@ -274,7 +264,7 @@ void raft_on_prevote(struct raft *r, const struct raft_message *m)
  * it. */
 void raft_on_vote(struct raft *r, const struct raft_message *m)
 {
-    note_known(r, m);
+    raft_note_known(r, m);
     bool free_to = r->voted_for == m->from || (r->voted_for == 0 && r->leader == 0);
     bool grant = free_to && would_vote(r, m);
     if (grant) {
@@ -288,7 +278,7 @@ void raft_on_vote(struct raft *r, const struct raft_message *m)
 
 void raft_on_prevote_reply(struct raft *r, const struct raft_message *m)
 {
-    note_known(r, m);
+    raft_note_known(r, m);
     learn_commit(r, m);
     struct raft_peer *p = raft_peer(r, m->from);
     if (r->role != RAFT_PRECANDIDATE || m->reject || m->term != r->term + 1 || !p)
@@ -299,7 +289,7 @@ void raft_on_prevote_reply(struct raft *r, const struct raft_message *m)
 
 void raft_on_vote_reply(struct raft *r, const struct raft_message *m)
 {
-    note_known(r, m);
+    raft_note_known(r, m);
     struct raft_peer *p = raft_peer(r, m->from);
     if (r->role != RAFT_CANDIDATE || !r->asked || m->reject || m->term != r->term || !p)
         return;
@@ -327,7 +317,7 @@ void raft_refuse_stale(struct raft *r, const struct raft_message *m)
     switch (m->type) {
     case RAFT_MSG_PREVOTE:
     case RAFT_MSG_VOTE:
-        note_known(r, m);
+        raft_note_known(r, m);
         reply(r, m, r->term, false);
         return;
     case RAFT_MSG_APPEND:

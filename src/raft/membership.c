@@ -77,16 +77,20 @@ static uint32_t voter_count(const struct raft *r)
     return n;
 }
 
-uint64_t raft_voters_sum(const struct raft *r)
+uint64_t raft_sum(uint64_t sum, uint64_t id)
 {
-    const struct raft_members *members = raft_members(r);
+    char bytes[8];
+    store_u64(bytes, id);
+    return (sum + crc64(0, bytes, sizeof bytes)) & RAFT_COUNT_MAX;
+}
+
+uint64_t raft_voters_sum(const struct raft_members *members)
+{
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < members->count; i++) {
-        char id[8];
-        store_u64(id, members->at[i].id);
-        sum += members->at[i].voter ? crc64(0, id, sizeof id) : 0;
-    }
-    return sum & RAFT_COUNT_MAX;
+    for (uint32_t i = 0; i < members->count; i++)
+        if (members->at[i].voter)
+            sum = raft_sum(sum, members->at[i].id);
+    return sum;
 }
 
 uint32_t raft_quorum(const struct raft *r)
@@ -127,6 +131,13 @@ uint64_t raft_members_index(const struct raft *r)
     return raft_log_config(&r->log)->index;
 }
 
+const struct raft_members *raft_members_before(const struct raft *r)
+{
+    if (r->log.config_count < 2 || raft_members_index(r) <= r->commit)
+        return NULL;
+    return &r->log.configs[r->log.config_count - 2].members;
+}
+
 bool raft_is_voter(const struct raft *r)
 {
     const struct raft_member *m = raft_members_find(raft_members(r), r->config.id);
@@ -139,10 +150,8 @@ bool raft_has_standing(const struct raft *r)
 {
     if (raft_is_voter(r))
         return true;
-    if (r->log.config_count < 2 || raft_members_index(r) <= r->commit)
-        return false;
-    const struct raft_members *before = &r->log.configs[r->log.config_count - 2].members;
-    const struct raft_member *m = raft_members_find(before, r->config.id);
+    const struct raft_members *before = raft_members_before(r);
+    const struct raft_member *m = before ? raft_members_find(before, r->config.id) : NULL;
     return m && m->voter;
 }
 

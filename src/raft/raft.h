@@ -76,8 +76,9 @@ struct raft_message {
     uint64_t hint_index,
         hint_term; /* APPEND_REPLY rejected: where to try next (fast back-up, 5.3 of the paper).
                           (PRE)VOTE_REPLY: an entry that the sender knows is committed.
-                          hint_index alone: (PRE)VOTE: a sum that stands for the voters the sender knows of;
-                          APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
+                          (PRE)VOTE: sums that stand for the voters of the newest configuration and, where the
+                          sender does not know that one to be committed, of the one before; else 0.
+                          hint_index alone: APPEND, HEARTBEAT: the leader's last index (what a short log has to reach);
                           HEARTBEAT_REPLY: received, perhaps not yet durable, up to here (tells a lost APPEND) */
 };
 

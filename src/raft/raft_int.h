@@ -90,10 +90,9 @@ struct raft_peer {
     bool leaving;              /* removed from the members, still told that it is (4.2.2) */
     uint64_t leaving_until_us; /* but not for ever */
 
-    /* Election: what the peer said of itself in its last request or reply. */
+    /* Election: its answer to our request, and what it last said of itself. */
     bool granted;
     bool known_short;
-    uint64_t known_index, known_term, known_us; /* known_us 0: never heard */
 
     /* Replication: the leader's. */
     enum raft_peer_state state;
@@ -116,6 +115,11 @@ struct raft_peer {
 };
 
 #define RAFT_PEERS_MAX (2 * RAFT_MEMBERS_MAX)
+
+/* Where a node's log ended when it last stood or voted; it need not be one of the peers. */
+struct raft_known {
+    uint64_t id, index, term, us;
+};
 
 struct raft_pending_read {
     uint64_t seq, index, round;
@@ -163,6 +167,8 @@ struct raft {
     uint64_t cut_us;         /* the link is down: at this time the leader counts as lost; 0: it is up */
     uint64_t failover_us;    /* when to start a pre-vote; 0: not at all */
     uint32_t failover_tries;
+
+    struct raft_known known[RAFT_PEERS_MAX]; /* shortlog.c */
 
     /* Candidate. */
     bool asked, transfer_vote, lost_vote;
@@ -264,8 +270,11 @@ struct raft_peer *raft_peer(struct raft *r, uint64_t id); /* NULL: not known */
 void raft_sync_peers(struct raft *r);
 void raft_drop_peer(struct raft *r, struct raft_peer *p);
 bool raft_has_standing(const struct raft *r);
-/* Stands for the voters of the newest configuration: equal where they are the same ones. 0: no configuration is known. */
-uint64_t raft_voters_sum(const struct raft *r);
+/* Stands for the voters: equal where they are the same ones. 0: there are none. */
+uint64_t raft_voters_sum(const struct raft_members *members);
+uint64_t raft_sum(uint64_t sum, uint64_t id); /* with one voter more */
+/* The configuration before the newest one, which is in force again should that one be cut. NULL: the newest is committed. */
+const struct raft_members *raft_members_before(const struct raft *r);
 uint32_t raft_quorum(const struct raft *r);
 bool raft_sole_voter(const struct raft *r);
 /* The value that a quorum of voters has reached, given each voter's value. */
@@ -276,7 +285,9 @@ void raft_short_log_contact(struct raft *r, const struct raft_message *m);
 void raft_short_log_check(struct raft *r);
 void raft_short_log_end(struct raft *r);
 void raft_rescue_say(struct raft *r, const char *what);
+void raft_note_known(struct raft *r, const struct raft_message *m);
 bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint64_t term);
+bool raft_rescue_by(const struct raft *r, const struct raft_message *m);
 
 /* snapshot.c */
 void raft_want_snapshot(struct raft *r, struct raft_peer *p);

@@ -142,6 +142,199 @@ static void no_vote_by_a_configuration_of_old(void **state)
     }
 }
 
+static void remove_voter(struct net *c, int leader, uint64_t id)
+{
+    struct raft_members m = net_members(c, leader);
+    net_members_remove(&m, id);
+    assert_true(net_propose_members(c, leader, &m));
+    net_run(c, 50 * MS); /* too short for its silence to be noticed */
+}
+
+static int wait_other_leader(struct net *c, int not_this)
+{
+    int leader = -1;
+    for (int k = 0; k < 1000 && (leader < 0 || leader == not_this); k++) {
+        net_run(c, 10 * MS);
+        leader = net_leader(c);
+    }
+    return leader;
+}
+
+/* The leader has written down that b goes, and nobody has heard of it; a loses what it had acked. Two of three lack nothing,
+ * but b has less than the leader, and the leader needs a: a remembers everyone who can have a say in it, and hears them. */
+static void votes_for_one_that_has_put_a_voter_out(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 0, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3;
+        run_some(c, 10);
+        uint64_t committed = c->committed_last;
+        net_isolate(c, leader);
+        remove_voter(c, leader, (uint64_t)b + 1);
+        net_crash(c, leader);
+        net_crash(c, a);
+        net_damage(c, a, committed - 5);
+        net_heal(c);
+        net_restart(c, a);
+        net_run(c, 5 * SECOND);
+        assert_int_equal(net_leader(c), -1); /* not all are heard */
+        net_restart(c, leader);
+        assert_int_equal(net_wait_leader(c, 10 * SECOND), leader);
+        net_run(c, 1 * SECOND);
+        assert_false(raft_short_log(c->node[a].raft));
+        assert_true(net_commits(c, 1 * SECOND));
+        end(c);
+    }
+}
+
+/* The same, but a and b have gone on without the leader: while b is silent a does not know better. */
+static void no_vote_while_the_one_put_out_is_silent(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 0, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3;
+        run_some(c, 10);
+        uint64_t before = c->committed_last;
+        net_isolate(c, leader);
+        remove_voter(c, leader, (uint64_t)b + 1);
+        wait_other_leader(c, leader);
+        run_some(c, 5);
+        assert_true(c->committed_last > before);
+        for (int i = 0; i < 3; i++)
+            net_crash(c, i);
+        net_damage(c, a, before);
+        net_heal(c);
+        net_restart(c, leader);
+        net_restart(c, a);
+        net_run(c, 10 * SECOND);
+        assert_int_equal(net_leader(c), -1);
+        net_restart(c, b);
+        assert_true(net_commits(c, 10 * SECOND));
+        end(c);
+    }
+}
+
+/* {leader, a, b} have become {leader, a, d}; the leader alone knows that d goes, a and d go on. The end of a's log is lost
+ * from before d came: it hears the leader and b, and those whom the leader names are among these. d is not. */
+static void no_vote_by_the_one_before_of_another(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 1, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3, d = 3;
+        run_some(c, 5);
+        uint64_t before = c->committed_last;
+        add_voter(c, leader, 4);
+        net_isolate(c, b);
+        remove_voter(c, leader, (uint64_t)b + 1);
+        run_some(c, 5);
+        net_isolate(c, leader);
+        remove_voter(c, leader, 4);
+        uint64_t committed = c->committed_last;
+        wait_other_leader(c, leader);
+        run_some(c, 5);
+        assert_true(c->committed_last > committed);
+        net_crash(c, leader);
+        net_crash(c, a);
+        net_crash(c, d);
+        net_damage(c, a, before);
+        net_heal(c);
+        net_restart(c, a);
+        net_restart(c, leader);
+        net_run(c, 10 * SECOND);
+        assert_int_equal(net_leader(c), -1);
+        net_restart(c, d);
+        assert_true(net_commits(c, 10 * SECOND));
+        end(c);
+    }
+}
+
+/* {leader, a} have taken in b; that b goes again is known to the leader alone. The end of a's log is lost from before b came,
+ * so a remembers the very voters that the leader counts on. `goes_on`: a and b have committed what the leader lacks. */
+static void came_and_is_to_go(uint64_t seed, bool goes_on)
+{
+    struct net *c = net_new(2, 1, seed);
+    int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 2, b = 2;
+    run_some(c, 5);
+    uint64_t before = c->committed_last;
+    add_voter(c, leader, 3);
+    run_some(c, 5);
+    net_isolate(c, leader);
+    remove_voter(c, leader, 3);
+    uint64_t committed = c->committed_last;
+    if (goes_on) {
+        wait_other_leader(c, leader);
+        run_some(c, 5);
+        assert_true(c->committed_last > committed);
+    }
+    for (int i = 0; i < 3; i++)
+        net_crash(c, i);
+    net_damage(c, a, before);
+    net_heal(c);
+    net_restart(c, leader);
+    net_restart(c, a);
+    net_run(c, 10 * SECOND);
+    assert_int_equal(net_leader(c), -1);
+    net_crash(c, leader);
+    net_run(c, 3 * SECOND);
+    net_restart(c, b);
+    net_run(c, 1500 * MS);
+    assert_int_equal(net_leader(c), -1); /* now it is the leader who is not heard */
+    if (goes_on) { /* a has heard, and b need not be there to say again, that b has more */
+        net_crash(c, b);
+        net_restart(c, leader);
+        net_run(c, 1100 * MS);
+        assert_int_equal(net_leader(c), -1);
+        net_restart(c, b);
+    } else {
+        net_restart(c, leader);
+    }
+    assert_true(net_commits(c, 10 * SECOND));
+    net_run(c, 1 * SECOND);
+    assert_false(raft_short_log(c->node[a].raft));
+    end(c);
+}
+
+static void no_vote_by_the_same_voters_of_old(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        came_and_is_to_go(seed, true);
+}
+
+static void votes_when_one_that_it_has_forgotten_is_heard(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        came_and_is_to_go(seed, false);
+}
+
+/* b is gone for good, and knows it; that this was committed the two that are left have forgotten with their lives. Both
+ * hold the change all the same. */
+static void votes_when_both_hold_the_change(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct net *c = net_new(3, 0, seed);
+        int leader = net_wait_leader(c, 4 * SECOND), a = (leader + 1) % 3, b = (leader + 2) % 3;
+        run_some(c, 5);
+        remove_voter(c, leader, (uint64_t)b + 1);
+        uint64_t change = raft_members_index(c->node[a].raft);
+        run_some(c, 5);
+        for (int i = 0; i < 3; i++)
+            net_crash(c, i);
+        net_damage(c, a, change);
+        net_restart(c, leader);
+        net_restart(c, a);
+        assert_true(net_commits(c, 10 * SECOND));
+        net_run(c, 1 * SECOND);
+        assert_false(raft_short_log(c->node[a].raft));
+        end(c);
+    }
+}
+
 /* Two of three are short: no healthy majority. With all heard the one that has most leads; before that nobody. */
 static void without_a_healthy_majority_all_must_be_heard(void **state)
 {
@@ -242,6 +435,12 @@ int main(void)
         cmocka_unit_test(no_vote_while_short),
         cmocka_unit_test(no_vote_when_nobody_is_known),
         cmocka_unit_test(no_vote_by_a_configuration_of_old),
+        cmocka_unit_test(votes_for_one_that_has_put_a_voter_out),
+        cmocka_unit_test(no_vote_while_the_one_put_out_is_silent),
+        cmocka_unit_test(no_vote_by_the_one_before_of_another),
+        cmocka_unit_test(no_vote_by_the_same_voters_of_old),
+        cmocka_unit_test(votes_when_one_that_it_has_forgotten_is_heard),
+        cmocka_unit_test(votes_when_both_hold_the_change),
         cmocka_unit_test(short_until_whole_across_crashes),
         cmocka_unit_test(without_a_healthy_majority_all_must_be_heard),
         cmocka_unit_test(all_short_the_longest_leads),
