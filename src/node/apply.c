@@ -69,8 +69,10 @@ static void apply_entry(struct node *n, const struct raft_frame *f)
         buf_truncate(&n->reply, 0);
         buf_append_cstr(&n->reply, "+OK\r\n");
         rsm_skip(n->rsm, f->index, f->term);
-        if (f->kind == RAFT_ENTRY_CONFIG && raft_members_decode(f->payload, &n->applied_members))
+        if (f->kind == RAFT_ENTRY_CONFIG && raft_members_decode(f->payload, &n->applied_members)) {
             n->applied_members_index = f->index;
+            members_note_others(n);
+        }
         n->changed = true;
     }
     n->count.applied++;

@@ -224,6 +224,8 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
         cache_cut(&n->cache, d.cut_from);
         n->ports.cut(n->ports.arg, d.cut_from);
     }
+    if (d.members_changed)
+        members_note_others(n);
     append(n, &d, source);
     if (d.members_changed)
         members_changed(n);

@@ -103,6 +103,19 @@ static void note_own_removal(struct node *n, bool removed)
                      : "This node is a member of the cluster again");
 }
 
+/* Without this note a node that grew into a cluster, and lost its journal back to when it was alone, would go on alone. Alone
+ * again it is once an entry that says so is applied; what is left of a short log says nothing of the kind. */
+void members_note_others(struct node *n)
+{
+    uint64_t self = n->identity.node_id;
+    bool others = raft_members_others(raft_members(n->raft), self);
+    bool settled = n->applied_members_index == raft_members_index(n->raft) && !raft_short_log(n->raft);
+    if (others == n->identity.had_others || (!others && !settled))
+        return;
+    n->identity.had_others = others;
+    node_save_identity(n, COOKIE_PROMISE);
+}
+
 void members_changed(struct node *n)
 {
     const struct raft_members *m = members_known(n);

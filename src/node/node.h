@@ -23,7 +23,8 @@ struct node_identity {
     uint64_t term, voted_for;
     bool short_log;
     uint64_t short_log_until;
-    bool diverged; /* its state was found to differ from the majority's (digest.c) */
+    bool diverged;   /* its state was found to differ from the majority's (digest.c) */
+    bool had_others; /* other voters have been named to it: a log that knows of none is not the whole one */
 };
 
 /* What nodes tell each other when they connect. */

@@ -409,6 +409,8 @@ void members_turn(struct node *n);
 /* Those of the journal, or of the welcome while no entry has come. */
 const struct raft_members *members_known(const struct node *n);
 void members_changed(struct node *n);
+/* Others than this node vote, or no longer do: made durable before the entry that names them is. */
+void members_note_others(struct node *n);
 void members_show_self(struct node *n);
 void members_on_saved(struct node *n, uint64_t cookie);
 void members_on_join(struct node *n, uint64_t peer, struct reader *r);

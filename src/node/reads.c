@@ -39,11 +39,7 @@ static void answer(struct node *n, struct read_wait *w, enum node_outcome outcom
 
 static bool alone(const struct node *n)
 {
-    const struct raft_members *m = raft_members(n->raft);
-    uint32_t voters = 0;
-    for (uint32_t i = 0; i < m->count; i++)
-        voters += m->at[i].voter;
-    return voters == 1 && raft_is_voter(n->raft);
+    return raft_is_voter(n->raft) && !raft_members_others(raft_members(n->raft), n->identity.node_id);
 }
 
 bool node_reads_at_once(const struct node *n)

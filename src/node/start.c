@@ -60,7 +60,8 @@ static void make_raft(struct node *n, const struct raft_members *members, uint64
                                    .snapshot_index = index,
                                    .snapshot_term = term,
                                    .short_log = n->identity.short_log || n->found.short_log_found,
-                                   .short_log_until = n->identity.short_log_until};
+                                   .short_log_until = n->identity.short_log_until,
+                                   .had_others = n->identity.had_others};
     if (members)
         found.members = *members;
     n->raft = raft_new(&config, &found, n->now_us);
@@ -91,6 +92,13 @@ void start_run(struct node *n, const struct raft_members *members, uint64_t inde
                  "The journal is shorter than what this node promised: it takes entries, and grants no "
                  "vote until it holds all that the leader held");
     }
+    if (n->identity.short_log && n->identity.had_others &&
+        !raft_members_others(raft_members(n->raft), n->identity.node_id))
+        node_say(
+            n, LOG_WARNING,
+            "What is left of the journal names no other voter, but there were others: this node waits for "
+            "them, and founds no cluster of its own");
+    members_note_others(n);
     n->running = true;
     n->changed = true;
     digest_state_loaded(n, false);

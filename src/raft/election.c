@@ -22,10 +22,16 @@ static bool yields(const struct raft *r)
     return r->aside && r->now_us < since + 3 * r->config.election_us;
 }
 
+/* Alone by a log that has lost what named the others: they are a cluster without us (DESIGN 7). */
+static bool forgot_others(const struct raft *r)
+{
+    return r->short_log && r->had_others && raft_sole_voter(r);
+}
+
 bool raft_may_stand(const struct raft *r)
 {
     /* No election of our own while a snapshot is being loaded (B43) or our disk does not answer (B21). */
-    return raft_has_standing(r) && !r->installing && !r->journal_hung && !yields(r);
+    return raft_has_standing(r) && !r->installing && !r->journal_hung && !yields(r) && !forgot_others(r);
 }
 
 /* Heard from a leader within the minimum election timeout: votes are not for us to give (4.2.3). A leader

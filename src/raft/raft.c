@@ -21,6 +21,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_recove
     r->voted_for = r->saved_vote = r->save_sent.vote = found->voted_for;
     r->short_log = r->save_sent.short_log = found->short_log;
     r->short_log_until = r->save_sent.until = found->short_log ? found->short_log_until : 0;
+    r->had_others = found->had_others;
     raft_log_init(&r->log, found->snapshot_index, found->snapshot_term, &found->members);
     r->commit = r->matched = r->persisted = r->snapshot_index = found->snapshot_index;
     r->ticket = 1;

@@ -31,6 +31,7 @@ struct raft_recovered {
     struct raft_members members;            /* as of the snapshot; count 0: none (blank) */
     bool short_log;           /* the journal may lack what was promised (DESIGN 7): no vote until whole */
     uint64_t short_log_until; /* 0: not yet known, else the index to reach */
+    bool had_others;          /* other voters have been named to this node, whatever is left of the log */
 };
 
 /* One log entry as the core knows it. */

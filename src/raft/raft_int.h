@@ -134,6 +134,7 @@ struct raft {
     uint64_t term, voted_for;
     bool short_log;
     uint64_t short_log_until;
+    bool had_others;
     uint64_t saved_term, saved_vote;
     struct {
         uint64_t term, vote, until;

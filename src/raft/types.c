@@ -18,6 +18,14 @@
 
 enum { MEMBERS_VERSION = 1, FLAG_VOTER = 1 };
 
+bool raft_members_others(const struct raft_members *m, uint64_t id)
+{
+    for (uint32_t i = 0; i < m->count; i++)
+        if (m->at[i].voter && m->at[i].id != id)
+            return true;
+    return false;
+}
+
 const struct raft_member *raft_members_find(const struct raft_members *m, uint64_t id)
 {
     for (uint32_t i = 0; i < m->count; i++)

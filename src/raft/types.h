@@ -25,6 +25,7 @@ struct raft_members {
 };
 
 const struct raft_member *raft_members_find(const struct raft_members *m, uint64_t id); /* NULL: not there */
+bool raft_members_others(const struct raft_members *m, uint64_t id); /* is there a voter beside this one? */
 /* The payload of a RAFT_ENTRY_CONFIG entry, and the member list in a snapshot's header. */
 void raft_members_encode(struct buf *out, const struct raft_members *m);
 bool raft_members_decode(struct slice in, struct raft_members *m); /* false: malformed */

@@ -29,7 +29,8 @@ struct storage_vote {
     uint64_t term, voted_for;
     bool short_log;
     uint64_t short_log_until;
-    bool diverged; /* its state was found to differ from the majority's */
+    bool diverged;   /* its state was found to differ from the majority's */
+    bool had_others; /* other voters have been named to it */
 };
 
 struct storage_found {

@@ -7,6 +7,7 @@ enum {
     VERSION = 1,
     FLAG_SHORT_LOG = 1,
     FLAG_DIVERGED = 2,
+    FLAG_HAD_OTHERS = 4,
     AT_VERSION = 8,
     AT_FLAGS = 12,
     AT_SEQUENCE = 16,
@@ -32,8 +33,9 @@ void vote_encode(char sector[VOTE_SECTOR], const struct vote_record *r)
     memset(sector, 0, VOTE_SECTOR);
     memcpy(sector, vote_magic, sizeof vote_magic);
     store_u32(sector + AT_VERSION, VERSION);
-    store_u32(sector + AT_FLAGS,
-              (r->vote.short_log ? FLAG_SHORT_LOG : 0) | (r->vote.diverged ? FLAG_DIVERGED : 0));
+    store_u32(sector + AT_FLAGS, (r->vote.short_log ? FLAG_SHORT_LOG : 0) |
+                                     (r->vote.diverged ? FLAG_DIVERGED : 0) |
+                                     (r->vote.had_others ? FLAG_HAD_OTHERS : 0));
     store_u64(sector + AT_SEQUENCE, r->sequence);
     store_u64(sector + AT_NODE, r->vote.node_id);
     store_u64(sector + AT_CLUSTER, r->vote.cluster_id);
@@ -52,10 +54,11 @@ enum vote_state vote_decode(const char sector[VOTE_SECTOR], struct vote_record *
         return VOTE_DAMAGED;
     uint32_t flags = load_u32(sector + AT_FLAGS);
     if (load_u32(sector + AT_VERSION) != VERSION ||
-        (flags & ~(uint32_t)(FLAG_SHORT_LOG | FLAG_DIVERGED)) != 0)
+        (flags & ~(uint32_t)(FLAG_SHORT_LOG | FLAG_DIVERGED | FLAG_HAD_OTHERS)) != 0)
         return VOTE_NEWER_FORMAT;
     r->vote.short_log = flags & FLAG_SHORT_LOG;
     r->vote.diverged = flags & FLAG_DIVERGED;
+    r->vote.had_others = flags & FLAG_HAD_OTHERS;
     r->sequence = load_u64(sector + AT_SEQUENCE);
     r->vote.node_id = load_u64(sector + AT_NODE);
     r->vote.cluster_id = load_u64(sector + AT_CLUSTER);

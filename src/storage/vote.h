@@ -5,7 +5,7 @@
  *
  *            0   8 bytes "KVRMVOTE"
  *            8   u32  version, 1
- *           12   u32  flags: 1 = short_log, 2 = diverged
+ *           12   u32  flags: 1 = short_log, 2 = diverged, 4 = had_others
  *           16   u64  sequence, one more with each save
  *           24   u64  node id
  *           32   u64  cluster id

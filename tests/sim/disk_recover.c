@@ -16,7 +16,8 @@ struct storage_vote disk_vote_of(const struct node_identity *id)
                                  .voted_for = id->voted_for,
                                  .short_log = id->short_log,
                                  .short_log_until = id->short_log_until,
-                                 .diverged = id->diverged};
+                                 .diverged = id->diverged,
+                                 .had_others = id->had_others};
 }
 
 static struct node_identity identity_of(const struct storage_vote *v)
@@ -27,7 +28,8 @@ static struct node_identity identity_of(const struct storage_vote *v)
                                   .voted_for = v->voted_for,
                                   .short_log = v->short_log,
                                   .short_log_until = v->short_log_until,
-                                  .diverged = v->diverged};
+                                  .diverged = v->diverged,
+                                  .had_others = v->had_others};
 }
 
 /* NULL: it is damaged. */

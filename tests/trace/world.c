@@ -239,6 +239,7 @@ void world_step(struct world *w, uint32_t n, struct raft_event e, const struct e
         node->votes[node->vote_count++] =
             (struct vote){d.vote_term, d.vote_for, d.short_log_until, d.short_log};
     }
+    node->had_others |= raft_members_others(raft_members(node->raft), n);
     show_duties(w, n, &d);
     check_step(w, n, &d);
     for (size_t i = 0; i < d.message_count; i++)
@@ -482,7 +483,8 @@ void world_start(struct world *w, uint32_t n)
                                    .snapshot_term = node->snapshot.term,
                                    .members = node->snapshot.members,
                                    .short_log = node->vote.short_log || node->damaged,
-                                   .short_log_until = node->vote.until};
+                                   .short_log_until = node->vote.until,
+                                   .had_others = node->had_others};
     w->config.id = n;
     w->config.seed = 1000 + n;
     node->raft = raft_new(&w->config, &found, w->now_us);

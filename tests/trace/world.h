@@ -55,7 +55,8 @@ struct node {
     struct entry journal[ENTRIES_MAX];
     struct snapshot snapshot;
     struct vote vote;
-    bool damaged; /* what recovery says of the journal */
+    bool had_others; /* the node's note, in the vote file, that other voters were named */
+    bool damaged;    /* what recovery says of the journal */
     struct write *writes[32];
     size_t write_count;
     struct vote votes[32];

@@ -26,6 +26,8 @@ static long report_slots(const struct storage_inspection *i)
             printf(" short-log until=%" PRIu64, s.vote.short_log_until);
         if (s.vote.diverged)
             printf(" diverged");
+        if (s.vote.had_others)
+            printf(" had-others");
         printf("\n");
     }
     if (good == 0)

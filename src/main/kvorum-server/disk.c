@@ -17,7 +17,8 @@ static struct storage_vote vote_of(const struct node_identity *id)
                                  .voted_for = id->voted_for,
                                  .short_log = id->short_log,
                                  .short_log_until = id->short_log_until,
-                                 .diverged = id->diverged};
+                                 .diverged = id->diverged,
+                                 .had_others = id->had_others};
 }
 
 static void save_identity(void *arg, const struct node_identity *id, uint64_t cookie)
@@ -168,7 +169,8 @@ void disk_found(const struct storage_found *from, struct node_found *to)
                                            .voted_for = from->vote.voted_for,
                                            .short_log = from->vote.short_log,
                                            .short_log_until = from->vote.short_log_until,
-                                           .diverged = from->vote.diverged},
+                                           .diverged = from->vote.diverged,
+                                           .had_others = from->vote.had_others},
                               .short_log_found = from->short_log_found,
                               .snapshot_index = from->snapshot_index,
                               .snapshot_term = from->snapshot_term,

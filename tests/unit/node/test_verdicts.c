@@ -343,6 +343,55 @@ static void what_a_snapshot_covers_is_answered_by_its_sessions(void **state)
     }
 }
 
+/* What is left of its journal says that it is alone. It is not, and would lead a cluster of its own. */
+static void a_founder_that_lost_the_others_waits_for_them(void **state)
+{
+    (void)state;
+    struct three *t = three_grown();
+    struct one *founder = &t->one[0];
+    assert_int_equal(three_set(t, three_leader(t), "k", "v"), NODE_DONE);
+    three_run(t, 200);
+    assert_true(founder->identity.had_others);
+    founder->unheard = true;
+    three_lose_journal(t, founder, 3);
+    assert_non_null(strstr(founder->said, "there were others"));
+    for (int i = 0; i < 200; i++) {
+        three_run(t, 50);
+        assert_string_not_equal(status(founder).role, "leader");
+    }
+    founder->unheard = false;
+    three_run(t, 3000);
+    assert_int_equal(three_set(t, three_leader(t), "k", "w"), NODE_DONE);
+    three_run(t, 200);
+    assert_int_equal(status(founder).applied, status(three_leader(t)).applied);
+    assert_false(status(founder).short_log);
+    three_free(t);
+}
+
+/* The note goes when an entry that says so is applied. */
+static void a_founder_that_is_alone_again_says_so(void **state)
+{
+    (void)state;
+    struct three *t = three_grown();
+    struct one *founder = &t->one[0];
+    for (int tries = 0; three_leader(t) != founder && tries < 20; tries++) {
+        struct buf error = BUF_EMPTY;
+        assert_int_equal(node_transfer(three_leader(t)->node, founder->id, 98, &error), NODE_PENDING);
+        three_run(t, 500);
+        buf_deinit(&error);
+    }
+    for (uint64_t id = 2; id <= NODES; id++) {
+        struct buf error = BUF_EMPTY;
+        assert_true(founder->identity.had_others);
+        assert_int_equal(node_forget(founder->node, id, 98, &error), NODE_PENDING);
+        three_run(t, 3000);
+        buf_deinit(&error);
+    }
+    assert_int_equal(status(founder).peer_count, 1);
+    assert_false(founder->identity.had_others);
+    three_free(t);
+}
+
 static const struct raft_member *row(const struct one *seen_by, uint64_t id)
 {
     return raft_members_find(raft_members(seen_by->node->raft), id);
@@ -431,6 +480,8 @@ int main(void)
         cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
         cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
         cmocka_unit_test(what_a_snapshot_covers_is_answered_by_its_sessions),
+        cmocka_unit_test(a_founder_that_lost_the_others_waits_for_them),
+        cmocka_unit_test(a_founder_that_is_alone_again_says_so),
         cmocka_unit_test(a_follower_that_moved_is_looked_for_there),
         cmocka_unit_test(a_save_is_answered_when_it_is_written),
         cmocka_unit_test(wait_counts_the_journals_that_hold_it),

@@ -264,7 +264,7 @@ static void on_changed(void *arg, bool was_leader)
 
 static void start(struct three *t, struct one *o)
 {
-    struct node_found found = {.identity = o->identity};
+    struct node_found found = {.identity = o->identity, .short_log_found = o->short_log};
     struct node_ports ports = {.arg = o,
                                .save_identity = port_save_identity,
                                .cut = port_cut,
@@ -312,7 +312,7 @@ static void lay(struct one *o, uint64_t index, enum raft_entry_kind kind, struct
     buf_truncate(payload, 0);
 }
 
-struct three *three_new(void)
+static struct three *make(bool grown)
 {
     struct three *t = mem_calloc(1, sizeof(*t));
     struct raft_members members = {.count = NODES};
@@ -326,6 +326,7 @@ struct three *three_new(void)
             .id = i + 1, .voter = true, .port = 7000, .peer_port = 17000, .name = "n", .host = "10.0.0."};
         m->name[1] = m->host[7] = (char)('1' + i);
     }
+    struct raft_members founder = {.count = 1, .at = {members.at[0]}};
     for (uint32_t i = 0; i < NODES; i++) {
         struct one *o = &t->one[i];
         o->all = t;
@@ -342,15 +343,29 @@ struct three *three_new(void)
             .node_id = o->id, .boot_nonce = o->id, .apply_version = 1, .port = 7000, .peer_port = 17000};
         memcpy(o->config.self.name, members.at[i].name, sizeof(o->config.self.name));
         memcpy(o->config.self.host, members.at[i].host, sizeof(o->config.self.host));
-        raft_members_encode(&payload, &members);
+        raft_members_encode(&payload, grown ? &founder : &members);
         lay(o, 1, RAFT_ENTRY_CONFIG, &payload);
         rsm_encode(&payload, &found, 1000, 1);
         lay(o, 2, RAFT_ENTRY_DATA, &payload);
+        if (grown) {
+            raft_members_encode(&payload, &members);
+            lay(o, 3, RAFT_ENTRY_CONFIG, &payload);
+        }
     }
     buf_deinit(&payload);
     for (uint32_t i = 0; i < NODES; i++)
         start(t, &t->one[i]);
     return t;
+}
+
+struct three *three_new(void)
+{
+    return make(false);
+}
+
+struct three *three_grown(void)
+{
+    return make(true);
 }
 
 static void drop(struct event *e)
@@ -386,6 +401,14 @@ void three_restart(struct three *t, struct one *o)
     node_free(o->node);
     o->node = NULL;
     start(t, o);
+}
+
+void three_lose_journal(struct three *t, struct one *o, uint64_t from)
+{
+    port_cut(o, from);
+    o->short_log = true;
+    three_restart(t, o);
+    o->short_log = false;
 }
 
 static void deliver(struct event *e)

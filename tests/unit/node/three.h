@@ -23,6 +23,7 @@ struct one {
         struct buf bytes;
     } snapshot, receiving;
     uint64_t free_bytes;
+    bool short_log; /* recovery says so */
     bool unheard;   /* what others send does not reach it */
     int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
     char said[512]; /* its last warning */
@@ -42,10 +43,14 @@ struct three {
 };
 
 struct three *three_new(void);
+struct three *
+three_grown(void); /* as one whose node 1 had founded alone: entry 1 names it, entry 3 all of them */
 void three_free(struct three *t);
 void three_run(struct three *t, uint64_t ms);
 struct one *three_leader(struct three *t); /* runs until there is one that serves */
 void three_restart(struct three *t, struct one *o);
+void three_lose_journal(struct three *t, struct one *o,
+                        uint64_t from); /* from here on, while it is restarted */
 /* SET key value at this node. PENDING: its answer is awaited, and left in `o`; else what was said at once. */
 enum node_outcome three_set(struct three *t, struct one *o, const char *key, const char *value);
 /* Entries that change the same key, so many. */

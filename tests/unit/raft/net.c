@@ -223,6 +223,7 @@ static void step(struct net *c, int i, struct raft_event e, const struct event *
     fill(c, i, &d, source);
     if (d.save_vote)
         vdisk_save_vote(c, i, &d);
+    n->had_others |= raft_members_others(raft_members(n->raft), n->id);
     vdisk_append(c, i, &d);
     net_check_step(c, i, &d);
     if (raft_role(n->raft) == RAFT_LEADER && (role != RAFT_LEADER || term != raft_term(n->raft))) {
@@ -433,7 +434,8 @@ static void boot(struct net *c, int i)
                                    .snapshot_term = n->snapshot.term,
                                    .members = n->snapshot.members,
                                    .short_log = n->vote.short_log || n->damaged,
-                                   .short_log_until = n->vote.until};
+                                   .short_log_until = n->vote.until,
+                                   .had_others = n->had_others};
     c->config.id = n->id;
     c->config.seed = prng_next(&c->prng);
     n->incarnation++;

@@ -58,6 +58,7 @@ struct node {
 
     /* Its disk. */
     struct vote_file vote;
+    bool had_others; /* the note that other voters were named, in its vote file as well */
     struct entries journal;
     struct snapshot snapshot;
     bool damaged; /* lost part of its journal, and knows it */

@@ -59,13 +59,16 @@ static void the_votes_bytes_are_pure(void **state)
     assert_true(out.vote.node_id == 1 && out.vote.cluster_id == 2 && out.vote.term == 3 &&
                 out.vote.voted_for == 4);
     assert_true(out.vote.short_log && out.vote.short_log_until == 5);
+    assert_false(out.vote.diverged || out.vote.had_others);
     assert_int_equal(out.generation, 7);
     assert_false(repair);
     r.sequence = 7; /* the process ended between the slots */
     r.vote.term = 9;
+    r.vote.had_others = true;
     vote_encode(file, &r);
     assert_int_equal(vote_choose(file, &out, &repair), VOTE_GOOD);
     assert_int_equal(out.vote.term, 9);
+    assert_true(out.vote.had_others);
     assert_true(repair);
     file[20] ^= 1; /* slot A is damaged: the other tells what was acted upon */
     assert_int_equal(vote_choose(file, &out, &repair), VOTE_GOOD);
