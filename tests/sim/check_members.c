@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "node/node_int.h"
+#include "raft/raft_int.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -142,11 +143,15 @@ static bool still_member(const struct world *w, uint64_t cluster, uint64_t id)
         }
     for (uint32_t i = 0; i < w->count; i++) { /* what this pass has committed is not known yet */
         const struct node *n = w->nodes[i].node;
-        if (!n || !n->raft || n->identity.cluster_id != cluster || raft_members_index(n->raft) <= index ||
-            raft_members_index(n->raft) > raft_commit(n->raft))
+        if (!n || !n->raft || n->identity.cluster_id != cluster)
             continue;
-        index = raft_members_index(n->raft);
-        newest = raft_members(n->raft);
+        const struct raft_log *log = &n->raft->log; /* the next one may be in it, not committed */
+        for (size_t k = 0; k < log->config_count; k++) {
+            if (log->configs[k].index <= index || log->configs[k].index > raft_commit(n->raft))
+                continue;
+            index = log->configs[k].index;
+            newest = &log->configs[k].members;
+        }
     }
     return newest && raft_members_find(newest, id);
 }

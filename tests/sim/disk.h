@@ -59,6 +59,7 @@ void world_backup(struct world *w, uint32_t i);
  * is gone, unless they come to accept it (below). false: there is no backup, or not an older one, or no protocol could survive
  * it now: there is no leader, or another voter lacks what this one had acknowledged. */
 bool world_restore(struct world *w, uint32_t i);
+bool world_may_restore(struct world *w, uint32_t i); /* were it down */
 
 /* Something promised is missing or wrong on this disk, and the node has not yet mended it (voting again and
  * holding what it held, or replaced under a new id). */

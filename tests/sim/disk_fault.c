@@ -353,16 +353,23 @@ static bool survives_rollback(struct world *w, const struct proc *p)
     return true;
 }
 
+bool world_may_restore(struct world *w, uint32_t i)
+{
+    const struct proc *p = &w->nodes[i];
+    const struct disk *d = &p->disk;
+    struct vote_record then;
+    bool repair;
+    return d->backup && !d->damaged && d->promised_index > d->backup_end && world_leader(w) != (int)i &&
+           vote_choose(d->backup->vote, &then, &repair) == VOTE_GOOD &&
+           then.vote.node_id == d->durable.identity.node_id &&
+           then.vote.cluster_id == d->durable.identity.cluster_id && survives_rollback(w, p);
+}
+
 bool world_restore(struct world *w, uint32_t i)
 {
     struct proc *p = &w->nodes[i];
     struct disk *d = &p->disk;
-    struct vote_record then;
-    bool repair;
-    if (p->node || !d->backup || d->damaged || d->promised_index <= d->backup_end ||
-        vote_choose(d->backup->vote, &then, &repair) != VOTE_GOOD ||
-        then.vote.node_id != d->durable.identity.node_id ||
-        then.vote.cluster_id != d->durable.identity.cluster_id || !survives_rollback(w, p))
+    if (p->node || !world_may_restore(w, i))
         return false;
     lose_identity(p);
     d->lost_end = d->promised_index;

@@ -186,6 +186,18 @@ bool admin_whole(const struct run *r)
     return true;
 }
 
+bool admin_damaged(struct run *r, bool restart)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < world_count(r->world); i++) {
+        bool damaged = world_disk_damaged(r->world, i);
+        any = any || damaged;
+        if (restart && damaged && world_node(r->world, i) && !world_disk_needs_replacing(r->world, i))
+            world_crash(r->world, i);
+    }
+    return any;
+}
+
 /* ---- the rest ----------------------------------------------------------------------------------------- */
 
 static bool transfer(struct run *r, uint32_t to)

@@ -27,7 +27,8 @@ bool admin_may_lose(struct run *r, uint32_t i);    /* Raft survives the loss of 
 void admin_lost(struct run *r, uint32_t i);        /* it was wiped: that node is to be replaced */
 bool admin_lacks(const struct run *r, uint32_t i); /* what its disk lost is still to be made up for */
 void admin_mend(struct run *r);
-bool admin_whole(const struct run *r); /* no node waits to be replaced */
+bool admin_whole(const struct run *r);           /* no node waits to be replaced */
+bool admin_damaged(struct run *r, bool restart); /* what is latent is found at the next start */
 void admin_lift_limits(struct run *r);
 void admin_answered(struct run *r, uint64_t ticket);
 void admin_crashed(struct run *r, uint32_t node);

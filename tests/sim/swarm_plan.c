@@ -28,13 +28,14 @@ static void draw_disk_faults(struct plan *p)
 
 static void draw_faults(struct plan *p, struct prng *c)
 {
-    static const uint32_t rare[FAULTS] = {[FAULT_WIPE] = 2, [FAULT_BACKUP] = 2};
+    static const uint32_t rare[FAULTS] = {[FAULT_WIPE] = 2};
     for (int f = 0; f < FAULTS; f++)
         p->weight[f] = one_in(c, 2) ? 1 + (uint32_t)prng_below(c, 8) : 0;
     for (int f = 0; f < FAULTS; f++)
         if (rare[f] && p->weight[f] > rare[f])
             p->weight[f] = rare[f];
-    if (one_in(c, 16)) /* a day without a cloud */
+    p->weight[FAULT_DISK] *= 3; /* for it is many */
+    if (one_in(c, 16))          /* a day without a cloud */
         for (int f = 0; f < FAULTS; f++)
             p->weight[f] = 0;
     p->loss_permille = p->weight[FAULT_LOSS] ? (uint32_t)log_uniform(c, 2, 300) : 0;

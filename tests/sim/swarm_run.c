@@ -206,6 +206,21 @@ static bool make_whole(struct run *r)
     return fine(r) && quiet(r) && run_for(r, 4 * SECOND) && judge(r);
 }
 
+/* Damage that is there still is found, and made up for from the others. */
+static bool mend_disks(struct run *r)
+{
+    bool damaged = true;
+    for (int tries = 0; tries < 80 && damaged; tries++) {
+        damaged = admin_damaged(r, tries % 8 == 0);
+        if (damaged && !run_for(r, SECOND))
+            return false;
+    }
+    for (uint32_t i = 0; i < world_count(r->world); i++)
+        if (world_disk_damaged(r->world, i))
+            run_wrong(r, "the disk of node %u stays damaged", i);
+    return fine(r);
+}
+
 /* All is mended: the cluster serves, lost nodes are replaced, everybody agrees. */
 static bool settle(struct run *r)
 {
@@ -214,7 +229,7 @@ static bool settle(struct run *r)
     uint64_t end_us = world_now_us(r->world) + ELECTIONS_TO_SERVE * ELECTION_US + r->plan.pause_us;
     if (!serves(r, (1u << world_count(r->world)) - 1, run_until, end_us))
         run_wrong(r, "healed, and serves no %s", r->probe_done & WRITE_DONE ? "read" : "write");
-    return fine(r) && make_whole(r);
+    return fine(r) && make_whole(r) && mend_disks(r) && judge(r);
 }
 
 /* ---- liveness ----------------------------------------------------------------------------------------- */

@@ -176,17 +176,24 @@ static bool damage_disk(struct run *r, uint32_t i)
     return true;
 }
 
-static bool restore(struct run *r, uint32_t i)
+/* A backup is taken of every disk, or one is put back in its place. */
+static bool restore(struct run *r)
 {
-    if (prng_below(&r->chance, 2) || !admin_may_lose(r, i)) {
-        world_backup(r->world, i);
-        return false;
+    uint32_t n = world_count(r->world), from = (uint32_t)prng_below(&r->chance, n);
+    bool back = prng_below(&r->chance, 2);
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t i = (from + k) % n;
+        if (!back) {
+            world_backup(r->world, i);
+        } else if (admin_may_lose(r, i) && world_may_restore(r->world, i)) {
+            storm_crash(r, i);
+            if (!world_restore(r->world, i))
+                continue;
+            admin_lost(r, i);
+            return true;
+        }
     }
-    storm_crash(r, i);
-    if (!world_restore(r->world, i))
-        return false;
-    admin_lost(r, i);
-    return true;
+    return false;
 }
 
 static bool disk_fire(struct run *r, enum fault what)
@@ -195,7 +202,7 @@ static bool disk_fire(struct run *r, enum fault what)
     if (what == FAULT_DISK)
         return damage_disk(r, i);
     if (what == FAULT_BACKUP)
-        return restore(r, i);
+        return restore(r);
     bool founds = r->plan.nodes == 1 && i == 0; /* alone in its list, as it is told to */
     if (founds || !admin_may_lose(r, i))
         return false;
