@@ -250,6 +250,43 @@ static void test_lost_write(void **state)
     scenario_seeds(4, lost_write, NULL);
 }
 
+/* One voter was away, another one's disk has lost what it acked: without the third, who has it all, nobody leads. */
+static void two_lack_it(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    scenario_few_keys(&s, seed, 3, 12);
+    struct world *w = s.world;
+    for (int round = 0; round < 4; round++) {
+        int leader = world_leader(w);
+        if (leader < 0)
+            scenario_fail(&s, "no leader");
+        uint32_t whole = (uint32_t)leader, away = (whole + 1) % 3, liar = (whole + 2) % 3;
+        world_cut(w, away, whole, true);
+        world_cut(w, away, liar, true);
+        scenario_run(&s, scenario_between(&s, 20000, 100000));
+        world_crash(w, liar);
+        if (world_disk_spare(w, liar))
+            world_disk_fault(w, liar, DISK_LOSE_TAIL, scenario_between(&s, 1, 40));
+        world_crash(w, whole);
+        world_heal(w);
+        world_start(w, liar);
+        scenario_run(&s, 4 * SECOND);
+        scenario_heal(&s);
+        scenario_run(&s, 3 * SECOND);
+        mend(&s);
+    }
+    scenario_settle(&s, 0);
+    add_counts(world_disk_counts(w));
+    scenario_free(&s);
+}
+
+static void test_two_lack_it(void **state)
+{
+    (void)state;
+    scenario_seeds(4, two_lack_it, NULL);
+}
+
 /* A leader that has restarted reads what a follower lacks from its journal, and finds it damaged: it ends, rather than hand it
  * on. */
 static void spread(uint64_t seed, const void *arg)
@@ -349,13 +386,10 @@ static void print(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_rolled_back),
-        cmocka_unit_test(test_lost_write),
-        cmocka_unit_test(test_spread),
-        cmocka_unit_test(test_rotten_snapshot),
-        cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_failing),     cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_rolled_back), cmocka_unit_test(test_lost_write),
+        cmocka_unit_test(test_spread),      cmocka_unit_test(test_rotten_snapshot),
+        cmocka_unit_test(test_two_lack_it), cmocka_unit_test(test_same_seed_same_run),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

@@ -263,48 +263,6 @@ static void overwritten(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
-/* Entries that a node has lost to another leader, and got back from their own, while it still wrote them the first time: that
- * first write does not vouch for them (B8). */
-static void again(uint64_t seed, const void *arg)
-{
-    (void)arg;
-    struct scenario s;
-    scenario_few_keys(&s, seed, 5, 12);
-    for (int round = 0; round < 3; round++) {
-        uint64_t term = 0;
-        uint32_t one = next_leader(&s, s.nodes, &term);
-        if (one == s.nodes)
-            scenario_fail(&s, "no leader");
-        uint32_t slow = (one + 1) % s.nodes;
-        only_sees(&s, slow, 1u << one);
-        only_sees(&s, one, 1u << slow);
-        world_stall_disk(s.world, slow, 8 * SECOND);
-        scenario_run(&s, scenario_between(&s, 5000, 100000));
-        only_sees(&s, one, 0);
-        uint32_t two = next_leader(&s, slow, &term);
-        if (two < s.nodes) { /* nobody hears of it but the slow one */
-            only_sees(&s, two, 1u << slow);
-            scenario_run(&s, scenario_between(&s, 20000, 200000));
-            only_sees(&s, two, 0);
-        }
-        for (uint32_t i = 0; i < s.nodes; i++) /* the first one's log is the longest of these */
-            if (i != one && i != two)
-                world_cut(s.world, one, i, false);
-        next_leader(&s, s.nodes, &term);
-        scenario_run(&s, 5 * SECOND);
-        scenario_heal(&s);
-        scenario_run(&s, 4 * SECOND);
-    }
-    scenario_settle(&s, 0);
-    scenario_free(&s);
-}
-
-static void test_again(void **state)
-{
-    (void)state;
-    scenario_seeds(6, again, NULL);
-}
-
 static void test_overwritten(void **state)
 {
     (void)state;
@@ -327,9 +285,9 @@ static void test_leaders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders),   cmocka_unit_test(test_forks),
-                                       cmocka_unit_test(test_contests),  cmocka_unit_test(test_overwritten),
-                                       cmocka_unit_test(test_handovers), cmocka_unit_test(test_again)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders), cmocka_unit_test(test_forks),
+                                       cmocka_unit_test(test_contests), cmocka_unit_test(test_overwritten),
+                                       cmocka_unit_test(test_handovers)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
