@@ -1,5 +1,6 @@
-/* Administration: asked of any node, done by the leader, idempotent. A request is kept here until it is
- * answered, and is asked again of the next leader when the present one goes. */
+/* Administration: asked of any node, done by the leader, idempotent. A request is kept here until it is answered, and is asked
+ * again: of the next leader when the present one goes, and of the same one when no answer comes, for it, or the question, may
+ * be lost without any link of ours breaking. What is never answered, and was asked, may have been done. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -15,7 +16,9 @@ struct admin_request {
     uint64_t cookie, ticket, argument, asked_us;
     uint64_t again_us; /* not before: the leader could not do it yet */
     enum admin_op op;
-    uint64_t sent_to; /* the leader that was asked, 0: nobody yet */
+    uint64_t sent_to, sent_us; /* the leader that was asked last, 0: nobody, or it has not done it */
+    uint64_t first_asked;      /* TRANSFER to anybody: the leader that was to go */
+    uint32_t sends;            /* whose fate is not known */
 };
 
 void admin_deinit(struct node *n)
@@ -140,7 +143,9 @@ static void settle(struct node *n, uint64_t cookie, enum node_outcome outcome, c
     if (!q)
         return;
     if (outcome == NODE_NOT_LEADER || outcome == NODE_UNKNOWN || strncmp(reply, "-TRYAGAIN", 9) == 0) {
-        q->sent_to = 0; /* idempotent: asked again, a moment later */
+        if (outcome != NODE_UNKNOWN && q->sends == 1)
+            q->sends = 0; /* with more of them nobody can tell which one this is about */
+        q->sent_to = 0;   /* asked again, a moment later */
         q->again_us = n->now_us + n->config.heartbeat_us;
     } else {
         finish(n, q, NODE_DONE, reply);
@@ -180,6 +185,9 @@ static void ask(struct node *n, struct admin_request *q)
 {
     uint64_t leader = raft_leader(n->raft);
     q->sent_to = leader;
+    q->sent_us = n->now_us;
+    q->first_asked = q->first_asked ? q->first_asked : leader;
+    q->sends++;
     if (leader == n->identity.node_id) {
         execute(n, leader, q->cookie, q->op, q->argument);
         return;
@@ -189,8 +197,25 @@ static void ask(struct node *n, struct admin_request *q)
     put_u64(&frame, q->cookie);
     put_u8(&frame, (uint8_t)q->op);
     put_u64(&frame, q->argument);
-    if (!frame_send(n, leader, NODE_CONTROL, &frame))
+    if (!frame_send(n, leader, NODE_CONTROL, &frame)) {
         q->sent_to = 0;
+        q->sends--;
+    }
+}
+
+static void give_up(struct node *n, struct admin_request *q)
+{
+    if (q->sends)
+        finish(n, q, NODE_UNKNOWN, "");
+    else
+        finish(n, q, NODE_REFUSED, "-CLUSTERDOWN The cluster is down\r\n");
+}
+
+static bool is_due(const struct node *n, const struct admin_request *q, uint64_t leader)
+{
+    if (q->sent_to == leader && q->sent_to != n->identity.node_id)
+        return n->now_us >= q->sent_us + n->config.election_us;
+    return q->sent_to != leader && n->now_us >= q->again_us;
 }
 
 void admin_turn(struct node *n)
@@ -200,8 +225,11 @@ void admin_turn(struct node *n)
     {
         struct admin_request *q = list_entry(it, struct admin_request, link);
         if (n->now_us > q->asked_us + n->config.client_wait_us + 2 * n->config.election_us)
-            finish(n, q, NODE_REFUSED, "-CLUSTERDOWN The cluster is down\r\n");
-        else if (leader && q->sent_to != leader && n->now_us >= q->again_us)
+            give_up(n, q);
+        else if (leader && q->op == ADMIN_TRANSFER && !q->argument && q->first_asked &&
+                 q->first_asked != leader)
+            finish(n, q, NODE_DONE, "+OK\r\n"); /* it has gone; the next one is not to go as well */
+        else if (leader && is_due(n, q, leader))
             ask(n, q);
     }
 }

@@ -148,6 +148,75 @@ static void administration_by_any_node(void **state)
     three_free(t);
 }
 
+/* The question or its answer, and nobody's link has broken. */
+static void what_is_not_answered_is_asked_again(void **state)
+{
+    (void)state;
+    static const uint8_t types[] = {FRAME_ADMIN, FRAME_ADMIN_REPLY};
+    for (size_t k = 0; k < 2; k++) {
+        struct three *t = three_new();
+        struct one *leader = three_leader(t), *follower = other(t, leader), *third = other(t, follower);
+        struct one *deaf = types[k] == FRAME_ADMIN ? leader : follower;
+        struct buf error = BUF_EMPTY;
+        three_run(t, 100);
+        deaf->lose_type = types[k];
+        deaf->lose = 1;
+        assert_int_equal(node_forget(follower->node, third->id, TICKET, &error), NODE_PENDING);
+        three_run(t, 500);
+        assert_int_equal(deaf->lose, 0);
+        assert_int_not_equal(follower->ticket, TICKET);
+        three_run(t, 1500);
+        assert_ptr_equal(three_leader(t), leader);
+        assert_int_equal(follower->ticket, TICKET);
+        assert_int_equal(follower->outcome, NODE_DONE);
+        assert_begins(follower->reply, "+OK");
+        assert_int_equal(raft_members(leader->node->raft)->count, NODES - 1);
+        buf_deinit(&error);
+        three_free(t);
+    }
+}
+
+/* It may have been done: "down" would say that it was not. */
+static void what_is_never_answered_is_not_known(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader), *third = other(t, follower);
+    struct buf error = BUF_EMPTY;
+    three_run(t, 100);
+    follower->lose_type = FRAME_ADMIN_REPLY;
+    follower->lose = 1000;
+    assert_int_equal(node_forget(follower->node, third->id, TICKET, &error), NODE_PENDING);
+    three_run(t, 10000);
+    assert_int_equal(raft_members(leader->node->raft)->count, NODES - 1);
+    assert_int_equal(follower->ticket, TICKET);
+    assert_int_equal(follower->outcome, NODE_UNKNOWN);
+    buf_deinit(&error);
+    three_free(t);
+}
+
+/* An office handed over to anybody is not handed over again by the next leader, when the answer was lost. */
+static void a_transfer_to_anybody_moves_the_office_once(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    struct buf error = BUF_EMPTY;
+    three_run(t, 100);
+    follower->lose_type = FRAME_ADMIN_REPLY;
+    follower->lose = 1;
+    uint64_t term = raft_term(leader->node->raft);
+    assert_int_equal(node_transfer(follower->node, 0, TICKET, &error), NODE_PENDING);
+    three_run(t, 5000);
+    assert_int_equal(follower->lose, 0);
+    assert_int_equal(follower->ticket, TICKET);
+    assert_begins(follower->reply, "+OK");
+    assert_ptr_not_equal(three_leader(t), leader);
+    assert_int_equal(raft_term(follower->node->raft), term + 1);
+    buf_deinit(&error);
+    three_free(t);
+}
+
 static void nobody_to_ask_is_said_in_the_end(void **state)
 {
     (void)state;
@@ -256,6 +325,9 @@ int main(void)
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(administration_by_any_node),
+        cmocka_unit_test(what_is_not_answered_is_asked_again),
+        cmocka_unit_test(what_is_never_answered_is_not_known),
+        cmocka_unit_test(a_transfer_to_anybody_moves_the_office_once),
         cmocka_unit_test(nobody_to_ask_is_said_in_the_end),
         cmocka_unit_test(while_it_loads_all_is_refused),
         cmocka_unit_test(a_long_journal_is_loaded_by_and_by),

@@ -195,6 +195,10 @@ static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struc
         return false;
     if (head.data[0] == FRAME_RAFT && head.data[FRAME_HEADER] == RAFT_MSG_TIMEOUT_NOW)
         to->tries++;
+    if (to->lose && (uint8_t)head.data[0] == to->lose_type) {
+        to->lose--;
+        return true;
+    }
     buf_append_slice(&bytes, head);
     for (size_t i = 0; i < count; i++)
         buf_append(&bytes, blocks[i].blob->data + blocks[i].offset, blocks[i].len);
