@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SITUATIONS = 20000, NONE = UINT32_MAX };
+enum { SITUATIONS = 200000, NONE = UINT32_MAX };
 
 struct situation {
     struct state state;
@@ -126,8 +126,9 @@ static bool hopeless(const struct walk *w, const struct situation *x, const stru
     return len > want || most < want;
 }
 
-/* Open reads that fit the value as it is have run now: that hinders nothing, and later the value may be another. */
-static void run_reads(const struct walk *w, struct situation *x)
+/* Open reads, and what else has changed nothing, have run now if they fit the value as it is: that hinders nothing, and
+ * later the value may be another. */
+static void run_idle(const struct walk *w, struct situation *x)
 {
     struct state next[2];
     for (uint64_t rest = w->used & w->idle & ~x->spent; rest; rest &= rest - 1)
@@ -136,9 +137,17 @@ static void run_reads(const struct walk *w, struct situation *x)
             x->spent |= rest & -rest;
 }
 
+/* What is due below the slack may be gone at every return: then it does not matter when it was due. */
+static void forget_when(const struct walk *w, struct state *s)
+{
+    if (s->due_us > DUE_ANY_TIME && s->due_us <= w->config->slack_us)
+        s->due_us = DUE_ANY_TIME + 1;
+}
+
 static void try_later(struct walk *w, struct situation x)
 {
-    run_reads(w, &x);
+    forget_when(w, &x.state);
+    run_idle(w, &x);
     uint32_t at = set_add(&w->tried, &x, w->unknown);
     if (at == NONE)
         return;
@@ -159,7 +168,8 @@ static void extend(struct walk *w, struct situation x, const struct op *o, unsig
     size_t n = model_step(&x.state, o, now_us, next);
     for (size_t i = 0; i < n; i++) {
         struct situation y = {.state = next[i], .spent = x.spent};
-        run_reads(w, &y);
+        forget_when(w, &y.state);
+        run_idle(w, &y);
         y.spent &= ~self;
         set_add(&w->after, &y, w->unknown);
     }
@@ -272,9 +282,9 @@ static void on_invocation(struct walk *w, const struct op *o)
     w->used |= bit;
     w->unknown = unknown ? w->unknown | bit : w->unknown & ~bit;
     w->appends = o->kind == OP_APPEND ? w->appends | bit : w->appends & ~bit;
-    w->idle = model_only_reads(o) ? w->idle | bit : w->idle & ~bit;
+    w->idle = model_changed_nothing(o) ? w->idle | bit : w->idle & ~bit;
     for (size_t i = 0; (w->idle & bit) && i < w->now.count; i++)
-        run_reads(w, &w->now.at[i]);
+        run_idle(w, &w->now.at[i]);
 }
 
 static int by_return(const void *a, const void *b)

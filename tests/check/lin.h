@@ -6,6 +6,9 @@
  * when one returns that has not run yet are others tried before it. So at a moment at which nothing is open, all that is left
  * of the past is the few values that it can have led to, and a history may be as long as it likes.
  *
+ * Two things keep a crowd affordable: what has changed nothing (a read, a SETNX that found a key) runs as soon as it fits, and
+ * where no clock can be relied on nobody asks when a key was due.
+ *
  * What never returned may run at any later time, or never: it stays open. Three things keep that affordable: of two situations
  * with one value, that with fewer of such operations spent covers the other; of such operations that are alike the earliest
  * is spent first; and lengths tell early which appends cannot have run. Whatever exceeds the limits is "not decided". */

@@ -5,6 +5,27 @@ bool model_only_reads(const struct op *o)
     return o->kind == OP_GET || o->outcome == OUTCOME_ERROR;
 }
 
+bool model_changed_nothing(const struct op *o)
+{
+    int64_t said;
+    if (model_only_reads(o))
+        return true;
+    if (o->outcome != OUTCOME_OK || !value_number(&o->result, &said) || said != 0)
+        return false;
+    switch ((enum op_kind)o->kind) {
+    case OP_SETNX:
+    case OP_LOCK:
+    case OP_DEL:
+    case OP_EXPIRE:
+    case OP_EXPIREAT:
+    case OP_CAS:
+    case OP_UNLOCK:
+        return true;
+    default: /* not PERSIST: of a key that may have had a time to live it tells that it has none */
+        return false;
+    }
+}
+
 static struct state holding(struct value v, uint64_t due_us, const struct op *by)
 {
     return (struct state){.value = v, .due_us = value_is_nil(&v) ? 0 : due_us, .by = by};

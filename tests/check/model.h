@@ -24,5 +24,7 @@ static inline bool state_equal(const struct state *a, const struct state *b)
 size_t model_step(const struct state *s, const struct op *o, uint64_t now_us, struct state out[2]);
 /* Changes nothing, whatever it finds. */
 bool model_only_reads(const struct op *o);
+/* With this answer it has changed nothing: it found nothing to delete, the key was there already, and so on. */
+bool model_changed_nothing(const struct op *o);
 
 #endif

@@ -413,6 +413,32 @@ static void test_not_decided(void **state)
     buf_deinit(&b);
 }
 
+/* A pause let go of: what fourteen clients asked within 30 ms is answered at one moment, and no clock was right. */
+static void test_crowded(void **state)
+{
+    static const char crowd[] = "13 k set v17.467 - ok 0 10\n"
+                                "13 k cas v17.4622000463,14000466 0 ok 3799 35319\n"
+                                "17 k getset 18000468 v17.467 ok 4927 35319\n"
+                                "12 k setnx 13000469 0 ok 6239 35319\n"
+                                "15 k expireat 7615000 1 ok 8365 35319\n"
+                                "9 k del - 1 ok 9228 35319\n"
+                                "7 k getset 8000471 - ok 10296 35319\n"
+                                "11 k expire 28 1 ok 10546 35319\n"
+                                "1 k setnx v2.472 0 ok 12199 35319\n"
+                                "0 k setnx v1.473,85 0 ok 14548 35450\n"
+                                "4 k cas v17.467,5000464 0 ok 19451 38941\n"
+                                "3 k setnx 4000474,215 0 ok 23162 38941\n"
+                                "8 k expire 59 1 ok 23162 38941\n"
+                                "16 k append 17000476 %d ok 23162 38941\n"
+                                "5 k cas v17.467,6000475 0 ok 26399 38941\n";
+    char text[sizeof(crowd) + 8];
+    (void)state;
+    snprintf(text, sizeof(text), crowd, 15);
+    assert_int_equal(judged(text, 2000, UINT64_C(1) << 62), LIN_YES);
+    snprintf(text, sizeof(text), crowd, 17); /* no value of nine bytes was there */
+    assert_int_equal(judged(text, 2000, UINT64_C(1) << 62), LIN_NO);
+}
+
 /* Unknown outcomes stay open for ever: a history with many of them is still judged. */
 static void test_many_unknown(void **state)
 {
@@ -438,9 +464,8 @@ static void test_many_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_order),
-        cmocka_unit_test(test_classics),
-        cmocka_unit_test(test_not_decided),
+        cmocka_unit_test(test_every_order),  cmocka_unit_test(test_classics),
+        cmocka_unit_test(test_not_decided),  cmocka_unit_test(test_crowded),
         cmocka_unit_test(test_many_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
