@@ -200,7 +200,17 @@ static void check_followed(struct proc *p, const struct history *h)
                     (unsigned long long)leader, (unsigned long long)term);
 }
 
-/* Figure 3.2: Election Safety, Leader Append-Only. */
+/* Figure 3.2, Election Safety. */
+static void check_elected(struct proc *p, struct history *h, uint64_t term)
+{
+    h->leaders = at_least(h->leaders, &h->term_cap, term + 1, sizeof(*h->leaders));
+    if (h->leaders[term] && h->leaders[term] != p->id)
+        world_wrong(p->world, "term %llu has two leaders, the second is n%u", (unsigned long long)term,
+                    p->number);
+    h->leaders[term] = p->id;
+}
+
+/* Figure 3.2: Leader Append-Only, and Leader Completeness at its election. */
 static void check_leader(struct proc *p, struct history *h)
 {
     const struct raft *r = p->node->raft;
@@ -215,11 +225,7 @@ static void check_leader(struct proc *p, struct history *h)
         check_followed(p, h);
         return;
     }
-    h->leaders = at_least(h->leaders, &h->term_cap, term + 1, sizeof(*h->leaders));
-    if (h->leaders[term] && h->leaders[term] != p->id)
-        world_wrong(p->world, "term %llu has two leaders, the second is n%u", (unsigned long long)term,
-                    p->number);
-    h->leaders[term] = p->id;
+    check_elected(p, h, term);
     if (p->seen.lead_term != term)
         check_complete(p, h);
     else if (last < p->seen.lead_last)
@@ -581,8 +587,11 @@ void check_send(struct proc *p, struct slice head)
         check_vote(p, m.term, m.to);
     if (m.type == RAFT_MSG_VOTE)
         check_vote(p, m.term, p->id);
-    if (m.type == RAFT_MSG_APPEND || m.type == RAFT_MSG_HEARTBEAT)
-        check_proven(p, history_of(p->world, p->node->identity.cluster_id), m.commit);
+    if (m.type == RAFT_MSG_APPEND || m.type == RAFT_MSG_HEARTBEAT) {
+        struct history *h = history_of(p->world, p->node->identity.cluster_id);
+        check_elected(p, h, m.term); /* the process may end within the pass in which it was elected */
+        check_proven(p, h, m.commit);
+    }
     if ((m.type == RAFT_MSG_APPEND_REPLY && !m.reject) || (m.type == RAFT_MSG_HEARTBEAT_REPLY && !m.reject))
         check_ack(p, &m);
 }
