@@ -1,17 +1,18 @@
 /* The divergence alarm (DESIGN 4): nodes tell each other a digest of their state at equal indexes, and each judges itself.
  *
  * Compared is at every DIGEST_EVERY-th entry, at the first entry of each second of the cluster's time, at every checkpoint
- * (no snapshot of it is older than its comparison), and, against lost frames and after a restart, once an election
- * timeout while nothing is applied. The voters of the newest configuration are the judges: what more than half of them
+ * (its snapshot waits for that, see snapshot.c), and, against lost frames and after a restart, once an election timeout
+ * while nothing is applied. The voters of the newest configuration are the judges: what more than half of them
  * say is right.
  *
  *   - Who says something else is *diverged*, learners too. It is written into the vote file, for a restart may bring the
  *     same state back, and it stays until another node's snapshot has replaced the state, whatever later comparisons say:
- *     it may have given wrong replies. The node answers nothing from its state, gives up the office, and neither writes
- *     nor sends snapshots. Its log is as good as anybody's, so it still takes entries, acks and votes. It stands only when
+ *     it may have given wrong replies. The node answers nothing from its state, gives up the office, and makes
+ *     no snapshots; the last one it made is right, and may be sent. Its log is as good as anybody's, so it still takes entries, acks and votes. It stands only when
  *     nobody has led for long, to bring others up to date where it alone holds all that is committed (raft_stand_aside).
  *   - While some differ and no majority agrees, or is not heard, all are in *doubt*: they answer nothing either, until one
- *     agrees at that index or a later one. The leader stays: membership can be changed, which is how people decide it. */
+ *     agrees at that index or a later one. The leader stays: it brings voters that were away up to the others, by entries
+ *     and by the last snapshot, so that they can tell; and membership can be changed, which is how people decide it. */
 #include "node/node_int.h"
 
 #include "base/checksum.h"
@@ -133,6 +134,7 @@ static void diverged(struct node *n, uint64_t index, uint64_t own, uint64_t thei
              (unsigned long long)index, (unsigned long long)own, (unsigned long long)theirs);
     n->identity.diverged = n->changed = true;
     n->in_doubt = false;
+    snapshot_disowned(n);
     node_save_identity(n, COOKIE_PROMISE);
     raft_stand_aside(n->raft, true);
     if (raft_role(n->raft) == RAFT_LEADER)
@@ -154,6 +156,7 @@ static void doubt(struct node *n, uint64_t index, uint64_t own, uint64_t other)
 
 static void agreed(struct node *n, uint64_t index)
 {
+    snapshot_agreed(n, index);
     if (!n->in_doubt || index < n->doubt_index)
         return;
     n->in_doubt = false;

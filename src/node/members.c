@@ -452,6 +452,7 @@ static void forget_everything(struct node *n)
     if (n->loader)
         rsm_loader_free(n->loader);
     n->loader = NULL;
+    snapshot_disowned(n);
     n->installing = n->snapshot_writing = n->snapshot_lost = n->checkpoint_asked = n->apply_reading = false;
     n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->in_doubt = n->adopting =
         false;

@@ -55,6 +55,8 @@ struct node_ports {
                            bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len),
                                          void *sink),
                            void *node);
+    /* The word on it, once: it takes its name, or goes. Before it there is no SNAPSHOT_WRITTEN that says ok. */
+    void (*snapshot_keep)(void *arg, uint64_t index, bool keep);
     void (*snapshot_read)(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len);
     void (*snapshot_receive)(void *arg, uint64_t cookie, uint64_t index, uint64_t term, uint64_t offset,
                              struct slice piece, bool last);

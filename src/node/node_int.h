@@ -228,7 +228,7 @@ struct node {
     uint64_t read_seq, read_cookie;
 
     /* snapshot.c */
-    bool snapshot_writing, snapshot_ok;
+    bool snapshot_writing, snapshot_judged /* the disk has the word on it */, snapshot_ok;
     bool snapshot_lost; /* its file has turned out to be damaged: another one is due */
     uint64_t snapshot_index, snapshot_term, snapshot_bytes, snapshot_saved_ms, snapshot_started_index;
     bool checkpoint_asked;
@@ -390,6 +390,9 @@ struct read_wait *reads_add(struct node *n, uint64_t ticket, uint64_t peer, uint
 void snapshot_turn(struct node *n);
 void snapshot_saves_refused(struct node *n); /* no leader has logged the checkpoint they wait for */
 void snapshot_deinit(struct node *n);
+/* A majority has this node's state at `index`; or it is known to be wrong, or gone. */
+void snapshot_agreed(struct node *n, uint64_t index);
+void snapshot_disowned(struct node *n);
 void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result);
 void snapshot_send_begin(struct node *n, struct peer *p);
 bool snapshot_checkpoint_for(struct node *n,

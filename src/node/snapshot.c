@@ -1,5 +1,10 @@
 /* Checkpoints and snapshots (DESIGN 7; dissertation, chapter 5): when to write one, sending it to a peer in
- * acknowledged pieces on the bulk channel, receiving one, and loading its bytes into a new state machine. */
+ * acknowledged pieces on the bulk channel, receiving one, and loading its bytes into a new state machine.
+ *
+ * A snapshot takes the place of the one before, and of the journal, only when a majority has said that it has the same
+ * state at the snapshot's index, or at a later one, which follows from it by the same entries. So what has a name on a disk
+ * is known to be right, and may be sent by whoever leads, whatever has become of its own state since; and what is wrong
+ * can be made anew. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -52,11 +57,31 @@ void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result
     if (n->snapshot_writing || n->installing || !digest_trusted(n))
         return;
     n->snapshot_writing = true;
+    n->snapshot_judged = false;
     n->snapshot_started_index = rsm_applied(n->rsm);
     n->writing_members = n->applied_members;
     node_say(n, LOG_NOTICE, "Checkpoint at %llu: writing a snapshot",
              (unsigned long long)n->snapshot_started_index);
     n->ports.snapshot_write(n->ports.arg, rsm_applied(n->rsm), rsm_applied_term(n->rsm), write_file, n);
+}
+
+static void judge(struct node *n, bool keep)
+{
+    if (!n->snapshot_writing || n->snapshot_judged)
+        return;
+    n->snapshot_judged = true;
+    n->ports.snapshot_keep(n->ports.arg, n->snapshot_started_index, keep);
+}
+
+void snapshot_agreed(struct node *n, uint64_t index)
+{
+    if (index >= n->snapshot_started_index)
+        judge(n, true);
+}
+
+void snapshot_disowned(struct node *n)
+{
+    judge(n, false);
 }
 
 /* The leader keeps what a reachable peer has yet to get, behind the snapshot that is on its way there too, within reason,
@@ -113,10 +138,6 @@ static void written(struct node *n, const struct node_disk_event *event)
     }
     if (event->index < n->snapshot_index) /* one was installed meanwhile */
         return;
-    if (!digest_trusted(n)) { /* the journal from which the state may be made anew stays */
-        answer_saves(n, false);
-        return;
-    }
     n->snapshot_index = event->index;
     n->snapshot_term = event->term;
     n->snapshot_bytes = event->total;
@@ -151,13 +172,11 @@ static void want_checkpoint(struct node *n)
     bool asked = (n->checkpoint_asked || !n->snapshot_ok) &&
                  n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
     bool wanted = n->disk.journal_bytes >= most || n->snapshot_lost || !list_empty(&n->save_waits);
-    if (n->snapshot_writing || n->installing)
-        return;
     if (!digest_trusted(n) || n->removed) { /* removed: what it asked for will never reach it */
         answer_saves(n, false);
         return;
     }
-    if (!wanted || asked)
+    if (n->snapshot_writing || n->installing || !wanted || asked)
         return;
     n->checkpoint_asked = true;
     n->checkpoint_asked_us = n->now_us;
@@ -198,14 +217,12 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
 
 /* ---- sending ------------------------------------------------------------------------------------------ */
 
-/* A state that may be wrong is not spread, nor a damaged file: the transfer stands still, and fails when its time is
- * up. */
+/* A damaged file is not spread: the transfer stands still, and fails when its time is up. */
 static void ask_piece(struct node *n, struct peer *p)
 {
-    bool still = !digest_trusted(n) || n->snapshot_lost;
-    p->snapshot_cookie = still ? 0 : COOKIE_PEER + ++n->cookie;
+    p->snapshot_cookie = n->snapshot_lost ? 0 : COOKIE_PEER + ++n->cookie;
     p->snapshot_moved_us = n->now_us;
-    if (still)
+    if (n->snapshot_lost)
         return;
     n->ports.snapshot_read(n->ports.arg, p->snapshot_cookie, p->snapshot_index, p->snapshot_offset,
                            SNAPSHOT_PIECE_BYTES);
@@ -284,7 +301,7 @@ static void on_piece(struct node *n, const struct node_disk_event *event)
         p->snapshot_total = event->total;
         if (event->block.len == 0)
             send_end(n, p, true);
-        else if (digest_trusted(n))
+        else
             send_piece(n, p, event);
         return;
     }
@@ -443,6 +460,7 @@ static void loaded(struct node *n)
     if (n->installing) {
         n->installing = false;
         n->count.snapshots_installed++;
+        snapshot_disowned(n);
         digest_state_loaded(n, true);
         settle_covered(n, meta.index, meta.term);
         struct raft_event e = {.type = RAFT_EVENT_SNAPSHOT_INSTALLED,

@@ -2,8 +2,8 @@
  *
  * The child must neither touch RocksDB (its threads are not there any more, its locks may be held for ever)
  * nor keep a socket open: a leader that dies is known by its connections closing. It ends with its parent. A
- * thread here waits for it, verifies the file and puts it in place, so that the reader serves peers
- * meanwhile. */
+ * thread here waits for it, verifies the file, waits for the word on it, and puts it in place or throws it
+ * away; the reader serves peers meanwhile. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -124,6 +124,31 @@ static bool child_succeeded(struct storage *s, pid_t pid)
     return false;
 }
 
+static bool await_word(struct storage *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->child_word == WORD_AWAITED)
+        pthread_cond_wait(&s->child_wake, &s->lock);
+    bool keep = s->child_word == WORD_KEEP;
+    pthread_mutex_unlock(&s->lock);
+    return keep;
+}
+
+static void give_word(struct storage *s, enum snapshot_word word)
+{
+    if (s->child_word == WORD_AWAITED)
+        s->child_word = word;
+    pthread_cond_signal(&s->child_wake);
+}
+
+void storage_snapshot_keep(struct storage *s, uint64_t index, bool keep)
+{
+    pthread_mutex_lock(&s->lock);
+    if (index == s->child_index)
+        give_word(s, keep ? WORD_KEEP : WORD_DROP);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void *wait_for_child(void *arg)
 {
     struct job *job = arg;
@@ -137,6 +162,7 @@ static void *wait_for_child(void *arg)
                  job->id.index);
         event.ok = false;
     }
+    event.ok = event.ok && await_word(s);
     if (event.ok)
         event.ok = storage_snapshot_publish(s, TEMP_NAME, &job->id, sums);
     else
@@ -186,6 +212,8 @@ void storage_snapshot_write(struct storage *s, uint64_t index, uint64_t term,
     *job = (struct job){s, id, pid, began_us};
     pthread_mutex_lock(&s->lock);
     s->child = pid;
+    s->child_index = index;
+    s->child_word = WORD_AWAITED;
     pthread_mutex_unlock(&s->lock);
     if (pthread_create(&s->snapshot_thread, NULL, wait_for_child, job) != 0)
         log_fatal("Starting a thread failed");
@@ -199,6 +227,7 @@ void storage_snapshot_stop(struct storage *s)
     pthread_mutex_lock(&s->lock);
     if (s->child > 0)
         kill(s->child, SIGKILL);
+    give_word(s, WORD_DROP);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->snapshot_thread, NULL);
     s->snapshot_thread_used = false;

@@ -49,6 +49,7 @@ static void release(struct storage *s)
     pthread_mutex_destroy(&s->kv_lock);
     pthread_cond_destroy(&s->write_wake);
     pthread_cond_destroy(&s->read_wake);
+    pthread_cond_destroy(&s->child_wake);
     mem_free(s);
 }
 
@@ -78,6 +79,7 @@ static struct storage *new_storage(const struct storage_config *config)
     pthread_mutex_init(&s->kv_lock, NULL);
     init_cond(&s->write_wake);
     init_cond(&s->read_wake);
+    init_cond(&s->child_wake);
     return s;
 }
 

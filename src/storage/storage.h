@@ -79,11 +79,15 @@ void storage_rescue(struct storage *s, const struct storage_vote *vote, const st
 void storage_read(struct storage *s, uint64_t cookie, uint64_t first, uint64_t last, size_t max_bytes);
 
 /* Cuts a snapshot now: forks, the child calls `write` with an `emit` that goes to a temporary file, which is
- * synced, verified and renamed. The child keeps no socket open and dies with its parent. -> SNAPSHOT_WRITTEN
- * (ok false: kept the old one, not fatal unless the disk failed). One at a time. */
+ * synced and verified, and waits for storage_snapshot_keep to be renamed or thrown away. The child keeps no socket open
+ * and dies with its parent. -> SNAPSHOT_WRITTEN (ok false: kept the old one, not fatal unless the disk failed). One at a
+ * time. */
 typedef bool storage_emit_fn(void *sink, const void *data, size_t len);
 void storage_snapshot_write(struct storage *s, uint64_t index, uint64_t term,
                             bool (*write)(void *arg, storage_emit_fn *emit, void *sink), void *arg);
+/* The word on the snapshot at `index` that was asked for; it may come while that is still being written. Of another one: no
+ * effect. */
+void storage_snapshot_keep(struct storage *s, uint64_t index, bool keep);
 /* A piece of the newest snapshot for a peer. -> SNAPSHOT_PIECE (index differs from the one asked when a newer
  * one took its place: start again; total = file size). The file stays open while somebody reads it. Where the
  * bytes are no more those that were verified when it was put in place, it is set aside: there is none then. */

@@ -115,7 +115,11 @@ struct storage {
     struct blob *newest_sums, *received_sums; /* of their blocks */
     struct storage_stats stats;
     uint64_t running_since_us; /* 0: no write is running */
-    pid_t child; /* that writes a snapshot; 0: none, -1: it has ended, its file is being looked at */
+    pid_t
+        child; /* that writes a snapshot; 0: none, -1: it has ended, its file is looked at or waits for the word */
+    uint64_t child_index; /* of that snapshot */
+    enum snapshot_word { WORD_AWAITED, WORD_KEEP, WORD_DROP } child_word;
+    pthread_cond_t child_wake;
 
     /* the polling thread's */
     struct list taken;

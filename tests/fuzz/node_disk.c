@@ -101,7 +101,19 @@ static void snapshot_write(void *arg, uint64_t index, uint64_t term,
     struct op *o = ask(WRITE_SNAPSHOT);
     o->first = index;
     o->term = term;
-    fuzz_check(write(node, emit, &o->bytes));
+    fuzz_check(write(node, emit, &o->bytes) && !the_disk->written);
+    list_remove(&o->link);
+    the_disk->written = o;
+}
+
+static void snapshot_keep(void *arg, uint64_t index, bool keep)
+{
+    (void)arg;
+    struct op *o = the_disk->written;
+    fuzz_check(o && o->first == index);
+    the_disk->written = NULL;
+    o->flag = keep;
+    list_push_back(&the_disk->ops, &o->link);
 }
 
 static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
@@ -155,6 +167,7 @@ void disk_ports(struct node_ports *p, struct disk *d)
     p->reset = reset;
     p->read = read_entries;
     p->snapshot_write = snapshot_write;
+    p->snapshot_keep = snapshot_keep;
     p->snapshot_read = snapshot_read;
     p->snapshot_receive = snapshot_receive;
     p->snapshot_install = snapshot_install;
@@ -311,10 +324,11 @@ static bool perform(struct disk *d, const struct op *o, struct node_disk_event *
         do_read(d, o, e);
         return true;
     case WRITE_SNAPSHOT:
-        if (o->first > d->snapshot_index)
+        if (o->flag && o->first > d->snapshot_index)
             take_snapshot(d, o, buf_slice(&o->bytes));
         e->type = NODE_DISK_SNAPSHOT_WRITTEN;
         e->total = o->bytes.len;
+        e->ok = o->flag;
         return true;
     case READ_SNAPSHOT:
         e->type = NODE_DISK_SNAPSHOT_PIECE;
@@ -357,6 +371,8 @@ void disk_init(struct disk *d)
 
 void disk_deinit(struct disk *d)
 {
+    if (d->written)
+        list_push_back(&d->ops, &d->written->link);
     while (!list_empty(&d->ops))
         op_free(list_entry(d->ops.next, struct op, link));
     drop_all(d, 0);

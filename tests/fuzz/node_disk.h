@@ -8,7 +8,8 @@
 #include "raft/entry.h"
 
 struct disk {
-    struct list ops; /* asked and not done yet */
+    struct list ops;    /* asked and not done yet */
+    struct op *written; /* a snapshot that waits for the word on it; NULL: none */
     struct node_identity identity;
     struct blob **frames; /* entries first.. */
     uint64_t first, last;

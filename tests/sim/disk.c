@@ -184,7 +184,8 @@ static bool publish(struct proc *p, struct disk_op *op)
     struct snapshot_sum sum = {0};
     snapshot_sum_add(&sum, op->bytes->data, op->bytes->len);
     struct blob *sums = snapshot_sum_end(&sum);
-    op->ok = sums && !d->no_space && id.generation == d->stable.record.generation;
+    op->ok = sums && !d->no_space && op->word == WORD_GIVEN && op->keep &&
+             id.generation == d->stable.record.generation;
     id.bytes = sum.bytes;
     if (op->ok)
         return files_publish(p, &id, op->bytes, sums, &op->ok);
@@ -262,6 +263,10 @@ void disk_done(struct proc *p, const struct event *event)
     struct node_disk_event e;
     if (!op || op->number > event->op)
         return; /* it went with the one before it */
+    if (op->type == OP_SNAPSHOT && op->word == WORD_AWAITED) {
+        op->last = true;
+        return;
+    }
     size_t count = take_batch(p, op, event->queue, ops);
     bool good = run(p, ops, count, event->queue);
     bool tell = good && result(p, ops[count - 1], &e, &good);
@@ -451,6 +456,24 @@ static void snapshot_write(void *arg, uint64_t index, uint64_t term,
     buf_deinit(&bytes);
 }
 
+static void snapshot_keep(void *arg, uint64_t index, bool keep)
+{
+    struct proc *p = arg;
+    list_for_each(it, &p->disk.ops[QUEUE_CHILD])
+    {
+        struct disk_op *op = list_entry(it, struct disk_op, link);
+        if (op->index != index || op->word == WORD_GIVEN)
+            continue;
+        op->word = WORD_GIVEN;
+        op->keep = keep;
+        if (!op->last)
+            continue;
+        struct event *e = world_later(p->world, 0, EVENT_DISK, p->number);
+        e->queue = QUEUE_CHILD;
+        e->op = op->number;
+    }
+}
+
 static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
 {
     struct disk_op *op = ask(arg, OP_PIECE);
@@ -508,6 +531,7 @@ void disk_ports(struct node_ports *ports)
     ports->reset = reset_port;
     ports->read = read_port;
     ports->snapshot_write = snapshot_write;
+    ports->snapshot_keep = snapshot_keep;
     ports->snapshot_read = snapshot_read;
     ports->snapshot_receive = receive_port;
     ports->snapshot_install = snapshot_install;

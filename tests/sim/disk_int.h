@@ -44,8 +44,9 @@ struct disk_op {
     size_t len;
     enum storage_fsync fsync;
     bool keep, last, ok;
-    bool joined; /* written together with the one before it */
-    bool dead;   /* asked by a process that had ended already */
+    enum { WORD_AWAITED, WORD_GIVEN } word; /* of a snapshot: `keep` says which; `last`: it is written */
+    bool joined;                            /* written together with the one before it */
+    bool dead;                              /* asked by a process that had ended already */
 };
 
 /* Of an entry that stands in the journal, durably. */

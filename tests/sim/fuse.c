@@ -67,6 +67,13 @@ static void snapshot_write(void *arg, uint64_t index, uint64_t term,
         p->ports.snapshot_write(p, index, term, write, node);
 }
 
+static void snapshot_keep(void *arg, uint64_t index, bool keep)
+{
+    struct proc *p = arg;
+    if (acts(p))
+        p->ports.snapshot_keep(p, index, keep);
+}
+
 static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
 {
     struct proc *p = arg;
@@ -128,6 +135,7 @@ void fuse_ports(struct proc *p, struct node_ports *ports)
     ports->reset = reset;
     ports->read = read_entries;
     ports->snapshot_write = snapshot_write;
+    ports->snapshot_keep = snapshot_keep;
     ports->snapshot_read = snapshot_read;
     ports->snapshot_receive = receive_piece;
     ports->snapshot_install = snapshot_install;

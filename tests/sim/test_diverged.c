@@ -313,6 +313,68 @@ static void test_third_decides(void **state)
     scenario_seeds(9, third_decides, NULL);
 }
 
+/* The same, and the third is so far behind that it needs a snapshot: those in doubt have one that is known to be right. */
+static void third_far_behind(uint64_t seed, const void *arg)
+{
+    const struct faults f = {.late = seed % 2, .snapshots = true};
+    struct scenario s;
+    (void)arg;
+    begin(&s, seed, 3, &f);
+    uint32_t leader = leader_of(&s), away = (leader + 1) % 3, wrong = seed % 3 ? leader : (leader + 2) % 3;
+    world_crash(s.world, away);
+    run(&s, 5 * SECOND);
+    world_tamper(s.world, wrong);
+    run(&s, FOUND_OUT);
+    want_doubt(&s);
+    world_start(s.world, away);
+    run(&s, 3 * FOUND_OUT);
+    if (status_of(&s, away).snapshots_installed == 0)
+        scenario_fail(&s, "it was not that far behind");
+    want_diverged(&s, 1u << wrong);
+    scenario_settle(&s, 1u << wrong);
+    scenario_free(&s);
+}
+
+static void test_third_far_behind(void **state)
+{
+    (void)state;
+    scenario_seeds(9, third_far_behind, NULL);
+}
+
+/* A leader that has become wrong makes a snapshot before anybody has compared, is cut off from the one that could tell, and
+ * meets the one that needs a snapshot: those two would be the majority. */
+static void not_spread(uint64_t seed, const void *arg)
+{
+    const struct faults f = {.snapshots = true};
+    struct scenario s;
+    (void)arg;
+    begin(&s, seed, 3, &f);
+    uint32_t wrong = leader_of(&s), good = (wrong + 1) % 3, away = (wrong + 2) % 3;
+    struct buf error = BUF_EMPTY;
+    world_crash(s.world, away);
+    run(&s, 5 * SECOND);
+    wrong = leader_of(&s);
+    good = 3 - wrong - away;
+    world_tamper(s.world, wrong);
+    node_checkpoint(world_node(s.world, wrong), false, ADMIN, &error);
+    buf_deinit(&error);
+    run(&s, 4000 + seed % 5 * 1000);
+    world_cut(s.world, wrong, good, true);
+    world_start(s.world, away);
+    run(&s, FOUND_OUT);
+    world_heal(s.world);
+    run(&s, 3 * FOUND_OUT);
+    want_diverged(&s, 1u << wrong);
+    scenario_settle(&s, 1u << wrong);
+    scenario_free(&s);
+}
+
+static void test_not_spread(void **state)
+{
+    (void)state;
+    scenario_seeds(20, not_spread, NULL);
+}
+
 /* ---- nobody is accused wrongly ------------------------------------------------------------------------ */
 
 /* One node says once, of one index, what is not so. */
@@ -351,12 +413,55 @@ static void test_one_lie(void **state)
     scenario_seeds(3, one_lie, &(uint32_t){5});
 }
 
+/* Under all kinds of faults one node becomes wrong now and then: nobody else is ever accused, and at the end it knows, or
+ * has become right, by a replay or by a snapshot. */
+static void among_faults(uint64_t seed, const void *arg)
+{
+    const struct faults f = {.crash = true,
+                             .cut = seed % 2,
+                             .one_way = seed % 3 == 0,
+                             .pause = seed % 4 == 0,
+                             .reset = true,
+                             .move = true,
+                             .drop = seed % 5 == 0,
+                             .late = true,
+                             .snapshots = seed % 2};
+    struct scenario s;
+    (void)arg;
+    begin(&s, seed, seed % 4 ? 3 : 5, &f);
+    uint32_t wrong = (uint32_t)prng_below(world_chance(s.world), s.nodes);
+    for (int step = 0; step < 25; step++) {
+        run(&s, prng_below(world_chance(s.world), SECOND));
+        scenario_fault(&s, &f);
+        if (step == 10 && world_node(s.world, wrong) && world_node(s.world, wrong)->running)
+            world_tamper(s.world, wrong);
+        for (uint32_t i = 0; i < s.nodes; i++)
+            if (i != wrong && world_node(s.world, i) && status_of(&s, i).diverged)
+                scenario_fail(&s, "node %u is accused, node %u is wrong", i, wrong);
+    }
+    scenario_heal(&s);
+    run(&s, 2 * FOUND_OUT);
+    bool knows = status_of(&s, wrong).diverged;
+    want_diverged(&s, knows ? 1u << wrong : 0);
+    scenario_settle(&s, knows ? 1u << wrong : 0);
+    scenario_free(&s);
+}
+
+static void test_among_faults(void **state)
+{
+    (void)state;
+    scenario_seeds(30, among_faults, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_follower),      cmocka_unit_test(test_leader),  cmocka_unit_test(test_quiet),
-        cmocka_unit_test(test_far_behind),    cmocka_unit_test(test_healed),  cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_follower),      cmocka_unit_test(test_leader),
+        cmocka_unit_test(test_quiet),         cmocka_unit_test(test_far_behind),
+        cmocka_unit_test(test_healed),        cmocka_unit_test(test_halves),
         cmocka_unit_test(test_third_decides), cmocka_unit_test(test_one_lie),
+        cmocka_unit_test(test_among_faults),  cmocka_unit_test(test_third_far_behind),
+        cmocka_unit_test(test_not_spread),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

@@ -61,6 +61,11 @@ static void snapshot_write(void *arg, uint64_t index, uint64_t term,
     storage_snapshot_write(storage_of(arg), index, term, write, node);
 }
 
+static void snapshot_keep(void *arg, uint64_t index, bool keep)
+{
+    storage_snapshot_keep(storage_of(arg), index, keep);
+}
+
 static void snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
 {
     storage_snapshot_read(storage_of(arg), cookie, index, offset, len);
@@ -97,6 +102,7 @@ void disk_bind(struct node_ports *ports)
     ports->reset = reset;
     ports->read = read_entries;
     ports->snapshot_write = snapshot_write;
+    ports->snapshot_keep = snapshot_keep;
     ports->snapshot_read = snapshot_read;
     ports->snapshot_receive = snapshot_receive;
     ports->snapshot_install = snapshot_install;

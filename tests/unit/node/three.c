@@ -118,13 +118,23 @@ static void port_snapshot_write(
     bool (*write)(void *node, bool (*emit)(void *sink, const void *data, size_t len), void *sink), void *node)
 {
     struct one *o = arg;
-    begin(&o->snapshot, index, term);
-    bool ok = write(node, emit, &o->snapshot.bytes) && o->free_bytes;
+    begin(&o->making, index, term);
+    o->made = write(node, emit, &o->making.bytes) && o->free_bytes;
+}
+
+static void port_snapshot_keep(void *arg, uint64_t index, bool keep)
+{
+    struct one *o = arg;
+    assert_int_equal(index, o->making.index);
     queue(o, 0)->disk = (struct node_disk_event){.type = NODE_DISK_SNAPSHOT_WRITTEN,
                                                  .index = index,
-                                                 .term = term,
-                                                 .total = o->snapshot.bytes.len,
-                                                 .ok = ok};
+                                                 .term = o->making.term,
+                                                 .total = o->making.bytes.len,
+                                                 .ok = o->made && keep};
+    if (!o->made || !keep)
+        return;
+    begin(&o->snapshot, index, o->making.term);
+    buf_append_slice(&o->snapshot.bytes, buf_slice(&o->making.bytes));
 }
 
 static void port_snapshot_read(void *arg, uint64_t cookie, uint64_t index, uint64_t offset, size_t len)
@@ -277,6 +287,7 @@ static void start(struct three *t, struct one *o)
                                .reset = port_reset,
                                .read = port_read,
                                .snapshot_write = port_snapshot_write,
+                               .snapshot_keep = port_snapshot_keep,
                                .snapshot_read = port_snapshot_read,
                                .snapshot_receive = port_snapshot_receive,
                                .snapshot_install = port_snapshot_install,
@@ -389,6 +400,7 @@ void three_free(struct three *t)
         port_cut(o, 1);
         buf_deinit(&o->snapshot.bytes);
         buf_deinit(&o->receiving.bytes);
+        buf_deinit(&o->making.bytes);
     }
     mem_free(t);
 }

@@ -18,10 +18,11 @@ struct one {
     struct node_identity identity;
     struct blob *journal[JOURNAL_MAX]; /* by index - 1 */
     uint64_t last;
-    struct snapshot { /* the newest, and the one that is being received */
+    struct snapshot { /* the newest, the one that is being received, the one that waits for the word on it */
         uint64_t index, term;
         struct buf bytes;
-    } snapshot, receiving;
+    } snapshot, receiving, making;
+    bool made; /* it could be written */
     uint64_t free_bytes;
     bool short_log; /* recovery says so */
     bool unheard;   /* what others send does not reach it */

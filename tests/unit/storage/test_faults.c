@@ -155,6 +155,7 @@ static void live(const char *dir)
     append(s, 25, 50, 2);
     long files = synced(CALL_FSYNC);
     storage_snapshot_write(s, 30, 2, disk_rdb_write, &content);
+    storage_snapshot_keep(s, 30, true);
     if (disk_wait(s, STORAGE_SNAPSHOT_WRITTEN).ok) {
         assert_true(synced(CALL_FSYNC) >= files + 2); /* the file, then its name */
         shared->snapshot = 30;

@@ -137,6 +137,7 @@ static char *make_node(bool snapshot)
         w.meta = (struct rsm_snapshot_meta){
             .cluster_id = 0x4d, .members_index = 1, .members = buf_slice(&members)};
         storage_snapshot_write(s, rsm_applied(w.r), rsm_applied_term(w.r), write_state, &w);
+        storage_snapshot_keep(s, rsm_applied(w.r), true);
         assert_true(disk_wait(s, STORAGE_SNAPSHOT_WRITTEN).ok);
         disk_append(s, LAST + 1, LAST + 5, 3, 10); /* no state machine's, but whole */
         disk_wait_persisted(s, LAST + 5);

@@ -47,6 +47,7 @@ static struct storage_event write_snapshot(struct storage *s, uint64_t index, ui
                                            struct buf *content)
 {
     storage_snapshot_write(s, index, term, disk_rdb_write, content);
+    storage_snapshot_keep(s, index, true);
     struct storage_event e = disk_wait(s, STORAGE_SNAPSHOT_WRITTEN);
     assert_int_equal(e.index, index);
     assert_int_equal(e.term, term);
@@ -527,6 +528,53 @@ static void a_snapshot_that_fails_leaves_the_old_one(void **state)
     disk_remove(dir);
 }
 
+static void settle(void)
+{
+    usleep(200000);
+}
+
+/* It has no name, and the one before it stays, until somebody has said that it is right. */
+static void it_waits_for_the_word(void **state)
+{
+    (void)state;
+    char *dir;
+    struct storage *s = open_node(&dir, 100);
+    struct storage_event e;
+    struct storage_found found;
+    struct buf one = BUF_EMPTY, two = BUF_EMPTY;
+    disk_rdb(&one, 5000, 1);
+    disk_rdb(&two, 5000, 2);
+    assert_true(write_snapshot(s, 50, 1, &one).ok);
+    storage_snapshot_write(s, 60, 1, disk_rdb_write, &two);
+    storage_snapshot_keep(s, 50, true); /* of another one */
+    settle();
+    assert_false(storage_poll(s, &e));
+    expect_loaded(s, &one);
+    storage_snapshot_keep(s, 60, false);
+    storage_snapshot_keep(s, 60, true); /* once */
+    assert_false(disk_wait(s, STORAGE_SNAPSHOT_WRITTEN).ok);
+    assert_null(disk_find(dir, "snapshot.tmp"));
+    expect_loaded(s, &one);
+
+    storage_snapshot_write(s, 70, 1, disk_rdb_write, &two);
+    settle();
+    storage_snapshot_keep(s, 70, true);
+    e = disk_wait(s, STORAGE_SNAPSHOT_WRITTEN);
+    assert_true(e.ok);
+    assert_int_equal(e.index, 70);
+    expect_loaded(s, &two);
+
+    storage_snapshot_write(s, 80, 1, disk_rdb_write, &one);
+    settle();
+    s = reopen(s, dir, &found); /* does not wait for it */
+    assert_int_equal(found.snapshot_index, 70);
+    assert_null(disk_find(dir, "snapshot.tmp"));
+    storage_close(s);
+    buf_deinit(&one);
+    buf_deinit(&two);
+    disk_remove(dir);
+}
+
 static bool write_for_long(void *arg, storage_emit_fn *emit, void *sink)
 {
     (void)arg;
@@ -687,6 +735,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_that_fails_leaves_the_old_one),
         cmocka_unit_test(the_child_dies_with_its_parent),
         cmocka_unit_test(the_child_holds_no_sockets),
+        cmocka_unit_test(it_waits_for_the_word),
         cmocka_unit_test(one_snapshot_at_a_time),
         cmocka_unit_test(temporary_files_are_ignored),
         cmocka_unit_test(a_damaged_snapshot_makes_a_short_log),
