@@ -63,6 +63,11 @@ static bool take_apply_version(struct rsm_loader *l, struct slice value)
     return parse_u64(value, &l->r->apply_version) && l->r->apply_version <= RSM_APPLY_VERSION;
 }
 
+static bool take_stamp(struct rsm_loader *l, struct slice value)
+{
+    return parse_u64(value, &l->r->stamp_ms) && l->r->stamp_ms <= INT64_MAX; /* as in an entry */
+}
+
 static bool take_chain(struct rsm_loader *l, struct slice value)
 {
     uint64_t v;
@@ -81,22 +86,31 @@ TAKE_NUMBER(cluster, meta.cluster_id)
 TAKE_NUMBER(index, meta.index)
 TAKE_NUMBER(term, meta.term)
 TAKE_NUMBER(members_index, meta.members_index)
-TAKE_NUMBER(stamp, r->stamp_ms)
 TAKE_NUMBER(floor, floor)
 TAKE_NUMBER(digest, digest)
+/* Another build's may count what this one does not: then the checksum of the file has to do. */
+TAKE_NUMBER(digest_version, digest_version)
 
 static const struct field {
     const char *name;
     bool (*take)(struct rsm_loader *l, struct slice value);
-    bool many; /* may stand any number of times; the others stand once */
+    enum { ONCE, MANY, ONCE_OR_NOT } times;
 } fields[] = {
-    {OUR_PREFIX "format", take_format, false},   {OUR_PREFIX "seed", take_seed, false},
-    {OUR_PREFIX "cluster", take_cluster, false}, {OUR_PREFIX "index", take_index, false},
-    {OUR_PREFIX "term", take_term, false},       {OUR_PREFIX "members-index", take_members_index, false},
-    {OUR_PREFIX "members", take_members, false}, {OUR_PREFIX "chain", take_chain, false},
-    {OUR_PREFIX "stamp", take_stamp, false},     {OUR_PREFIX "apply-version", take_apply_version, false},
-    {OUR_PREFIX "floor", take_floor, false},     {OUR_PREFIX "digest", take_digest, false},
-    {OUR_PREFIX "setting", take_setting, true},  {OUR_PREFIX "session", take_session, true},
+    {OUR_PREFIX "format", take_format, ONCE},
+    {OUR_PREFIX "seed", take_seed, ONCE},
+    {OUR_PREFIX "cluster", take_cluster, ONCE},
+    {OUR_PREFIX "index", take_index, ONCE},
+    {OUR_PREFIX "term", take_term, ONCE},
+    {OUR_PREFIX "members-index", take_members_index, ONCE},
+    {OUR_PREFIX "members", take_members, ONCE},
+    {OUR_PREFIX "chain", take_chain, ONCE},
+    {OUR_PREFIX "stamp", take_stamp, ONCE},
+    {OUR_PREFIX "apply-version", take_apply_version, ONCE},
+    {OUR_PREFIX "floor", take_floor, ONCE},
+    {OUR_PREFIX "digest", take_digest, ONCE},
+    {OUR_PREFIX "setting", take_setting, MANY},
+    {OUR_PREFIX "session", take_session, MANY},
+    {OUR_PREFIX "digest-version", take_digest_version, ONCE_OR_NOT},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
@@ -110,7 +124,7 @@ bool rsm_loader_aux(struct rsm_loader *l, struct slice name, struct slice value)
         if (!slice_equal(name, slice_cstr(fields[i].name)))
             continue;
         bool again = l->seen & (uint64_t)1 << i;
-        if (l->keys_begun || (again && !fields[i].many) || !fields[i].take(l, value))
+        if (l->keys_begun || (again && fields[i].times != MANY) || !fields[i].take(l, value))
             return rsm_loader_fail(l, "has a bad or misplaced field %s", fields[i].name);
         l->seen |= (uint64_t)1 << i;
         return true;
@@ -122,7 +136,7 @@ bool rsm_loader_aux(struct rsm_loader *l, struct slice name, struct slice value)
 bool rsm_loader_aux_complete(struct rsm_loader *l)
 {
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!fields[i].many && !(l->seen & (uint64_t)1 << i))
+        if (fields[i].times == ONCE && !(l->seen & (uint64_t)1 << i))
             return rsm_loader_fail(l, "lacks its field %s", fields[i].name);
     }
     l->r->applied = l->meta.index;

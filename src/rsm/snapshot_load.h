@@ -16,7 +16,7 @@ struct rsm_loader {
     /* From our AUX fields; `ours` once one of them was seen, `seen` has a bit for each. */
     bool ours;
     uint64_t seen;
-    uint64_t floor, digest;
+    uint64_t floor, digest, digest_version;
     struct rsm_snapshot_meta meta;
     char error[200];
 };

@@ -77,6 +77,7 @@ static void write_head(struct writer *w, const struct rsm *r, const struct rsm_s
     aux_number(w, "kvorum-stamp", r->stamp_ms);
     aux_number(w, "kvorum-apply-version", r->apply_version);
     aux_number(w, "kvorum-floor", store_version_floor(r->store));
+    aux_number(w, "kvorum-digest-version", RSM_DIGEST_VERSION);
     aux_number(w, "kvorum-digest", rsm_digest(r));
     write_settings(w, r);
 }

@@ -192,6 +192,68 @@ static void test_strange_files(void **state)
     rsm_free(r);
 }
 
+/* The file with another value in one of our fields. A short string is its length, then the bytes; a small number is 0xc0 and
+ * so many powers of two, then as many bytes. */
+static struct buf with_field(const struct buf *file, const char *name, const char *value)
+{
+    struct buf out = BUF_EMPTY, key = BUF_EMPTY;
+    put_u8(&key, (uint8_t)strlen(name));
+    buf_append_cstr(&key, name);
+    char *found = memmem(file->data, file->len, key.data, key.len);
+    assert_non_null(found);
+    size_t at = (size_t)(found - file->data) + key.len;
+    buf_append(&out, file->data, at);
+    put_u8(&out, (uint8_t)strlen(value));
+    buf_append_cstr(&out, value);
+    uint8_t was = (uint8_t)file->data[at];
+    at += 1u + (was < 0xc0 ? was : 1u << (was & 3));
+    buf_append(&out, file->data + at, file->len - 9 - at);
+    put_checksum(&out);
+    buf_deinit(&key);
+    return out;
+}
+
+static const char loads[] = "";
+
+static void assert_with(const struct buf *file, const char *name, const char *value, const char *expected)
+{
+    struct buf changed = with_field(file, name, value);
+    struct rsm_snapshot_meta meta;
+    char error[200] = "";
+    struct rsm *r = load_snapshot(buf_slice(&changed), 100, &meta, error);
+    if (!r)
+        assert_string_equal(error, expected);
+    assert_int_equal(r != NULL, expected == loads);
+    rsm_free(r);
+    buf_deinit(&changed);
+}
+
+static void test_a_stamp_that_no_entry_can_have(void **state)
+{
+    struct machine m = full_machine();
+    struct buf file = snapshot_of(m.rsm);
+    (void)state;
+    assert_with(&file, "kvorum-stamp", "9223372036854775808", "has a bad or misplaced field kvorum-stamp");
+    assert_with(&file, "kvorum-stamp", "9223372036854775807",
+                "the state it holds has another digest than it says");
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
+static void test_a_digest_of_another_version_is_not_compared(void **state)
+{
+    struct machine m = full_machine();
+    struct buf file = snapshot_of(m.rsm);
+    (void)state;
+    assert_with(&file, "kvorum-digest", "5", "the state it holds has another digest than it says");
+    struct buf newer = with_field(&file, "kvorum-digest-version", "77");
+    assert_with(&newer, "kvorum-digest", "5", loads);
+    assert_with(&file, "kvorum-digest-version", "x", "has a bad or misplaced field kvorum-digest-version");
+    buf_deinit(&newer);
+    buf_deinit(&file);
+    machine_free(&m);
+}
+
 /* ---- with a real redis-server ---- */
 
 static char dir[] = "/tmp/kvorum-rsm-XXXXXX";
@@ -372,9 +434,14 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip_in_any_pieces), cmocka_unit_test(test_damage_is_found),
-        cmocka_unit_test(test_failed_write_is_told),     cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_stock_redis_reads_ours),   cmocka_unit_test(test_we_read_stock_dumps),
+        cmocka_unit_test(test_round_trip_in_any_pieces),
+        cmocka_unit_test(test_damage_is_found),
+        cmocka_unit_test(test_failed_write_is_told),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_a_stamp_that_no_entry_can_have),
+        cmocka_unit_test(test_a_digest_of_another_version_is_not_compared),
+        cmocka_unit_test(test_stock_redis_reads_ours),
+        cmocka_unit_test(test_we_read_stock_dumps),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
