@@ -194,6 +194,16 @@ void scenario_quiet(struct scenario *s)
         scenario_fail(s, "not settled: a client still waits");
 }
 
+/* Though nobody writes any more, time has gone on: no key that was due two seconds ago is left. */
+static void check_due(struct scenario *s, uint32_t skip)
+{
+    uint64_t ms = node_cluster_ms(world_node(s->world, (uint32_t)world_leader(s->world)));
+    for (uint32_t i = 0; i < world_count(s->world); i++)
+        if (!(skip >> i & 1) && world_node(s->world, i) &&
+            rsm_keys_due(node_rsm(world_node(s->world, i)), ms - 2000))
+            scenario_fail(s, "node %u still holds a key that was due two seconds ago", i);
+}
+
 void scenario_settle(struct scenario *s, uint32_t skip)
 {
     scenario_heal(s);
@@ -201,6 +211,7 @@ void scenario_settle(struct scenario *s, uint32_t skip)
     scenario_run(s, 4 * SECOND);
     if (world_leader(s->world) < 0)
         scenario_fail(s, "not settled: no leader");
+    check_due(s, skip);
     uint32_t first = 0;
     while (skip >> first & 1)
         first++;

@@ -10,6 +10,7 @@
 #include "scenario.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct plan {
     uint32_t nodes;
@@ -31,6 +32,10 @@ static uint64_t run(uint64_t seed, const struct plan *plan)
     if (work_acked(s.work) < plan->seconds * (plan->every_us / 200000))
         scenario_fail(&s, "only %llu writes in %llu s", (unsigned long long)work_acked(s.work),
                       (unsigned long long)plan->seconds);
+    const struct faults none = {0};
+    if (memcmp(&plan->faults, &none, sizeof(none)) == 0 && work_unknown(s.work))
+        scenario_fail(&s, "%llu outcomes are unknown, and nothing went wrong",
+                      (unsigned long long)work_unknown(s.work));
     if (getenv("SEED"))
         print_message("seed %llu: %llu writes, %llu reads, %llu unknown, %llu frames\n",
                       (unsigned long long)seed, (unsigned long long)work_acked(s.work),
@@ -134,6 +139,94 @@ static void test_everything(void **state)
     seeds(5, 30, 10, &f);
 }
 
+/* A node alone is asked as soon as it runs again, while it still applies what its journal holds. */
+static void alone(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    scenario_few_keys(&s, seed, 1, 24);
+    for (int round = 0; round < 30; round++) {
+        scenario_run(&s, scenario_between(&s, 50000, 400000));
+        world_crash(s.world, 0);
+        scenario_run(&s, scenario_between(&s, 0, 20000));
+        world_start(s.world, 0);
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_alone(void **state)
+{
+    (void)state;
+    scenario_seeds(3, alone, NULL);
+}
+
+/* What commands draw by chance is the same on every node: the replies that sessions remember are compared at every entry. */
+static void drawn(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    struct slice argv[1] = {SLICE_LITERAL("randomkey")};
+    uint32_t counts[1] = {1}, dbs[1] = {0};
+    struct rsm_request req = {.kind = RSM_EXEC,
+                              .resp = 2,
+                              .user = SLICE_LITERAL("default"),
+                              .argv = argv,
+                              .argc = 1,
+                              .counts = counts,
+                              .dbs = dbs,
+                              .commands = 1};
+    (void)arg;
+    struct faults f = {.cut = true};
+    scenario_new(&s, seed, 3, &f, NULL);
+    scenario_run(&s, 2 * SECOND);
+    for (int i = 0; i < 100; i++) {
+        struct buf error = BUF_EMPTY;
+        node_forward(world_node(s.world, (uint32_t)i % 3), &req, false, 1ull << 62, &error);
+        buf_deinit(&error);
+        scenario_run(&s, scenario_between(&s, 0, 40000));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_drawn(void **state)
+{
+    (void)state;
+    scenario_seeds(2, drawn, NULL);
+}
+
+/* Sessions send again what is long answered, while leaders come and go. */
+static void old_numbers(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    struct work_config load = {.seed = seed,
+                               .clients = 24,
+                               .kinds = WORK_SESSION | WORK_COUNTER,
+                               .think_us = 5000,
+                               .old_numbers = true,
+                               .trust_clocks = true};
+    struct world_config config = {
+        .seed = seed, .nodes = 3, .delay_us = 2000, .disk_us = 3000, .lag_us = 400, .checkpoint_bytes = 6000};
+    struct faults f = {.crash = true, .cut = true, .reset = true};
+    s = (struct scenario){.seed = seed, .nodes = 3, .work = work_new(&load)};
+    struct world_client_calls calls = work_calls(s.work);
+    s.world = world_new(&config, &calls);
+    work_bind(s.work, s.world);
+    for (int i = 0; i < 20; i++) {
+        scenario_run(&s, scenario_between(&s, 100000, 600000));
+        scenario_fault(&s, &f);
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_old_numbers(void **state)
+{
+    (void)state;
+    scenario_seeds(3, old_numbers, NULL);
+}
+
 static void test_same_seed_same_run(void **state)
 {
     (void)state;
@@ -144,11 +237,18 @@ static void test_same_seed_same_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_faults),          cmocka_unit_test(test_crashes),
-        cmocka_unit_test(test_partitions),         cmocka_unit_test(test_pauses_and_clocks),
-        cmocka_unit_test(test_elections),          cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_snapshots),          cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_no_faults),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_partitions),
+        cmocka_unit_test(test_pauses_and_clocks),
+        cmocka_unit_test(test_elections),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_everything),
         cmocka_unit_test(test_same_seed_same_run),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_old_numbers),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));

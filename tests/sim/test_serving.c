@@ -199,6 +199,37 @@ static void handovers(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
+/* Whose clock is late, and has not run for a while, comes to lead before it has applied what it holds: time goes on from
+ * what stands in its log. */
+static void late_clock(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    uint32_t late = (uint32_t)(seed % 3);
+    (void)arg;
+    scenario_few_keys(&s, seed, 3, 32);
+    world_clock_jump(s.world, late, -30 * (int64_t)SECOND);
+    for (int round = 0; round < 6; round++) {
+        uint32_t next = (late + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
+        if (lead(&s) == late)
+            transfer(&s, late, next);
+        scenario_run(&s, SECOND / 2);
+        world_crash(s.world, late);
+        scenario_run(&s, 300000);
+        world_start(s.world, late);
+        scenario_run(&s, 300000);
+        uint32_t old = lead(&s);
+        if (old == late)
+            continue;
+        world_pause(s.world, 3 - late - old, 250000);
+        world_crash(s.world, old);
+        scenario_run(&s, SECOND);
+        world_start(s.world, old);
+        scenario_run(&s, SECOND / 2);
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
 /* Whoever asked a leader that is cut off for long is told before it comes back (B30). */
 static void left_alone(uint64_t seed, const void *arg)
 {
@@ -236,6 +267,7 @@ static void test_handovers(void **state)
 {
     (void)state;
     scenario_seeds(2, handovers, NULL);
+    scenario_seeds(2, late_clock, NULL);
 }
 
 static void test_told(void **state)

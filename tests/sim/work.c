@@ -126,7 +126,8 @@ void work_move(struct work *k, struct client *c)
 {
     int leader = world_leader(k->world);
     bool to_leader = leader >= 0 && prng_below(&k->chance, 4) && c->kind != READER;
-    c->node = to_leader ? (uint32_t)leader : (uint32_t)prng_below(&k->chance, world_count(k->world));
+    c->node = to_leader && !k->config.proxied ? (uint32_t)leader
+                                              : (uint32_t)prng_below(&k->chance, world_count(k->world));
     if (!world_node(k->world, c->node))
         c->node = NOWHERE;
     work_due(k, c, world_now_us(k->world) + 1000 + prng_below(&k->chance, 20000));
@@ -145,7 +146,7 @@ static void act(struct work *k, struct client *c, struct node *n)
     c->waiting = true;
     c->asked_us = world_now_us(k->world);
     c->node_ran_us = k->ran_us[c->node];
-    c->forwarded = prng_below(&k->chance, 3) == 0;
+    c->forwarded = prng_below(&k->chance, 3) == 0 || k->config.proxied;
     work_due(k, c, k->config.patience_us ? c->asked_us + k->config.patience_us : UINT64_MAX);
     if (c->kind == PIPELINE && c->phase == WRITING) {
         work_pipe_send(k, c, n);

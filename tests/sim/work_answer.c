@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const probes[PROBES] = {"same", "other", "old", "resume", "nobody"};
+static const char *const probes[] = {"same", "other", "old", "resume", "nobody", "earlier"};
 
 void work_answered(struct work *k, struct client *c, enum phase next)
 {
@@ -82,6 +82,7 @@ static void session_lost(struct work *k, struct client *c, struct slice reply)
         k->maybe_increments[work_counter_of(k, c)]++;
     if (c->kind == EXPIRING)
         c->set_number = 0;
+    c->earlier.number = 0;
     k->counts.sessions_lost++;
     work_answered(k, c, OPENING);
 }
@@ -137,9 +138,37 @@ static uint64_t end_of(const struct client *c, struct slice reply)
     return second && strtoull(second + 1, NULL, 10) == a ? a : 0;
 }
 
+/* A number from the middle of the window; or another request by the number of a transaction that came too late, which its
+ * session remembers too. */
+static bool probe_earlier(struct work *k, struct client *c)
+{
+    if (c->kind == COUNTER && c->refused) {
+        c->probe = PROBE_OTHER;
+        c->ask.op = OP_PERSIST;
+        work_answered(k, c, PROBING);
+        return true;
+    }
+    if (c->plain || c->kind != APPENDER)
+        return false;
+    if (c->earlier.number == 0 || c->earlier.number + WINDOW <= c->number) {
+        c->earlier.ask = c->ask;
+        c->earlier.number = c->number;
+        c->earlier.end = c->acked_end;
+        return false;
+    }
+    if (prng_below(&k->chance, 3))
+        return false;
+    c->probe = PROBE_EARLIER;
+    c->ask = c->earlier.ask;
+    work_answered(k, c, PROBING);
+    return true;
+}
+
 /* Now and then a session sends its last number again, or numbers and names that have to be refused. */
 static void acked(struct work *k, struct client *c)
 {
+    if (k->config.old_numbers && probe_earlier(k, c))
+        return;
     if (c->plain || c->kind != APPENDER || prng_below(&k->chance, 10)) {
         work_answered(k, c, IDLE);
         return;
@@ -166,8 +195,8 @@ static bool probe_fits(const struct client *c, struct slice reply)
         return begins(reply, ":") && strtoull(reply.data + 1, NULL, 10) == c->session;
     case PROBE_NOBODY:
         return begins(reply, "-NOSESSION");
-    case PROBES:
-        break;
+    case PROBE_EARLIER:
+        return end_of(c, reply) == c->earlier.end;
     }
     return false;
 }
@@ -197,6 +226,7 @@ static bool counted(struct work *k, struct client *c, struct slice reply)
     bool ran = slice_equal(reply, SLICE_LITERAL("*1\r\n+OK\r\n"));
     k->increments[work_counter_of(k, c)] += ran;
     k->counts.exactly_once++;
+    c->refused = !ran;
     return ran || slice_equal(reply, SLICE_LITERAL("*-1\r\n")); /* somebody else was faster */
 }
 

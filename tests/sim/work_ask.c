@@ -143,7 +143,9 @@ static void session_words(struct client *c, struct rsm_request *req, struct word
 
 static uint64_t number_asked(const struct client *c)
 {
-    return c->phase == PROBING && c->probe == PROBE_OLD ? FIRST_NUMBER / 2 : c->number;
+    if (c->phase == PROBING && c->probe == PROBE_OLD)
+        return FIRST_NUMBER / 2;
+    return c->phase == PROBING && c->probe == PROBE_EARLIER ? c->earlier.number : c->number;
 }
 
 enum node_outcome work_ask_write(struct work *k, struct client *c, struct node *n)
@@ -153,7 +155,8 @@ enum node_outcome work_ask_write(struct work *k, struct client *c, struct node *
     struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default")};
     req.client_id = slice_of(o.id, (size_t)snprintf(o.id, sizeof(o.id), "c%u", client_number(k, c)));
     req.request_id = number_asked(c);
-    bool about_session = c->phase == OPENING || (c->phase == PROBING && c->probe >= PROBE_RESUME);
+    bool about_session = c->phase == OPENING ||
+                         (c->phase == PROBING && (c->probe == PROBE_RESUME || c->probe == PROBE_NOBODY));
     if (about_session) {
         session_words(c, &req, &o);
     } else {

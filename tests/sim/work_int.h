@@ -14,6 +14,7 @@ enum {
     LOCKS = 2,
     PAIRS = 2, /* keys of one pair */
     PIPE_MAX = 8,
+    WINDOW = 128,        /* session-window, as it is by default */
     FIRST_NUMBER = 1000, /* of a session: there are numbers below its window from the start */
     NOWHERE = WORLD_NODES_MAX,
     CLOCK_SLACK_US = 20000,
@@ -25,7 +26,8 @@ enum {
 
 enum kind { APPENDER, COUNTER, EXPIRING, REGISTER, LOCKER, PAIRED, PIPELINE, READER };
 enum phase { OPENING, IDLE, WRITING, READING, WATCHING, GETTING, PROBING };
-enum probe { PROBE_SAME, PROBE_OTHER, PROBE_OLD, PROBE_RESUME, PROBE_NOBODY, PROBES };
+/* The last one: by config.old_numbers alone. */
+enum probe { PROBE_SAME, PROBE_OTHER, PROBE_OLD, PROBE_RESUME, PROBE_NOBODY, PROBES, PROBE_EARLIER = PROBES };
 
 /* One key of the kinds that use a key up. */
 struct place {
@@ -62,7 +64,12 @@ struct client {
     bool gone;                                 /* ... and has been seen gone since */
     char owner[24];                            /* LOCKER: holds, or believes to */
     uint32_t lock_place;
+    bool refused;       /* COUNTER: its newest transaction */
     uint64_t acked_end; /* APPENDER: what its newest acknowledgement said */
+    struct {            /* ... and one before it, of this session; number 0: none */
+        struct ask ask;
+        uint64_t number, end;
+    } earlier;
     struct pipe *pipe;
 };
 
