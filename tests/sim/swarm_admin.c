@@ -160,18 +160,12 @@ static void mend_one(struct run *r, uint32_t i)
         join_anew(r, i);
 }
 
-/* And the node has not joined anew. */
-static bool identity_gone(const struct run *r, uint32_t i)
-{
-    return world_disk_needs_replacing(r->world, i) &&
-           world_lost_id(r->world, i) == world_node_id(r->world, i);
-}
-
 void admin_mend(struct run *r)
 {
     for (uint32_t i = 0; i < world_count(r->world); i++) {
-        if (!r->nodes[i].lost_id && identity_gone(r, i))
-            admin_lost(r, i);
+        /* Gone by itself; or it was put out, and whom it asks to be let in anew has gone as well. */
+        if (!r->nodes[i].lost_id && world_disk_needs_replacing(r->world, i))
+            r->nodes[i].lost_id = world_lost_id(r->world, i);
         if (r->nodes[i].lost_id && world_leader(r->world) >= 0)
             mend_one(r, i);
     }
