@@ -336,6 +336,10 @@ void world_disk_calm_node(struct world *w, uint32_t i)
     d->slow_us = 0;
     if (w->nodes[i].node && kv)
         kv_memory_misread(kv, 0);
+    if (w->nodes[i].node && world_disk_rarely_synced(w, i))
+        world_fsync(w, i, STORAGE_FSYNC_ALWAYS);
+    else if (!w->nodes[i].node)
+        d->fsync = STORAGE_FSYNC_ALWAYS;
 }
 
 void world_disk_calm(struct world *w)
@@ -501,6 +505,17 @@ static void snapshot_install(void *arg, uint64_t index, uint64_t term, bool keep
     op->index = index;
     op->term = term;
     op->keep = keep_suffix;
+}
+
+bool world_disk_rarely_synced(const struct world *w, uint32_t i)
+{
+    const struct disk *d = &w->nodes[i].disk;
+    bool rarely = d->fsync != STORAGE_FSYNC_ALWAYS;
+    if (!d->ops[QUEUE_WRITER].next) /* it never ran */
+        return rarely;
+    list_for_each(it, &d->ops[QUEUE_WRITER]) rarely =
+        rarely || list_entry(it, struct disk_op, link)->type == OP_FSYNC_MODE;
+    return rarely;
 }
 
 void world_fsync(struct world *w, uint32_t i, enum storage_fsync mode)

@@ -38,6 +38,8 @@ enum disk_fault {
     DISK_NO_STORE,      /* down: the journal's store cannot be opened at all */
     /* These take the identity: the node has to be forgotten, wiped, and to join anew. */
     DISK_FLIP_BOTH_VOTES, /* down; the node then refuses to start */
+    /* Not damage, but a disk that is not to be counted on until `always` is back in force. */
+    DISK_RARE_SYNC, /* up: appendfsync everysec, or no (`amount` 0) */
     DISK_FAULTS
 };
 
@@ -62,7 +64,7 @@ bool world_restore(struct world *w, uint32_t i);
 bool world_may_restore(struct world *w, uint32_t i); /* were it down */
 
 /* Something promised is missing or wrong on this disk, and the node has not yet mended it (voting again and
- * holding what it held, or replaced under a new id). */
+ * holding what it held, or replaced under a new id); or the next power cut may make it so. */
 bool world_disk_damaged(struct world *w, uint32_t i);
 /* It cannot mend itself: wiped, an old backup, or the vote gone. It has to be forgotten by the others, wiped
  * (world_wipe) and to join anew (world_rejoin). Such a node may be up, refused by the others, or refuse to start. */
@@ -70,6 +72,7 @@ bool world_disk_needs_replacing(struct world *w, uint32_t i);
 uint64_t world_lost_id(const struct world *w, uint32_t i); /* whom to forget */
 /* CONFIG SET appendfsync of a running node. An unclean end of the machine is then a short log: damage, of the budget. */
 void world_fsync(struct world *w, uint32_t i, enum storage_fsync mode);
+bool world_disk_rarely_synced(const struct world *w, uint32_t i);
 
 /* How often each thing fired, over all nodes. */
 struct disk_counts {

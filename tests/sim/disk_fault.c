@@ -200,6 +200,9 @@ static bool of_running(struct proc *p, enum disk_fault kind, uint64_t amount)
     case DISK_SYNC_FAIL:
         d->fail_sync = true;
         return true;
+    case DISK_RARE_SYNC:
+        world_fsync(p->world, p->number, amount ? STORAGE_FSYNC_EVERYSEC : STORAGE_FSYNC_NO);
+        return true;
     case DISK_TEAR_MARK:
         d->power_cut = d->tear_mark = true;
         disk_note_damage(p, UINT64_MAX);
@@ -249,8 +252,11 @@ static bool of_either(struct proc *p, enum disk_fault kind)
     }
     case DISK_DROP_CACHE:
         p->disk.power_cut = true;
-        if (!p->node)
+        if (!p->node) {
             files_crash(p, true);
+            if (p->disk.fsync != STORAGE_FSYNC_ALWAYS)
+                disk_note_damage(p, UINT64_MAX);
+        }
         return true;
     case DISK_FLIP_SNAPSHOT:
         return flip_snapshot(p);
@@ -275,6 +281,7 @@ bool world_disk_fault(struct world *w, uint32_t i, enum disk_fault kind, uint64_
     case DISK_SYNC_FAIL:
     case DISK_MISREAD:
     case DISK_TEAR_MARK:
+    case DISK_RARE_SYNC:
         done = p->node && of_running(p, kind, amount);
         break;
     case DISK_FLIP_MARK:
@@ -344,7 +351,8 @@ static bool survives_rollback(struct world *w, const struct proc *p)
         const struct proc *q = by_disk(w, m->at[i].id);
         if (!m->at[i].voter || q == p)
             continue;
-        if (!q || q->disk.damaged || q->disk.durable.identity.term < d->told.term ||
+        if (!q || q->disk.damaged || world_disk_rarely_synced(w, q->number) ||
+            q->disk.durable.identity.term < d->told.term ||
             journal_ends_before(index_term(&q->disk, disk_end(q)), disk_end(q), d->promised_term,
                                 d->promised_index) ||
             (q->node && (!q->node->raft || raft_role(q->node->raft) == RAFT_CANDIDATE)))
@@ -406,7 +414,7 @@ bool world_disk_damaged(struct world *w, uint32_t i)
     struct disk *d = &w->nodes[i].disk;
     if (d->damaged && mended(&w->nodes[i]))
         d->damaged = d->needs_replacing = d->rolled_back = false;
-    return d->damaged;
+    return d->damaged || world_disk_rarely_synced(w, i);
 }
 
 bool world_disk_needs_replacing(struct world *w, uint32_t i)
@@ -429,7 +437,8 @@ bool world_disk_spare(const struct world *w, uint32_t i)
     for (uint32_t k = 0; k < m->count; k++) {
         const struct proc *q = by_disk(w, m->at[k].id);
         voters += m->at[k].voter;
-        lost += m->at[k].voter && (!q || q == &w->nodes[i] || (q->disk.damaged && !mended(q)));
+        lost += m->at[k].voter && (!q || q == &w->nodes[i] || (q->disk.damaged && !mended(q)) ||
+                                   world_disk_rarely_synced(w, q->number));
     }
     return lost * 2 < voters;
 }
@@ -463,6 +472,7 @@ const char *disk_fault_name(enum disk_fault kind)
         [DISK_HOLE] = "hole",
         [DISK_NO_STORE] = "store that does not open",
         [DISK_FLIP_BOTH_VOTES] = "both vote slots",
+        [DISK_RARE_SYNC] = "rare syncs",
     };
     return names[kind];
 }

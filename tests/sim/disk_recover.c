@@ -230,7 +230,10 @@ bool disk_recover(struct proc *p, struct node_found *found)
             return false;
         }
         w->disk_counts.recoveries_cut++;
-        files_crash(p, prng_below(&w->chance, 2));
+        bool power_cut = prng_below(&w->chance, 2);
+        files_crash(p, power_cut);
+        if (power_cut && weak)
+            disk_note_damage(p, UINT64_MAX);
     }
     check_vote(p);
     check_log(p, &r, weak);

@@ -49,6 +49,7 @@ struct run {
         uint32_t restarts;         /* left of a loop of them */
         uint64_t lost_id;          /* its disk was wiped: the id that is to be replaced; 0: it was not */
         uint64_t room_us;          /* its disk is full until then; 0: it is not */
+        uint64_t sync_us;          /* appendfsync goes back to always then; 0: it is that */
     } nodes[WORLD_NODES_MAX];
     struct {
         uint32_t a, b;

@@ -186,6 +186,8 @@ bool admin_damaged(struct run *r, bool restart)
     for (uint32_t i = 0; i < world_count(r->world); i++) {
         bool damaged = world_disk_damaged(r->world, i);
         any = any || damaged;
+        if (world_disk_rarely_synced(r->world, i))
+            world_disk_calm_node(r->world, i);
         if (restart && damaged && world_node(r->world, i) && !world_disk_needs_replacing(r->world, i))
             world_crash(r->world, i);
     }

@@ -97,6 +97,15 @@ static bool process_fire(struct run *r, enum fault what)
     }
 }
 
+/* Asked for again until it is in force: what is asked of a process ends with it. */
+static void sync_always(struct run *r, uint32_t i)
+{
+    bool still = world_disk_rarely_synced(r->world, i);
+    if (still && world_node(r->world, i))
+        world_fsync(r->world, i, STORAGE_FSYNC_ALWAYS);
+    r->nodes[i].sync_us = still ? world_now_us(r->world) + SECOND / 2 : 0;
+}
+
 /* Restarts, and ends that were set a time. */
 static void processes_due(struct run *r)
 {
@@ -106,6 +115,8 @@ static void processes_due(struct run *r)
             world_disk_fault(r->world, i, DISK_ROOM, 0);
             r->nodes[i].room_us = 0;
         }
+        if (r->nodes[i].sync_us && now_us >= r->nodes[i].sync_us)
+            sync_always(r, i);
         if (world_node(r->world, i)) {
             if (r->nodes[i].stop_us && now_us >= r->nodes[i].stop_us)
                 storm_crash(r, i);
@@ -145,6 +156,8 @@ static uint64_t disk_amount(struct run *r, enum disk_fault kind)
         return storm_log_uniform(r, 5000, 4 * SECOND);
     if (kind == DISK_SLOW)
         return prng_below(&r->chance, 3) ? storm_log_uniform(r, 1000, 200000) : 0;
+    if (kind == DISK_RARE_SYNC)
+        return prng_below(&r->chance, 2);
     return kind == DISK_LOSE_TAIL ? storm_log_uniform(r, 1, 64) : 0;
 }
 
@@ -161,8 +174,10 @@ static enum disk_fault some_kind(struct run *r)
 static bool damage_disk(struct run *r, uint32_t i)
 {
     enum disk_fault kind = some_kind(r);
-    bool down = kind == DISK_LOSE_TAIL || kind == DISK_HOLE || kind == DISK_FLIP_BOTH_VOTES;
-    bool either = world_disk_fault_harms(kind) || kind == DISK_FLIP_ONE_VOTE || kind == DISK_REVIVE;
+    bool down = kind == DISK_FLIP_MARK || kind == DISK_LOSE_TAIL || kind == DISK_HOLE ||
+                kind == DISK_NO_STORE || kind == DISK_FLIP_BOTH_VOTES;
+    bool up = kind == DISK_TEAR_MARK || kind == DISK_RARE_SYNC;
+    bool either = (world_disk_fault_harms(kind) && !up) || kind == DISK_FLIP_ONE_VOTE || kind == DISK_REVIVE;
     if (kind == DISK_FAULTS || (world_disk_fault_harms(kind) && !admin_may_lose(r, i)))
         return false;
     if (world_node(r->world, i) && (down || (either && prng_below(&r->chance, 2))))
@@ -173,6 +188,8 @@ static bool damage_disk(struct run *r, uint32_t i)
         admin_lost(r, i);
     if (kind == DISK_FULL)
         r->nodes[i].room_us = world_now_us(r->world) + storm_log_uniform(r, 50000, 20 * SECOND);
+    if (kind == DISK_RARE_SYNC)
+        r->nodes[i].sync_us = world_now_us(r->world) + storm_log_uniform(r, 50000, 20 * SECOND);
     return true;
 }
 
@@ -215,7 +232,7 @@ static bool disk_fire(struct run *r, enum fault what)
 void storm_disk_over(struct run *r, uint32_t i)
 {
     world_disk_calm_node(r->world, i);
-    r->nodes[i].room_us = 0;
+    r->nodes[i].room_us = r->nodes[i].sync_us = 0;
 }
 
 /* ---- the storm ---------------------------------------------------------------------------------------- */
@@ -294,6 +311,7 @@ static uint64_t next_due(const struct run *r, uint64_t until_us)
         earlier_of(&until_us, r->nodes[i].back_us);
         earlier_of(&until_us, r->nodes[i].stop_us);
         earlier_of(&until_us, r->nodes[i].room_us);
+        earlier_of(&until_us, r->nodes[i].sync_us);
     }
     uint64_t soon_us = world_now_us(r->world) + 20; /* what became due while it could not be done */
     return until_us > soon_us ? until_us : soon_us;
