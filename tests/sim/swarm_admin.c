@@ -184,7 +184,9 @@ bool admin_damaged(struct run *r, bool restart)
 {
     bool any = false;
     for (uint32_t i = 0; i < world_count(r->world); i++) {
-        bool damaged = world_disk_damaged(r->world, i);
+        bool damaged =
+            world_disk_damaged(r->world, i) &&
+            world_is_member(r->world, world_node_id(r->world, i)); /* others get nothing any more */
         any = any || damaged;
         if (world_disk_rarely_synced(r->world, i))
             world_disk_calm_node(r->world, i);
