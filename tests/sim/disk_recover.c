@@ -204,6 +204,9 @@ static void check_log(struct proc *p, const struct recovery *r, bool weak)
                     "n%u does not notice that its log ends at %llu of term %llu, not at %llu of %llu",
                     p->number, (unsigned long long)j->last, (unsigned long long)j->last_term,
                     (unsigned long long)d->promised_index, (unsigned long long)d->promised_term);
+    if (lost && !d->damaged && !d->misled && !weak)
+        world_wrong(p->world, "n%u drops what its disk held up to %llu: its log ends at %llu", p->number,
+                    (unsigned long long)d->promised_index, (unsigned long long)j->last);
     if (!lost && r->short_log && !d->damaged && !weak)
         world_wrong(p->world, "n%u takes a whole log for a short one: %s", p->number, r->what);
 }

@@ -271,6 +271,10 @@ static void two_lack_it(uint64_t seed, const void *arg)
         world_crash(w, whole);
         world_heal(w);
         world_start(w, liar);
+        if (prng_below(world_chance(w), 2)) { /* what it has found out it still knows at the next start */
+            world_crash(w, liar);
+            world_start(w, liar);
+        }
         scenario_run(&s, 4 * SECOND);
         scenario_heal(&s);
         scenario_run(&s, 3 * SECOND);
