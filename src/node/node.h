@@ -89,6 +89,7 @@ struct node_disk_event {
     enum node_disk_event_type type;
     uint64_t cookie, index, term, offset, total;
     bool ok, last;
+    bool refused;            /* SNAPSHOT_WRITTEN: the state would not be written, it is not what it was */
     struct raft_block block; /* borrowed: referenced where kept */
 };
 

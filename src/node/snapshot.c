@@ -129,6 +129,12 @@ static void written(struct node *n, const struct node_disk_event *event)
 {
     if (!n->snapshot_writing)
         return; /* it started over meanwhile */
+    if (event->refused) {
+        n->ports.fatal(n->ports.arg,
+                       "the state in memory is not what was put there: the memory of this machine is "
+                       "damaged, or there is a bug. A start makes the state anew from the disk");
+        return;
+    }
     n->snapshot_writing = false;
     n->snapshot_ok = event->ok;
     if (!event->ok) {

@@ -181,7 +181,8 @@ struct rsm_snapshot_meta {
     struct slice members; /* raft_members_encode, opaque here */
     uint32_t chain;       /* checksum that the journal's first later block chains to, opaque here */
 };
-/* Writes the whole file through `emit`; false as soon as emit says false. Reads the state only: may run in a
+/* Writes the whole file through `emit`; false as soon as emit says false, or when what lies in memory is not what was
+ * put there any more. Reads the state only: may run in a
  * forked child. To be installed elsewhere it has to be the state right after a CHECKPOINT: the versions of
  * single keys are not in it. */
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,

@@ -122,8 +122,11 @@ static bool write_db(struct writer *w, const struct store *s, uint32_t db)
     return true;
 }
 
+/* What memory has lost could not be loaded again, and must not take the place of what can. */
 static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_snapshot_meta *meta)
 {
+    if (!store_is_sound(r->store))
+        return false;
     write_head(w, r, meta);
     if (!write_sessions(w, r))
         return false;

@@ -99,7 +99,7 @@ struct job {
 };
 
 /* A full disk, or a child that was killed, leaves the old snapshot; a failing disk is the end. */
-static bool child_succeeded(struct storage *s, pid_t pid)
+static bool child_succeeded(struct storage *s, pid_t pid, bool *refused)
 {
     int status = 0;
     pid_t got;
@@ -117,6 +117,7 @@ static bool child_succeeded(struct storage *s, pid_t pid)
         return false;
     }
     int error = WEXITSTATUS(status);
+    *refused = error == EXIT_REFUSED;
     if (error == EIO || error == EROFS)
         log_fatal("Writing the snapshot failed: %s", strerror(error));
     log_line(LOG_WARNING, "Writing the snapshot failed: %s",
@@ -156,7 +157,7 @@ static void *wait_for_child(void *arg)
     struct storage_event event = {
         .type = STORAGE_SNAPSHOT_WRITTEN, .index = job->id.index, .term = job->id.term};
     struct blob *sums = NULL;
-    event.ok = child_succeeded(s, job->pid);
+    event.ok = child_succeeded(s, job->pid, &event.refused);
     if (event.ok && !(sums = snapshot_verify(s->dir_fd, TEMP_NAME, &job->id.bytes))) {
         log_line(LOG_WARNING, "The snapshot at index %" PRIu64 " does not read back as it was written",
                  job->id.index);

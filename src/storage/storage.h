@@ -118,6 +118,7 @@ struct storage_event {
     enum storage_event_type type;
     uint64_t cookie, index, term, offset, total, us;
     bool ok, last;
+    bool refused; /* SNAPSHOT_WRITTEN, not ok: it was `write` that said no */
     struct raft_block block;
 };
 

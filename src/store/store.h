@@ -109,6 +109,8 @@ bool store_sweep(struct store *s, size_t budget);
 
 /* A digest of the whole state, kept up as keys change: equal states have equal digests. */
 uint64_t store_digest(const struct store *s);
+/* Is what lies in memory still what was put there? Reads every key and value: slow. */
+bool store_is_sound(const struct store *s);
 size_t store_memory(const struct store *s); /* bytes of keys and values */
 
 struct store_stats {

@@ -145,6 +145,7 @@ static void on_disk(evutil_socket_t fd, short what, void *arg)
                                         .total = e.total,
                                         .ok = e.ok,
                                         .last = e.last,
+                                        .refused = e.refused,
                                         .block = e.block};
         node_on_disk(p->node, &event);
         blob_unref(e.block.blob);

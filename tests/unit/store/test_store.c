@@ -119,6 +119,7 @@ static void check_invariants(struct store *s)
         assert_int_equal(memory, db->memory);
         assert_true(digest == db->digest);
     }
+    assert_true(store_is_sound(s));
 }
 
 static void check_same(struct store *s, struct model *m)
@@ -468,6 +469,25 @@ static void test_due_keys(void **state)
 }
 
 /* Each part of the state counts: no two of these states have the same digest, and the way to a state does not count. */
+/* Whichever bit of a value flips, and it is seen. */
+static void test_unsound(void **state)
+{
+    (void)state;
+    struct store *s = store_new(DATABASES, seed);
+    struct store_view v = {.store = s, .db = 1, .index = 1, .writing = true};
+    store_put_string(&v, SLICE_LITERAL("key"), SLICE_LITERAL("a value that is long enough"), false);
+    struct store_key *k = db_key(&s->dbs[1], 0);
+    char *value = (char *)(uintptr_t)key_value(k);
+    assert_true(store_is_sound(s));
+    for (size_t bit = 0; bit < 8 * k->value_len; bit++) {
+        value[bit / 8] = (char)(value[bit / 8] ^ 1 << bit % 8);
+        assert_false(store_is_sound(s));
+        value[bit / 8] = (char)(value[bit / 8] ^ 1 << bit % 8);
+    }
+    assert_true(store_is_sound(s));
+    store_free(s);
+}
+
 static void test_digest_tells_states_apart(void **state)
 {
     (void)state;
@@ -633,6 +653,7 @@ int main(void)
         cmocka_unit_test(test_expiry_goes_by_time_database_key),
         cmocka_unit_test(test_due_keys),
         cmocka_unit_test(test_digest_tells_states_apart),
+        cmocka_unit_test(test_unsound),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_memory_follows_the_value),
         cmocka_unit_test(test_sweep_is_bounded),
