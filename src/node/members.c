@@ -459,6 +459,8 @@ static void forget_everything(struct node *n)
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));
     n->welcome_index = 0;
     memset(&n->applied_members, 0, sizeof(n->applied_members));
+    n->applied_members_index = 0;
+    recall_forget(n);
     n->digests.count = 0;
     n->doubt_index = n->digest_second = 0;
     n->snapshot_index = n->snapshot_term = n->snapshot_bytes = n->office_index = n->last_stamp_index = 0;

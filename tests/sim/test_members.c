@@ -163,9 +163,13 @@ static void removed_unheard(uint64_t seed, const void *arg)
     node_status(world_node(s.world, gone), &status);
     if (!status.removed)
         scenario_fail(&s, "node %u does not know that it has been removed", gone);
+    finish(&s); /* and no client asks any more: what the node then serves is a cluster of its own */
     assert_int_equal(node_reset(world_node(s.world, gone), ADMIN, &error), NODE_DONE);
     buf_deinit(&error);
-    finish(&s);
+    scenario_run(&s, 3 * SECOND);
+    node_status(world_node(s.world, gone), &status);
+    if (!status.serving || status.peer_count != 1)
+        scenario_fail(&s, "node %u is %s after its reset", gone, status.role);
     scenario_free(&s);
 }
 
