@@ -164,10 +164,12 @@ static void *wait_for_child(void *arg)
         event.ok = false;
     }
     event.ok = event.ok && await_word(s);
-    if (event.ok)
+    if (event.ok) {
         event.ok = storage_snapshot_publish(s, TEMP_NAME, &job->id, sums);
-    else
+    } else {
+        blob_unref(sums);
         unlinkat(s->dir_fd, TEMP_NAME, 0);
+    }
     event.total = job->id.bytes;
     event.us = clock_mono_us() - job->began_us;
     pthread_mutex_lock(&s->lock);

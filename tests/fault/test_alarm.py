@@ -25,6 +25,8 @@ def flip_in_memory(pid, value):
             if not m:
                 continue
             first, last = int(m[1], 16), int(m[2], 16)
+            if last - first > 1 << 30:  # a sanitizer's
+                continue
             memory.seek(first)
             try:
                 data = memory.read(last - first)

@@ -342,7 +342,9 @@ static void put_warnings(struct config *c)
     if (c->inert.len)
         log_line(LOG_WARNING, "Accepted for Redis's sake and without effect here: %.*s", (int)c->inert.len,
                  c->inert.data);
-    for (char *at = c->warnings.data, *end = at + c->warnings.len; at && at < end;) {
+    if (c->warnings.len == 0)
+        return;
+    for (char *at = c->warnings.data, *end = at + c->warnings.len; at < end;) {
         char *newline = memchr(at, '\n', (size_t)(end - at));
         log_line(LOG_WARNING, "%.*s", (int)(newline - at), at);
         at = newline + 1;
