@@ -69,6 +69,9 @@ bool world_disk_damaged(struct world *w, uint32_t i);
 /* It cannot mend itself: wiped, an old backup, or the vote gone. It has to be forgotten by the others, wiped
  * (world_wipe) and to join anew (world_rejoin). Such a node may be up, refused by the others, or refuse to start. */
 bool world_disk_needs_replacing(struct world *w, uint32_t i);
+/* It need not be any more: it is a voter under a new id (and may be put out again before anybody asks), or the lost id was put
+ * out before it was lost. */
+void world_disk_replaced(struct world *w, uint32_t i);
 uint64_t world_lost_id(const struct world *w, uint32_t i); /* whom to forget */
 /* CONFIG SET appendfsync of a running node. An unclean end of the machine is then a short log: damage, of the budget. */
 void world_fsync(struct world *w, uint32_t i, enum storage_fsync mode);

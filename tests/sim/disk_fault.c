@@ -422,6 +422,13 @@ bool world_disk_needs_replacing(struct world *w, uint32_t i)
     return world_disk_damaged(w, i) && w->nodes[i].disk.needs_replacing;
 }
 
+void world_disk_replaced(struct world *w, uint32_t i)
+{
+    struct disk *d = &w->nodes[i].disk;
+    if (d->needs_replacing)
+        d->damaged = d->needs_replacing = d->rolled_back = false;
+}
+
 uint64_t world_lost_id(const struct world *w, uint32_t i)
 {
     return w->nodes[i].disk.lost_id;

@@ -121,8 +121,12 @@ static bool make_room(struct run *r, uint32_t i)
 static bool add(struct run *r)
 {
     for (uint32_t i = 0; i < world_count(r->world); i++)
-        if (!world_is_member(r->world, world_node_id(r->world, i)) && !r->nodes[i].lost_id)
-            return make_room(r, i) ? false : join_anew(r, i);
+        if (!world_is_member(r->world, world_node_id(r->world, i)) && !r->nodes[i].lost_id) {
+            if (make_room(r, i) || !join_anew(r, i))
+                return false;
+            world_disk_replaced(r->world, i);
+            return true;
+        }
     uint32_t via = some_member(r);
     if (via == world_count(r->world) || world_count(r->world) == WORLD_NODES_MAX)
         return false;
@@ -151,9 +155,10 @@ static bool replace(struct run *r)
 static void mend_one(struct run *r, uint32_t i)
 {
     uint64_t id = world_node_id(r->world, i);
-    if (id != r->nodes[i].lost_id && world_is_voter(r->world, id))
+    if (id != r->nodes[i].lost_id && world_is_voter(r->world, id)) {
         r->nodes[i].lost_id = 0; /* it has come back under a new id */
-    else if (world_is_member(r->world, r->nodes[i].lost_id))
+        world_disk_replaced(r->world, i);
+    } else if (world_is_member(r->world, r->nodes[i].lost_id))
         forget(r, r->nodes[i].lost_id);
     else if (!make_room(r, i) && !world_is_member(r->world, id) &&
              prng_below(&r->chance, 3)) /* else it may be about to be let in */
