@@ -1,5 +1,5 @@
 /* Whole nodes on disks that fail: damage within what Raft can survive is survived, is noticed, and nothing diverges.
- * SEED=n N=k runs k seeds from n on. */
+ * SEED=n N=k runs k seeds from n on. time limit: 300 s */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
