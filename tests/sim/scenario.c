@@ -93,6 +93,15 @@ void scenario_run(struct scenario *s, uint64_t for_us)
     scenario_judge(s);
 }
 
+uint32_t scenario_leader(struct scenario *s)
+{
+    for (int tries = 0; world_leader(s->world) < 0 && tries < 100; tries++)
+        scenario_run(s, SECOND / 10);
+    if (world_leader(s->world) < 0)
+        scenario_fail(s, "no leader");
+    return (uint32_t)world_leader(s->world);
+}
+
 void scenario_heal(struct scenario *s)
 {
     world_heal(s->world);

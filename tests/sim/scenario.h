@@ -26,6 +26,7 @@ uint64_t scenario_between(struct scenario *s, uint64_t low, uint64_t high);
 void scenario_free(struct scenario *s);
 /* Lets time pass; fails the test when a rule was broken on the way. */
 void scenario_run(struct scenario *s, uint64_t for_us);
+uint32_t scenario_leader(struct scenario *s); /* waits until there is one */
 void scenario_fault(struct scenario *s, const struct faults *f);
 void scenario_heal(struct scenario *s);  /* and starts every node that is down */
 void scenario_quiet(struct scenario *s); /* every request is answered, no new ones are asked */

@@ -306,15 +306,6 @@ static void test_one_at_a_time(void **state)
 
 /* ---- changes and changes of leaders ---------------------------------------------------------------------- */
 
-static uint32_t lead(struct scenario *s)
-{
-    for (int tries = 0; world_leader(s->world) < 0 && tries < 100; tries++)
-        scenario_run(s, SECOND / 10);
-    if (world_leader(s->world) < 0)
-        scenario_fail(s, "no leader");
-    return (uint32_t)world_leader(s->world);
-}
-
 static void isolate(struct scenario *s, uint32_t who, bool cut)
 {
     for (uint32_t i = 0; i < world_count(s->world); i++)
@@ -344,7 +335,7 @@ static void ask_a_deposed_leader(uint64_t seed, const void *arg)
     scenario_run(&s, 2 * SECOND);
     struct prng *p = world_chance(s.world);
     for (int round = 0; round < 4; round++) {
-        uint32_t old = lead(&s), one = (old + 1 + (uint32_t)prng_below(p, 4)) % 5;
+        uint32_t old = scenario_leader(&s), one = (old + 1 + (uint32_t)prng_below(p, 4)) % 5;
         uint32_t two = (one + 1) % 5 == old ? (one + 2) % 5 : (one + 1) % 5;
         isolate(&s, old, true);
         scenario_run(&s, prng_below(p, 100000));
@@ -376,7 +367,7 @@ static void leader_goes_when_asked(uint64_t seed, const void *arg)
     scenario_run(&s, 2 * SECOND);
     struct prng *p = world_chance(s.world);
     for (int round = 0; round < 3; round++) {
-        uint32_t old = lead(&s), at = (old + 1) % 5, who = (old + 2) % 5;
+        uint32_t old = scenario_leader(&s), at = (old + 1) % 5, who = (old + 2) % 5;
         uint64_t ticket = forget(s.world, at, world_node_id(s.world, who));
         scenario_run(&s, prng_below(p, 6000));
         world_crash(s.world, old);
@@ -403,7 +394,7 @@ static void learn_among_halves(uint64_t seed, const void *arg)
     struct prng *p = world_chance(s.world);
     uint32_t outsider = nodes;
     for (int round = 0; round < 4; round++) {
-        uint32_t old = lead(&s), ally = nodes == 4 ? (old + 1) % 4 : old;
+        uint32_t old = scenario_leader(&s), ally = nodes == 4 ? (old + 1) % 4 : old;
         if (outsider == nodes && world_count(s.world) == nodes) {
             world_add(s.world, old);
         } else {
@@ -418,7 +409,7 @@ static void learn_among_halves(uint64_t seed, const void *arg)
         scenario_run(&s, SECOND);
         scenario_heal(&s);
         scenario_run(&s, 3 * SECOND);
-        old = lead(&s);
+        old = scenario_leader(&s);
         if (old == outsider) { /* those of the beginning stay */
             struct buf error = BUF_EMPTY;
             node_transfer(world_node(s.world, old), world_node_id(s.world, 0), ADMIN, &error);
@@ -442,7 +433,7 @@ static void snapshot_amid_a_change(uint64_t seed, const void *arg)
     scenario_run(&s, 2 * SECOND);
     struct prng *p = world_chance(s.world);
     for (int round = 0; round < 3; round++) {
-        uint32_t old = lead(&s), away = (old + 1) % 5, who = (old + 2) % 5;
+        uint32_t old = scenario_leader(&s), away = (old + 1) % 5, who = (old + 2) % 5;
         struct buf error = BUF_EMPTY;
         world_crash(s.world, away);
         scenario_run(&s, SECOND / 2 + prng_below(p, SECOND));
@@ -479,7 +470,7 @@ static void last_voter(uint64_t seed, const void *arg)
     const struct faults f = {.late = false};
     scenario_new(&s, seed, 2, &f, NULL);
     scenario_run(&s, 2 * SECOND);
-    uint32_t old = lead(&s), last = seed % 2 ? old : 1 - old;
+    uint32_t old = scenario_leader(&s), last = seed % 2 ? old : 1 - old;
     forget(s.world, last, world_node_id(s.world, 1 - last));
     scenario_run(&s, 3 * SECOND);
     uint64_t ticket = forget(s.world, last, world_node_id(s.world, last));

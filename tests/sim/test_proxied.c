@@ -30,15 +30,6 @@ static void begin(struct scenario *s, uint64_t seed, uint32_t nodes, unsigned ki
     scenario_run(s, 2 * SECOND);
 }
 
-static uint32_t lead(struct scenario *s)
-{
-    for (int tries = 0; world_leader(s->world) < 0 && tries < 100; tries++)
-        scenario_run(s, SECOND / 10);
-    if (world_leader(s->world) < 0)
-        scenario_fail(s, "no leader");
-    return (uint32_t)world_leader(s->world);
-}
-
 static void isolate(struct scenario *s, uint32_t who)
 {
     for (uint32_t i = 0; i < s->nodes; i++)
@@ -55,7 +46,8 @@ static void answers_lost(uint64_t seed, const void *arg)
     (void)arg;
     begin(&s, seed, 3, WORK_PLAIN | WORK_PIPELINE, short_sessions);
     for (int round = 0; round < 4; round++) {
-        uint32_t leader = lead(&s), proxy = (leader + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
+        uint32_t leader = scenario_leader(&s),
+                 proxy = (leader + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
         world_cut_way(s.world, leader, proxy, true);
         scenario_run(&s, scenario_between(&s, 30000, 150000));
         isolate(&s, proxy);
@@ -76,7 +68,7 @@ static void rounds(uint64_t seed, const void *arg)
     world_disorder(s.world, 100);
     world_late(s.world, 20, 60000);
     for (int i = 0; i < 200; i++) {
-        uint32_t leader = lead(&s);
+        uint32_t leader = scenario_leader(&s);
         world_reset_link(s.world, leader, (leader + 1) % 3);
         world_reset_link(s.world, leader, (leader + 2) % 3);
         scenario_run(&s, scenario_between(&s, 2000, 40000));

@@ -14,15 +14,6 @@
 
 #define ADMIN (1ull << 62) /* tickets that no client has */
 
-static uint32_t lead(struct scenario *s)
-{
-    for (int tries = 0; world_leader(s->world) < 0 && tries < 100; tries++)
-        scenario_run(s, SECOND / 10);
-    if (world_leader(s->world) < 0)
-        scenario_fail(s, "no leader");
-    return (uint32_t)world_leader(s->world);
-}
-
 /* After so long writes are acknowledged. */
 static void must_serve(struct scenario *s, uint64_t after_us, const char *what)
 {
@@ -64,11 +55,11 @@ static void useless_leader(uint64_t seed, const void *arg)
     struct scenario s;
     (void)arg;
     scenario_few_keys(&s, seed, seed % 2 ? 3 : 5, 12);
-    cut_ways(&s, lead(&s), true, false);
+    cut_ways(&s, scenario_leader(&s), true, false);
     must_serve(&s, 4 * SECOND, "a deaf leader");
     scenario_heal(&s);
     scenario_run(&s, SECOND);
-    uint32_t hung = lead(&s);
+    uint32_t hung = scenario_leader(&s);
     world_disk_fault(s.world, hung, DISK_SLOW, 40 * SECOND); /* a write that is under way for long */
     must_serve(&s, 4 * SECOND, "a leader whose disk hangs");
     if (status_of(&s, hung).is_leader)
@@ -92,16 +83,16 @@ static void partial(uint64_t seed, const void *arg)
     struct scenario s;
     (void)arg;
     scenario_few_keys(&s, seed, 5, 12);
-    uint32_t old = lead(&s), other = (old + 1 + (uint32_t)(seed % 4)) % 5;
+    uint32_t old = scenario_leader(&s), other = (old + 1 + (uint32_t)(seed % 4)) % 5;
     uint64_t term = status_of(&s, old).term;
     scenario_quiet(&s); /* nobody falls behind */
     world_cut(s.world, old, other, true);
     scenario_run(&s, 6 * SECOND);
     work_pause(s.work, false);
     must_serve(&s, 2 * SECOND, "one link is down");
-    if (status_of(&s, lead(&s)).term > term)
+    if (status_of(&s, scenario_leader(&s)).term > term)
         scenario_fail(&s, "one link is down, and the leader had to go: term %llu after %llu",
-                      (unsigned long long)status_of(&s, lead(&s)).term, (unsigned long long)term);
+                      (unsigned long long)status_of(&s, scenario_leader(&s)).term, (unsigned long long)term);
     scenario_heal(&s);
     scenario_run(&s, SECOND);
     bridge(&s, other);
@@ -125,7 +116,7 @@ static void hopeless_candidate(uint64_t seed, const void *arg)
     (void)arg;
     scenario_few_keys(&s, seed, 3, 12);
     for (int round = 0; round < 4; round++) {
-        uint32_t old = lead(&s), fit = (old + 1) % 3, unfit = (old + 2) % 3;
+        uint32_t old = scenario_leader(&s), fit = (old + 1) % 3, unfit = (old + 2) % 3;
         world_cut(s.world, old, unfit, true);
         scenario_run(&s, 300000 + scenario_between(&s, 0, 300000));
         world_cut(s.world, old, fit, true);
@@ -160,7 +151,7 @@ static void term_of_its_own(uint64_t seed, const void *arg)
     (void)arg;
     scenario_few_keys(&s, seed, 3, 12);
     for (int round = 0; round < 4; round++) {
-        uint32_t old = lead(&s);
+        uint32_t old = scenario_leader(&s);
         uint64_t sleeps_us = 1300000 + scenario_between(&s, 0, 500000);
         world_pause(s.world, old, sleeps_us);
         uint32_t alone = candidate_but(&s, old, sleeps_us);
@@ -170,7 +161,7 @@ static void term_of_its_own(uint64_t seed, const void *arg)
         scenario_heal(&s);
         must_serve(&s, 5 * SECOND, "a term of its own");
         for (uint32_t i = 0; i < 3; i++)
-            if (status_of(&s, i).leader != world_node_id(s.world, lead(&s)))
+            if (status_of(&s, i).leader != world_node_id(s.world, scenario_leader(&s)))
                 scenario_fail(&s, "node %u, term %llu, is not led", i,
                               (unsigned long long)status_of(&s, i).term);
     }
@@ -185,13 +176,13 @@ static void handovers(uint64_t seed, const void *arg)
     (void)arg;
     scenario_few_keys(&s, seed, 3, 32);
     for (int round = 0; round < 12; round++) {
-        uint32_t old = lead(&s), to = (old + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
+        uint32_t old = scenario_leader(&s), to = (old + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
         transfer(&s, old, to);
         scenario_run(&s, SECOND / 2);
-        if (lead(&s) != to)
+        if (scenario_leader(&s) != to)
             scenario_fail(&s, "node %u does not hand over to node %u", old, to);
     }
-    uint32_t old = lead(&s), to = (old + 1) % 3;
+    uint32_t old = scenario_leader(&s), to = (old + 1) % 3;
     world_cut(s.world, old, to, true);
     transfer(&s, old, to);
     must_serve(&s, 2 * SECOND, "a transfer that is not taken up");
@@ -216,12 +207,12 @@ static void clocks_set_back(uint64_t seed, const void *arg)
     for (uint32_t i = 0; i < 3; i++)
         world_clock_jump(s.world, i, -60 * (int64_t)SECOND);
     for (int round = 0; round < 4; round++) {
-        uint32_t old = lead(&s), heir = (old + 1) % 3, third = (old + 2) % 3;
+        uint32_t old = scenario_leader(&s), heir = (old + 1) % 3, third = (old + 2) % 3;
         world_crash(s.world, heir);
         scenario_run(&s, 3 * SECOND);
         world_start(s.world, heir);
         scenario_run(&s, 600000);
-        if (lead(&s) == old) {
+        if (scenario_leader(&s) == old) {
             world_pause(s.world, third, 1700000); /* it is the heir's turn */
             cut_ways(&s, old, false, false);
         }
@@ -239,7 +230,7 @@ static void left_alone(uint64_t seed, const void *arg)
     struct scenario s;
     (void)arg;
     scenario_few_keys(&s, seed, 3, 12);
-    uint32_t old = lead(&s);
+    uint32_t old = scenario_leader(&s);
     work_answers_within(s.work, 8 * SECOND);
     cut_ways(&s, old, seed % 2, false);
     must_serve(&s, 12 * SECOND, "a leader that is left alone");
