@@ -15,7 +15,7 @@ sanitize:
 	@status=0; for part in $(or $(SAN),address thread valgrind); do tests/sanitize/run $$part || status=1; done; exit $$status
 sanitize-build:
 	@$(SUBMAKE) san-$(SAN) BUILD=$(SAN_BUILD_$(SAN)) $(SAN_SETTINGS_$(SAN))
-san-address: build $(TEST_BIN)
+san-address: build tests
 san-smoke: $(filter $(foreach r,base store commands rsm raft,$(BUILD)/tests/unit/$(r)/%) $(BUILD)/tests/sim/test_node,$(TEST_BIN))
-san-thread: build $(filter $(BUILD)/tests/unit/storage/% $(BUILD)/tests/unit/transport/%,$(TEST_BIN))
+san-thread: build $(filter $(foreach r,storage transport server,$(BUILD)/tests/unit/$(r)/%),$(TEST_BIN))
 san-valgrind: build

@@ -50,7 +50,7 @@ static void check(void *arg, const struct raft_frame *f)
 static void the_votes_bytes_are_pure(void **state)
 {
     (void)state;
-    struct vote_record r = {.vote = {1, 2, 3, 4, true, 5, false}, .sequence = 6, .generation = 7}, out;
+    struct vote_record r = {.vote = {1, 2, 3, 4, true, 5, false, false}, .sequence = 6, .generation = 7}, out;
     static char file[VOTE_FILE_BYTES];
     bool repair;
     vote_encode(file, &r);

@@ -417,6 +417,20 @@ static void test_dialling_nobody_and_itself(void **state)
     assert_int_equal(w->a.ups + w->a.losts + w->a.gones, 0);
 }
 
+/* The end of the process, or a peer given up, waits for no name server; what is looked up then is nobody's, and lost
+ * nowhere (ASan). */
+static void test_given_up_while_looked_up(void **state)
+{
+    struct world *w = *state;
+    for (uint64_t wait_us = 0; wait_us < 4000; wait_us += 500) {
+        peer_start(&w->a, w->base, (struct peer_options){.id = 1});
+        transport_dial(w->a.t, "no-such-host.invalid", w->a.port, 0);
+        transport_dial(w->a.t, "localhost", w->a.port, 0);
+        run_loop_us(w->base, wait_us);
+        peer_stop(&w->a);
+    }
+}
+
 static void test_port_in_use(void **state)
 {
     struct world *w = *state;
@@ -481,6 +495,7 @@ int main(void)
         TEST(test_hang_up_inside_a_callback),
         TEST(test_node_changes_its_id),
         TEST(test_dialling_nobody_and_itself),
+        TEST(test_given_up_while_looked_up),
         TEST(test_port_in_use),
         TEST(test_throughput),
     };
