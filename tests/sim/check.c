@@ -178,14 +178,44 @@ static void check_proven(struct proc *p, struct history *h, uint64_t index)
     h->proven_in = led;
 }
 
+/* A voter says so as it votes, a candidate before its term begins. */
+static bool said_aloud(const struct proc *p)
+{
+    uint64_t term = raft_term(p->node->raft);
+    bool said = p->aloud_term + 1 == term;
+    for (uint32_t i = 0; i < p->world->count; i++)
+        said = said || p->world->nodes[i].aloud_term == term;
+    return said;
+}
+
+/* Beyond what Raft can survive: what this leader lacks is lost for good, others take its place. */
+static void take_for_lost(struct proc *p, struct history *h)
+{
+    const struct raft *r = p->node->raft;
+    uint64_t end = raft_last_index(r) < h->proven ? raft_last_index(r) : h->proven;
+    uint64_t from = raft_first_index(r);
+    while (from <= end && (!h->entries[from].term || h->entries[from].term == raft_term_at(r, from)))
+        from++;
+    for (uint64_t i = from; i < h->entry_cap; i++)
+        h->entries[i] = (struct known_entry){0};
+    h->proven = from - 1;
+    h->proven_term = raft_term_at(r, from - 1);
+    check_members_forget(p->world, h->cluster, from);
+    p->world->losses++;
+}
+
 /* Figure 3.2, Leader Completeness: it has what leaders of earlier terms have committed. */
-static void check_complete(struct proc *p, const struct history *h)
+static void check_complete(struct proc *p, struct history *h)
 {
     const struct raft *r = p->node->raft;
     if (h->proven == 0 || raft_term(r) <= h->proven_in)
         return;
     uint64_t term = raft_term_at(r, h->proven);
-    if (term ? term != h->proven_term : raft_first_index(r) <= h->proven || raft_last_index(r) < h->proven)
+    bool has =
+        term ? term == h->proven_term : raft_first_index(r) > h->proven && raft_last_index(r) >= h->proven;
+    if (!has && p->world->beyond && said_aloud(p))
+        take_for_lost(p, h);
+    else if (!has)
         world_wrong(p->world, "n%u leads term %llu without entry %llu of term %llu, committed in term %llu",
                     p->number, (unsigned long long)raft_term(r), (unsigned long long)h->proven,
                     (unsigned long long)h->proven_term, (unsigned long long)h->proven_in);
@@ -382,6 +412,8 @@ void check_node(struct proc *p)
     if (p->seen.ack_term == raft_term(n->raft) && p->seen.acked > lasting_end(p))
         world_wrong(p->world, "n%u has acked %llu in this term, its disk holds up to %llu now", p->number,
                     (unsigned long long)p->seen.acked, (unsigned long long)lasting_end(p));
+    if (p->world->put_back)
+        return;
     check_leader(p, h);
     check_committed(p, h);
     if (!n->installing) {
@@ -497,7 +529,7 @@ static void check_logged(struct proc *p, struct history *h, const struct logged_
 void check_append(struct proc *p, const struct raft_block *block)
 {
     const struct node *n = p->node;
-    if (!n || !n->raft || !n->identity.cluster_id)
+    if (!n || !n->raft || !n->identity.cluster_id || p->world->put_back)
         return;
     struct history *h = history_of(p->world, n->identity.cluster_id);
     uint64_t before = raft_term_at(n->raft, block->first - 1);
@@ -568,6 +600,8 @@ void check_send(struct proc *p, struct slice head)
     uint8_t type = get_u8(&r);
     get_u8(&r);
     get_u64(&r);
+    if (p->world->put_back)
+        return;
     if (type == FRAME_FORWARD_REPLY) {
         get_u64(&r);
         if (get_u8(&r) == NODE_DONE)
@@ -599,12 +633,32 @@ void check_send(struct proc *p, struct slice head)
 void check_answer(struct proc *p, uint64_t ticket, const struct node_answer *answer)
 {
     const struct node *n = p->node;
-    if (answer->outcome == NODE_DONE && n->raft && n->identity.cluster_id)
+    if (answer->outcome == NODE_DONE && n->raft && n->identity.cluster_id && !p->world->put_back)
         check_proven(p, history_of(p->world, n->identity.cluster_id), answer->index);
     check_admin(p, ticket, answer);
 }
 
 /* ---- what tests ask ----------------------------------------------------------------------------------- */
+
+void world_beyond(struct world *w)
+{
+    w->beyond = true;
+}
+
+uint64_t world_losses(const struct world *w)
+{
+    return w->losses;
+}
+
+uint64_t world_said_lost(const struct world *w)
+{
+    return w->said_lost;
+}
+
+bool world_put_back(const struct world *w)
+{
+    return w->put_back;
+}
 
 uint32_t world_clusters(const struct world *w)
 {

@@ -96,6 +96,18 @@ void check_members(struct proc *p)
         check_final(p, m, index);
 }
 
+void check_members_forget(struct world *w, uint64_t cluster, uint64_t from)
+{
+    for (struct known_members **at = &w->members, *k; (k = *at);) {
+        if (k->cluster == cluster && k->index >= from) {
+            *at = k->next;
+            mem_free(k);
+        } else {
+            at = &k->next;
+        }
+    }
+}
+
 void check_members_free(struct world *w)
 {
     for (struct known_members *k; (k = w->members);) {

@@ -59,7 +59,7 @@ bool world_disk_spare(const struct world *w, uint32_t i);
 void world_backup(struct world *w, uint32_t i);
 /* Of a node that is down: an old backup is put back, mark and vote included, so that only its peers can notice. The identity
  * is gone, unless they come to accept it (below). false: there is no backup, or not an older one, or no protocol could survive
- * it now: there is no leader, or another voter lacks what this one had acknowledged. */
+ * it now: there is no leader, or another voter lacks what this one had acknowledged (world_beyond: it is put back all the same). */
 bool world_restore(struct world *w, uint32_t i);
 bool world_may_restore(struct world *w, uint32_t i); /* were it down */
 

@@ -367,10 +367,11 @@ bool world_may_restore(struct world *w, uint32_t i)
     const struct disk *d = &p->disk;
     struct vote_record then;
     bool repair;
-    return d->backup && !d->damaged && d->promised_index > d->backup_end && world_leader(w) != (int)i &&
+    return d->backup && d->promised_index > d->backup_end && world_leader(w) != (int)i &&
            vote_choose(d->backup->vote, &then, &repair) == VOTE_GOOD &&
            then.vote.node_id == d->durable.identity.node_id &&
-           then.vote.cluster_id == d->durable.identity.cluster_id && survives_rollback(w, p);
+           then.vote.cluster_id == d->durable.identity.cluster_id &&
+           (w->beyond || (!d->damaged && survives_rollback(w, p)));
 }
 
 bool world_restore(struct world *w, uint32_t i)
@@ -382,6 +383,7 @@ bool world_restore(struct world *w, uint32_t i)
     lose_identity(p);
     d->lost_end = d->promised_index;
     d->misled = d->rolled_back = true;
+    w->put_back = w->beyond;
     files_free(&d->platter);
     d->platter = *d->backup;
     mem_free(d->backup);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "base/log.h"
+#include "node/node_int.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -63,6 +64,10 @@ static void port_applying(void *arg, bool now)
 static void port_say(void *arg, int level, const char *line)
 {
     struct proc *p = arg;
+    if (p->node && p->node->raft && strstr(line, "entries acknowledged before may be lost")) {
+        p->aloud_term = raft_term(p->node->raft);
+        p->world->said_lost++;
+    }
     if (p->world->log)
         fprintf(stderr, "%10.6f n%u %d %s\n", (double)p->world->now_us / 1e6, p->number, level, line);
 }
@@ -79,7 +84,7 @@ void world_end(struct proc *p, const char *why)
 static void port_fatal(void *arg, const char *line)
 {
     struct proc *p = arg;
-    if (!p->ending && !p->disk.damaged)
+    if (!p->ending && !p->disk.damaged && !p->world->beyond)
         world_wrong(p->world, "n%u ends: %s", p->number, line);
     world_end(p, line);
 }

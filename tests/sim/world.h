@@ -109,6 +109,16 @@ uint64_t world_place_holder(struct world *w,
  * crashed ones. */
 uint64_t world_ended(const struct world *w);
 
+/* From now on more may be damaged than Raft can survive. What was committed may go then, but only by a leader of whom a
+ * node has said in its log that acknowledged entries may be lost. */
+void world_beyond(struct world *w);
+uint64_t
+world_losses(const struct world *w); /* leaders that lacked committed entries, and it had been said */
+uint64_t world_said_lost(const struct world *w); /* lines that said so */
+/* A majority may be what it was, votes included, and nobody can know: what is one for ever otherwise, an entry at an index, a
+ * leader of a term, may be two. Nothing of that is judged any more; states that differ are for the alarm to tell. */
+bool world_put_back(const struct world *w);
+
 /* NULL, or what rule the nodes have broken among themselves (check.c). */
 const char *world_failed(const struct world *w);
 struct world_counts *world_counts(struct world *w); /* who fires a fault counts it */

@@ -52,6 +52,7 @@ struct proc {
     int32_t wall_ppm, tick_ppm;        /* too fast by */
     uint64_t tick_base_us, tick_at_us; /* its monotonic clock, and when it showed that */
     bool tampered;
+    uint64_t aloud_term;     /* in which it has said that acknowledged entries may be lost */
     struct node_ports ports; /* behind the fuse */
     uint32_t fuse;           /* port calls until the process ends; 0: it goes on */
     bool ending;             /* nothing it does from now on reaches anybody */
@@ -92,6 +93,8 @@ struct world {
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
     bool log;
     uint64_t second, second_frames; /* sent since that second began */
+    bool beyond, put_back;
+    uint64_t losses, said_lost;
     char wrong[256];
 };
 
@@ -135,6 +138,8 @@ void check_free(struct world *w);
 /* check_members.c */
 void check_members(struct proc *p);
 void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answer);
+void check_members_forget(struct world *w, uint64_t cluster,
+                          uint64_t from); /* lost with what was committed */
 void check_members_free(struct world *w);
 
 #endif
