@@ -369,6 +369,24 @@ static void compare(struct drill *d, uint32_t i, uint32_t k)
                       (unsigned long long)x.applied);
 }
 
+/* Whoever leads has a majority of its voters: those that were emptied, or lost their votes, are none of them any more. */
+static void check_backed(struct drill *d, const struct node *n)
+{
+    const struct raft_members *m = raft_members(n->raft);
+    uint32_t voters = 0, there = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
+        voters += m->at[i].voter;
+        for (uint32_t k = 0; m->at[i].voter && k < world_count(d->s.world); k++) {
+            const struct node *v = world_node(d->s.world, k);
+            there +=
+                v && v->identity.node_id == m->at[i].id && v->identity.cluster_id == n->identity.cluster_id;
+        }
+    }
+    if (there * 2 <= voters)
+        scenario_fail(&d->s, "node %llx serves, and %u of its %u voters are there",
+                      (unsigned long long)n->identity.node_id, there, voters);
+}
+
 /* The faults are over, and the alarm has had its time. */
 static void judge(struct drill *d)
 {
@@ -386,6 +404,8 @@ static void judge(struct drill *d)
             if (node_is_serving(n))
                 seen(d, i, k, number, d->clients[k].acked);
         }
+        if (node_is_serving(n))
+            check_backed(d, n);
         total.told_apart += st.diverged || st.in_doubt;
     }
     total.serving += world_leader(w) >= 0;
