@@ -199,7 +199,7 @@ void *storage_reader_run(void *arg)
     for (;;) {
         pthread_mutex_lock(&s->lock);
         struct op *op = wait_for_op(s, open_files || atomic_load(&s->mark_dirty));
-        bool stop = s->read_stop;
+        bool stop = s->read_stop && list_empty(&s->read_queue); /* it may have woken for a chore */
         s->read_waiting = false;
         pthread_mutex_unlock(&s->lock);
         if (op)

@@ -132,6 +132,7 @@ void storage_close(struct storage *s)
     pthread_cond_signal(&s->read_wake);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->reader, NULL);
+    assert(list_empty(&s->write_queue) && list_empty(&s->read_queue)); /* all that was asked is done */
     if (!s->stable.journal.kv->sync(s->stable.journal.kv))
         log_fatal("Syncing the journal failed: %s", s->stable.journal.kv->error);
     struct vote_mark mark = s->stable.mark;

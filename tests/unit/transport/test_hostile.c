@@ -286,7 +286,7 @@ static void fuzz_once(struct world *w, struct prng *r)
     size_t half = b.len ? (size_t)prng_below(r, b.len) : 0;
     (void)!send(fd, b.data, half, MSG_NOSIGNAL);
     run_loop_us(w->base, 200);
-    (void)!send(fd, b.data + half, b.len - half, MSG_NOSIGNAL);
+    (void)!send(fd, half ? b.data + half : b.data, b.len - half, MSG_NOSIGNAL);
     run_loop_us(w->base, 200);
     close(fd);
     buf_deinit(&b);
