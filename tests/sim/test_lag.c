@@ -145,7 +145,7 @@ static void huge(uint64_t seed, const void *arg)
             world_crash(w, i);
     for (uint32_t i = 0; i < 3; i++)
         world_start(w, i);
-    run(w, 10 * SECOND);
+    run(w, 3 * SECOND);
     for (uint32_t i = 0; i < 3; i++)
         assert_true(world_node(w, i) && applied(w, i) >= last);
     world_free(w);

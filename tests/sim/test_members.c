@@ -452,12 +452,27 @@ static void snapshot_amid_a_change(uint64_t seed, const void *arg)
 
 static void test_deposed(void **state)
 {
-    static const uint32_t two = 2, four = 4;
     (void)state;
     scenario_seeds(3, ask_a_deposed_leader, NULL);
+}
+
+static void test_asked(void **state)
+{
+    (void)state;
     scenario_seeds(2, leader_goes_when_asked, NULL);
+}
+
+static void test_halves(void **state)
+{
+    static const uint32_t two = 2, four = 4;
+    (void)state;
     scenario_seeds(2, learn_among_halves, &two);
     scenario_seeds(2, learn_among_halves, &four);
+}
+
+static void test_amid_a_change(void **state)
+{
+    (void)state;
     scenario_seeds(2, snapshot_amid_a_change, NULL);
 }
 
@@ -543,7 +558,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_founding),      cmocka_unit_test(test_wiped), cmocka_unit_test(test_churn),
         cmocka_unit_test(test_one_at_a_time), cmocka_unit_test(test_meet),  cmocka_unit_test(test_places),
-        cmocka_unit_test(test_deposed),       cmocka_unit_test(test_last),
+        cmocka_unit_test(test_deposed),       cmocka_unit_test(test_asked), cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_amid_a_change), cmocka_unit_test(test_last),
     };
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
