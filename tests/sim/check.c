@@ -500,6 +500,8 @@ static void check_stamp(struct proc *p, struct history *h, const struct raft_fra
     uint64_t at_least_ms = before && before->index ? before->stamp_ms : 0;
     if (f->kind != RAFT_ENTRY_DATA || !rsm_peek_stamp(f->payload, &e->stamp_ms))
         e->stamp_ms = at_least_ms;
+    else
+        check_stamp_lags(p, e->stamp_ms);
     if (e->stamp_ms < at_least_ms)
         world_wrong(p->world,
                     "n%u writes %llu of term %llu with a stamp of %llu ms before the one in front of it",

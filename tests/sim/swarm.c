@@ -96,6 +96,7 @@ static void add(struct swarm_sums *to, const struct swarm_sums *s)
     to->exactly_once += s->exactly_once;
     to->linearized += s->linearized;
     to->unknown += s->unknown;
+    to->lagged += s->lagged;
     to->counts.events += s->counts.events;
     to->counts.frames += s->counts.frames;
     to->counts.crashes += s->counts.crashes;
@@ -201,6 +202,7 @@ static bool summary(const struct shared *all)
            (unsigned long long)s.seeds, (unsigned long long)s.failed, hours(&s), (unsigned long long)s.ops,
            (unsigned long long)s.exactly_once, (unsigned long long)s.linearized,
            (unsigned long long)s.unknown);
+    printf(" lagged=%llu", (unsigned long long)s.lagged);
     printf(" events=%llu frames=%llu crashes=%llu members=%llu snapshots=%llu",
            (unsigned long long)s.counts.events, (unsigned long long)s.counts.frames,
            (unsigned long long)s.counts.crashes, (unsigned long long)s.counts.members,

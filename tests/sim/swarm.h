@@ -72,6 +72,7 @@ struct run {
 struct swarm_sums {
     uint64_t seeds, failed, simulated_us;
     uint64_t ops, exactly_once, linearized, unknown; /* of clients; those that go through the two checks */
+    uint64_t lagged; /* seeds in which time was to be trusted, and lagged: world_time_lagged */
     struct world_counts counts;
     uint64_t disk[DISK_FAULTS];
 };

@@ -89,6 +89,11 @@ void work_bind(struct work *k, struct world *w)
     k->world = w;
 }
 
+bool work_trusts_clocks(const struct work *k)
+{
+    return k->config.trust_clocks && !world_time_lagged(k->world);
+}
+
 void work_wrong(struct work *k, const char *fmt, ...)
 {
     if (k->failed[0])

@@ -42,8 +42,9 @@ struct work_config {
     uint64_t patience_us; /* a client waits no longer, breaks its connection and goes on. 0: without end */
     size_t big_bytes;     /* one token in 16 is this long */
     uint64_t answer_us; /* a running node answers within this. A default covers what tests/sim does to them */
-    bool trust_clocks;  /* a majority of the clocks is right at any time, so no key may go early */
-    bool proxied;       /* everything is asked of any node, which hands it to the leader */
+    bool
+        trust_clocks; /* a majority of the clocks is right at any time, so no key may go early, while it is heard */
+    bool proxied;     /* everything is asked of any node, which hands it to the leader */
     bool old_numbers; /* sessions send earlier numbers again, and numbers of transactions that were refused */
     bool sessions_expire; /* session-timeout is so short, or clocks jump so far, that sessions may go */
 };

@@ -332,7 +332,7 @@ static void look(struct work *k, struct client *c, struct slice value)
     char text[24];
     size_t len = (size_t)snprintf(text, sizeof(text), "%llu", (unsigned long long)c->set_number);
     if (!value.data) {
-        if (k->config.trust_clocks && now_us + CLOCK_SLACK_US < c->set_asked_us + c->ttl_ms * 1000)
+        if (work_trusts_clocks(k) && now_us + CLOCK_SLACK_US < c->set_asked_us + c->ttl_ms * 1000)
             work_wrong(k, "%s is gone %llu us after it was set for %llu ms", c->ask.key,
                        (unsigned long long)(now_us - c->set_asked_us), (unsigned long long)c->ttl_ms);
         k->counts.expired += !c->gone;

@@ -79,7 +79,7 @@ static void read_registers(struct work *k, struct node *n, struct buf *reply)
 
 static void judge(struct work *k)
 {
-    struct judge_config config = {.slack_us = k->config.trust_clocks ? CLOCK_SLACK_US : JUDGE_NO_CLOCK};
+    struct judge_config config = {.slack_us = work_trusts_clocks(k) ? CLOCK_SLACK_US : JUDGE_NO_CLOCK};
     struct judge_counts counts;
     struct buf report = BUF_EMPTY;
     if (!judge_history(k->history, &config, &counts, &report)) {

@@ -113,6 +113,7 @@ static inline uint64_t ticket_of(const struct work *k, const struct client *c)
 }
 
 /* work.c */
+bool work_trusts_clocks(const struct work *k); /* no key may go early */
 void work_wrong(struct work *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void work_due(struct work *k, struct client *c, uint64_t at_us);
 /* Another node, by chance; a client finds out only there whether it runs. */

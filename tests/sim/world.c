@@ -456,6 +456,11 @@ uint64_t world_wall_us(const struct world *w)
     return WALL_START_US + w->now_us;
 }
 
+bool world_time_lagged(const struct world *w)
+{
+    return w->time_lagged;
+}
+
 struct prng *world_chance(struct world *w)
 {
     return &w->chance;

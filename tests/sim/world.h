@@ -49,6 +49,9 @@ void world_free(struct world *w);
 void world_run(struct world *w, uint64_t until_us, void (*each_turn)(void *arg, uint32_t node), void *arg);
 uint64_t world_now_us(const struct world *w);
 uint64_t world_wall_us(const struct world *w); /* what a clock that is right shows */
+/* The cluster clock was behind that for want of clocks that are right, and has caught up at once, or will: what was given a
+ * time to live meanwhile may go early. */
+bool world_time_lagged(const struct world *w);
 struct prng *world_chance(struct world *w);
 
 struct node *world_node(struct world *w, uint32_t i); /* NULL: down */

@@ -91,6 +91,7 @@ struct world {
     struct known_members *members; /* check_members.c */
     struct forget *forgets;
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
+    bool time_lagged;     /* check_clock.c */
     bool log;
     uint64_t second, second_frames; /* sent since that second began */
     bool beyond, put_back;
@@ -135,6 +136,8 @@ void check_send(struct proc *p, struct slice head);
 uint64_t check_newest_members(struct proc *p, uint64_t at_most); /* the index of those committed last */
 void check_free(struct world *w);
 
+/* check_clock.c: of an entry that is written into the log */
+void check_stamp_lags(struct proc *p, uint64_t stamp_ms);
 /* check_members.c */
 void check_members(struct proc *p);
 void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answer);
