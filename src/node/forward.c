@@ -8,8 +8,10 @@
  *
  * Requests of one connection run in the order in which it sent them, though frames may be lost and the two channels keep
  * no common order. So requests go out in rounds: within one they are counted, the leader takes them in that order, and
- * where one is missing it takes no more of the round. Whatever goes wrong begins a new round with all that is unanswered.
- * While one that went as bulk is unanswered the others follow on its channel, lest they overtake it for ever. */
+ * where one is missing it takes no more of the round. Nor does it take what would run behind one that it refused: a refusal
+ * leaves no trace, and where it is lost the request is sent again, and may run then. Whatever goes wrong begins a new round
+ * with all that is unanswered. While one that went as bulk is unanswered the others follow on its channel, lest they overtake
+ * it for ever. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -42,7 +44,7 @@ struct proxied {
     bool taking; /* a client's call is under way: it must not be answered from within it */
 };
 
-/* Beside the outcomes of node.h: not taken, for one before it is missing; `index` is the round. */
+/* Beside the outcomes of node.h: not taken, for one before it is missing or was refused; `index` is the round. */
 enum { FORWARD_GAP = 0x80 };
 enum { FORWARD_AGAIN_US = 1000 };
 
@@ -304,16 +306,6 @@ uint64_t forward_deadline_us(const struct node *n)
     return n->proxied->resend && n->proxied->again_us > n->now_us ? n->proxied->again_us : UINT64_MAX;
 }
 
-/* The leader lacks one that was sent before this one; it has taken neither this one nor any behind it. */
-static void on_gap(struct node *n, struct request *q, uint64_t round)
-{
-    if (round != n->proxied->round)
-        return;
-    for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next)
-        list_entry(it, struct request, link)->sent = false;
-    end_round(n);
-}
-
 /* By a leader that does not serve yet, or a node that led before it was restarted: it may be long until we hear of another.
  * Each round is refused request by request; were each refusal to begin another one at once, rounds would multiply. */
 static void not_taken(struct node *n)
@@ -321,6 +313,17 @@ static void not_taken(struct node *n)
     n->proxied->resend = true;
     if (n->proxied->again_us <= n->now_us)
         n->proxied->again_us = n->now_us + FORWARD_AGAIN_US;
+}
+
+/* The leader has taken neither this one nor any behind it. */
+static void on_gap(struct node *n, struct request *q, uint64_t round)
+{
+    if (round != n->proxied->round)
+        return;
+    for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next)
+        list_entry(it, struct request, link)->sent = false;
+    end_round(n);
+    not_taken(n);
 }
 
 /* u64 cookie, u8 outcome, u64 index, the reply. */
@@ -394,14 +397,16 @@ static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const str
     return outcome != NODE_NOT_LEADER;
 }
 
-/* Is it the next one of its round? What comes of an older round is late, and comes again in the present one. */
+/* Is it the next one of its round? What comes of an older round is late, and comes again in the present one. None begins while
+ * the sessions are asked about a request: it would be asked about in each. */
 static bool in_order(struct node *n, uint64_t peer, uint64_t cookie, struct reader *r)
 {
     uint64_t nonce = get_u64(r), round = get_u64(r), place = get_u64(r);
     struct peer *p = node_peer(n, peer);
     if (r->failed || !p)
         return peer == n->identity.node_id && !r->failed;
-    if (p->forward_nonce != nonce || (round > p->forward_round && place == 0)) {
+    if (p->forward_nonce != nonce || (round > p->forward_round && place == 0 && !recall_under_way(n, peer))) {
+        p->forward_refused = false;
         p->forward_nonce = nonce;
         p->forward_round = round;
         p->forward_place = 0;
@@ -423,6 +428,23 @@ void forward_office_lost(struct node *n)
         n->peers[i].forward_place = UINT64_MAX;
 }
 
+/* A write that is refused as well may follow a refused one. What we hand to ourselves gets its answer at once. */
+static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *write)
+{
+    struct peer *p = node_peer(n, peer);
+    if (!p)
+        return false;
+    if (write && propose_refuses(n, write)) {
+        p->forward_refused = true;
+        return false;
+    }
+    if (!p->forward_refused)
+        return false;
+    p->forward_place = UINT64_MAX;
+    send_answer(n, peer, cookie, FORWARD_GAP, p->forward_round, slice_of(NULL, 0));
+    return true;
+}
+
 void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
 {
     uint64_t cookie = get_u64(r);
@@ -441,6 +463,10 @@ void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
     }
     struct rsm_request *req = &f->what.req;
     f->op = (enum forward_op)op;
+    if (held_back(n, peer, cookie, op == FORWARD_WRITE ? req : NULL)) {
+        forward_read_free(f);
+        return;
+    }
     if (op == FORWARD_WRITE) {
         if (req->numbering == RSM_PROXY_NUMBER) {
             req->lowest = lowest;

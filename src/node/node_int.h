@@ -171,7 +171,8 @@ struct peer {
     struct digests digests;
     uint64_t judged_index;
     uint64_t forward_nonce, forward_round,
-        forward_place; /* (forward.c) the next request to be taken from it */
+        forward_place;    /* (forward.c) the next request to be taken from it */
+    bool forward_refused; /* one of this round was: what would run behind it is not taken */
 };
 
 struct proxied; /* forward.c */
@@ -356,7 +357,10 @@ void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome out
 enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
                                     struct buf *error);
 
+bool propose_refuses(struct node *n, const struct rsm_request *req);
+
 /* recall.c */
+bool recall_under_way(const struct node *n, uint64_t peer); /* for a request of that node */
 bool recall_wanted(const struct rsm_request *req);
 void recall_before_refusing(struct node *n, const struct rsm_request *req, const struct waiter *who,
                             struct slice refusal);

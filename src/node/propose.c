@@ -264,6 +264,14 @@ static enum node_outcome check(struct node *n, const struct rsm_request *req, st
     return NODE_REFUSED;
 }
 
+bool propose_refuses(struct node *n, const struct rsm_request *req)
+{
+    struct buf error = BUF_EMPTY;
+    bool refuses = check(n, req, &error) == NODE_REFUSED;
+    buf_deinit(&error);
+    return refuses;
+}
+
 enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
                                     struct buf *error)
 {

@@ -40,6 +40,16 @@ void recall_before_refusing(struct node *n, const struct rsm_request *req, const
     reads_add(n, 0, 0, node_pending_index(n))->recall = c;
 }
 
+bool recall_under_way(const struct node *n, uint64_t peer)
+{
+    for (const struct list *it = n->reads.next; it != &n->reads; it = it->next) {
+        const struct recall *c = list_entry(it, struct read_wait, link)->recall;
+        if (c && c->who.peer == peer)
+            return true;
+    }
+    return false;
+}
+
 /* The round came to nothing. A client is sent to the next leader. A proxying node would send it there again, behind what
  * came after it on its connection: its client is told the truth instead. */
 static void lost(struct node *n, const struct recall *c)

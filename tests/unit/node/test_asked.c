@@ -108,6 +108,77 @@ static void a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others(void **s
     three_free(t);
 }
 
+/* APPEND k, and GET k for want of a value. */
+static void hand_over(struct one *o, const char *append, uint64_t ticket)
+{
+    struct slice argv[] = {slice_cstr(append ? "append" : "get"), SLICE_LITERAL("k"),
+                           slice_cstr(append ? append : "")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = append ? 3 : 2};
+    struct buf error = BUF_EMPTY;
+    assert_int_equal(node_forward(o->node, &req, !append, ticket, &error), NODE_PENDING);
+    buf_deinit(&error);
+}
+
+/* Its refusal is lost, and it is sent again where there is room: it runs before what its connection sent behind it. */
+static void what_was_refused_is_not_overtaken(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct three *t = three_new();
+        struct one *leader = three_leader(t), *follower = other(t, leader);
+        hand_over(follower, "a", TICKET); /* opens the node's session */
+        three_run(t, 20);
+        assert_int_equal(follower->outcome, NODE_DONE);
+        follower->lose_type = FRAME_FORWARD_REPLY;
+        follower->lose = 1;
+        leader->node->disk_low = true;
+        hand_over(follower, "b", TICKET + 1);
+        for (int i = 0; i < 10 && follower->lose; i++)
+            three_run(t, 1);
+        assert_int_equal(follower->lose, 0);
+        leader->node->disk_low = false;
+        hand_over(follower, k ? "c" : NULL, TICKET + 2);
+        three_run(t, 3000);
+        assert_int_equal(follower->ticket, TICKET + 2); /* the last one that was answered */
+        assert_int_equal(follower->outcome, NODE_DONE);
+        assert_begins(follower->reply, k ? ":3" : "$2\r\nab");
+        three_free(t);
+    }
+}
+
+/* Nor is it asked about in each round that the request behind it begins. */
+static void a_retry_is_asked_about_once(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    struct slice argv[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), SLICE_LITERAL("a")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct buf error = BUF_EMPTY;
+    req.numbering = RSM_SESSION_NUMBER;
+    req.session = req.request_id = 1;
+    set_setting(t, "maxmemory", "1");
+    assert_int_equal(three_set(t, leader, "key", "v"), NODE_DONE);
+    leader->lose_type = FRAME_RAFT; /* no round comes to an end */
+    leader->lose = 1000000;
+    assert_int_equal(node_forward(follower->node, &req, false, TICKET, &error), NODE_PENDING);
+    hand_over(follower, NULL, TICKET + 1);
+    size_t asked = 0;
+    for (int i = 0; i < 50; i++) {
+        size_t now = 0;
+        three_run(t, 1);
+        list_for_each(it, &leader->node->reads) now++;
+        asked = now > asked ? now : asked;
+    }
+    assert_int_equal(asked, 1);
+    leader->lose = 0;
+    three_run(t, 3000);
+    assert_int_equal(follower->ticket, TICKET + 1);
+    assert_begins(follower->reply, "$-1");
+    buf_deinit(&error);
+    three_free(t);
+}
+
 static void administration_by_any_node(void **state)
 {
     (void)state;
@@ -324,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_local_read_asks_nobody),
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
+        cmocka_unit_test(what_was_refused_is_not_overtaken),
+        cmocka_unit_test(a_retry_is_asked_about_once),
         cmocka_unit_test(administration_by_any_node),
         cmocka_unit_test(what_is_not_answered_is_asked_again),
         cmocka_unit_test(what_is_never_answered_is_not_known),
