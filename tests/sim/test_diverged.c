@@ -160,22 +160,22 @@ static void one_wrong(uint64_t seed, const void *arg)
 static void test_follower(void **state)
 {
     (void)state;
-    scenario_seeds(15, one_wrong, &(struct plan){.nodes = 3});
-    scenario_seeds(5, one_wrong, &(struct plan){.nodes = 5});
+    scenario_seeds(6, one_wrong, &(struct plan){.nodes = 3});
+    scenario_seeds(3, one_wrong, &(struct plan){.nodes = 5});
 }
 
 static void test_leader(void **state)
 {
     (void)state;
-    scenario_seeds(15, one_wrong, &(struct plan){.nodes = 3, .leader = true});
-    scenario_seeds(5, one_wrong, &(struct plan){.nodes = 5, .leader = true});
+    scenario_seeds(6, one_wrong, &(struct plan){.nodes = 3, .leader = true});
+    scenario_seeds(3, one_wrong, &(struct plan){.nodes = 5, .leader = true});
 }
 
 static void test_quiet(void **state)
 {
     (void)state;
-    scenario_seeds(6, one_wrong, &(struct plan){.nodes = 3, .quiet = true});
-    scenario_seeds(6, one_wrong, &(struct plan){.nodes = 3, .leader = true, .quiet = true});
+    scenario_seeds(3, one_wrong, &(struct plan){.nodes = 3, .quiet = true});
+    scenario_seeds(3, one_wrong, &(struct plan){.nodes = 3, .leader = true, .quiet = true});
 }
 
 /* Cut off while it diverges, far behind when it comes back: found out by what it applies then. */
@@ -281,8 +281,8 @@ static void halves(uint64_t seed, const void *arg)
 static void test_halves(void **state)
 {
     (void)state;
-    scenario_seeds(6, halves, &(uint32_t){2});
-    scenario_seeds(6, halves, &(uint32_t){4});
+    scenario_seeds(3, halves, &(uint32_t){2});
+    scenario_seeds(3, halves, &(uint32_t){4});
 }
 
 /* Two of three differ and the third is away: it decides when it comes back. */
@@ -338,7 +338,7 @@ static void third_far_behind(uint64_t seed, const void *arg)
 static void test_third_far_behind(void **state)
 {
     (void)state;
-    scenario_seeds(9, third_far_behind, NULL);
+    scenario_seeds(6, third_far_behind, NULL);
 }
 
 /* A leader that has become wrong makes a snapshot before anybody has compared, is cut off from the one that could tell, and
@@ -372,7 +372,7 @@ static void not_spread(uint64_t seed, const void *arg)
 static void test_not_spread(void **state)
 {
     (void)state;
-    scenario_seeds(20, not_spread, NULL);
+    scenario_seeds(8, not_spread, NULL);
 }
 
 /* ---- nobody is accused wrongly ------------------------------------------------------------------------ */
@@ -450,7 +450,7 @@ static void among_faults(uint64_t seed, const void *arg)
 static void test_among_faults(void **state)
 {
     (void)state;
-    scenario_seeds(30, among_faults, NULL);
+    scenario_seeds(15, among_faults, NULL);
 }
 
 int main(void)

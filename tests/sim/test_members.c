@@ -79,7 +79,7 @@ static void test_founding(void **state)
     (void)state;
     const uint32_t sizes[] = {3, 5};
     for (size_t i = 0; i < 2; i++)
-        scenario_seeds(40, found_under_crashes, &sizes[i]);
+        scenario_seeds(20, found_under_crashes, &sizes[i]);
 }
 
 /* ---- lost disks --------------------------------------------------------------------------------------- */
@@ -183,7 +183,7 @@ static void test_places(void **state)
 static void test_wiped(void **state)
 {
     (void)state;
-    scenario_seeds(30, wipe_and_replace, NULL);
+    scenario_seeds(12, wipe_and_replace, NULL);
 }
 
 /* ---- one change after the other, among faults ----------------------------------------------------------- */
@@ -257,12 +257,12 @@ static void test_churn(void **state)
 {
     (void)state;
     struct faults f = {0};
-    scenario_seeds(8, churn, &f);
+    scenario_seeds(3, churn, &f);
     f = (struct faults){.crash = true, .cut = true, .one_way = true, .late = true, .move = true};
-    scenario_seeds(20, churn, &f);
+    scenario_seeds(8, churn, &f);
     f = (struct faults){
         .crash = true, .pause = true, .drop = true, .disorder = true, .disk = true, .snapshots = true};
-    scenario_seeds(20, churn, &f);
+    scenario_seeds(8, churn, &f);
 }
 
 /* ---- one change at a time ------------------------------------------------------------------------------- */
@@ -453,7 +453,7 @@ static void snapshot_amid_a_change(uint64_t seed, const void *arg)
 static void test_deposed(void **state)
 {
     (void)state;
-    scenario_seeds(3, ask_a_deposed_leader, NULL);
+    scenario_seeds(2, ask_a_deposed_leader, NULL);
 }
 
 static void test_asked(void **state)
@@ -556,7 +556,7 @@ static void meet(uint64_t seed, const void *arg)
 static void test_meet(void **state)
 {
     (void)state;
-    scenario_seeds(20, meet, NULL);
+    scenario_seeds(10, meet, NULL);
 }
 
 int main(void)

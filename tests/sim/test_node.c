@@ -93,18 +93,18 @@ static void test_elections(void **state)
                          .late = true,
                          .disorder = true,
                          .disk = true}};
-    scenario_seeds(20, one, &plan);
+    scenario_seeds(10, one, &plan);
     plan.faults.crash = plan.faults.pause = false; /* logs that differ, and no crash that shortens them */
-    scenario_seeds(20, one, &plan);
+    scenario_seeds(10, one, &plan);
     plan.nodes = 3;
-    scenario_seeds(20, one, &plan);
+    scenario_seeds(10, one, &plan);
 }
 
 static void test_pauses_and_clocks(void **state)
 {
     (void)state;
     struct faults f = {.pause = true, .clock = true, .late = true};
-    seeds(3, 20, 20, &f);
+    seeds(3, 20, 10, &f);
 }
 
 static void test_messages(void **state)
@@ -118,7 +118,7 @@ static void test_snapshots(void **state)
 {
     (void)state;
     struct faults f = {.crash = true, .cut = true, .snapshots = true, .late = true};
-    seeds(3, 20, 30, &f);
+    seeds(3, 20, 15, &f);
 }
 
 static void test_everything(void **state)
