@@ -80,11 +80,12 @@ $(BUILD)/tests/fault/other/kvorum-server: $(OTHER_OBJ) \
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
-# Libraries for LD_PRELOAD: nothing of ours is in them, and they are in nothing of ours.
+# Libraries for LD_PRELOAD: nothing of ours is in them, and they are in nothing of ours. A sanitizer is the program's, which is not up yet
+# when they are loaded.
 $(BUILD)/tests/fault/badfs.so: tests/fault/preload/badfs.h
 $(BUILD)/tests/fault/bad%.so: tests/fault/preload/bad%.c
 	@mkdir -p $(@D)
-	$(call quiet,LD $@)$(CC) $(ALL_CFLAGS) -fPIC -MF /dev/null -shared $< -o $@
+	$(call quiet,LD $@)$(CC) $(filter-out -fsanitize=%,$(ALL_CFLAGS)) -fPIC -MF /dev/null -shared $< -o $@
 
 # The clients of fault runs.
 $(BUILD)/tests/fault/load: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fault/load/*.c)) $(LIB)
