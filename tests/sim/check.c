@@ -547,6 +547,8 @@ void check_append(struct proc *p, const struct raft_block *block)
         if (h->logged_cap)
             check_stamp(p, h, &f, &e);
         check_logged(p, h, &e);
+        if (f.kind == RAFT_ENTRY_CONFIG)
+            check_members_written(p, &f);
         before = f.term;
         at += f.len;
     }

@@ -168,6 +168,17 @@ static bool still_member(const struct world *w, uint64_t cluster, uint64_t id)
     return newest && raft_members_find(newest, id);
 }
 
+/* By them the cluster may go on, though whoever wrote them is down just now. */
+void check_members_written(struct proc *p, const struct raft_frame *f)
+{
+    struct world *w = p->world;
+    if (f->term < w->written_term || (f->term == w->written_term && f->index < w->written_index) ||
+        !raft_members_decode(f->payload, &w->written))
+        return;
+    w->written_term = f->term;
+    w->written_index = f->index;
+}
+
 /* Who is told OK has it for good (B39). */
 void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answer)
 {

@@ -436,13 +436,9 @@ uint64_t world_lost_id(const struct world *w, uint32_t i)
     return w->nodes[i].disk.lost_id;
 }
 
-bool world_disk_spare(const struct world *w, uint32_t i)
+static bool spares(const struct world *w, const struct raft_members *m, uint32_t i)
 {
-    const struct raft *r = newest_members(w);
     uint32_t voters = 0, lost = 0;
-    if (!r)
-        return false;
-    const struct raft_members *m = raft_members(r);
     for (uint32_t k = 0; k < m->count; k++) {
         const struct proc *q = by_disk(w, m->at[k].id);
         voters += m->at[k].voter;
@@ -450,6 +446,12 @@ bool world_disk_spare(const struct world *w, uint32_t i)
                                    world_disk_rarely_synced(w, q->number));
     }
     return lost * 2 < voters;
+}
+
+bool world_disk_spare(const struct world *w, uint32_t i)
+{
+    const struct raft *r = newest_members(w);
+    return r && spares(w, raft_members(r), i) && (w->written_index == 0 || spares(w, &w->written, i));
 }
 
 const struct disk_counts *world_disk_counts(const struct world *w)

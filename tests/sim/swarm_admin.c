@@ -2,6 +2,8 @@
  * takes more from the cluster than Raft can spare: a majority of the voters keeps its disks. */
 #include "swarm_int.h"
 
+#include <string.h>
+
 static uint64_t opened(struct run *r, uint32_t node, const char *what)
 {
     if (r->open_count == sizeof(r->open) / sizeof(r->open[0]))
@@ -62,12 +64,23 @@ static bool spared(uint32_t voters_after, uint32_t lost)
     return lost * 2 < voters_after;
 }
 
+/* Asked, and perhaps done only when somebody else is lost. */
+static bool removal_under_way(const struct run *r)
+{
+    for (size_t k = 0; k < r->open_count; k++)
+        if (strcmp(r->open[k].what, "FORGET") == 0)
+            return true;
+    return false;
+}
+
 bool admin_may_lose(struct run *r, uint32_t i)
 {
     uint32_t lost, have = voters(r, &lost);
+    if (removal_under_way(r))
+        return false;
     if (!world_is_voter(r->world, world_node_id(r->world, i)) || admin_lacks(r, i))
         return false;
-    return spared(have, lost + 1);
+    return spared(have, lost + 1) && world_disk_spare(r->world, i);
 }
 
 void admin_lost(struct run *r, uint32_t i)

@@ -89,6 +89,8 @@ struct world {
     struct history *histories;
     struct disk_counts disk_counts;
     struct known_members *members; /* check_members.c */
+    struct raft_members written;   /* the newest that stood in any log, and its place there */
+    uint64_t written_index, written_term;
     struct forget *forgets;
     struct ghost *ghosts; /* check.c: what disks held that have been made to forget */
     bool time_lagged;     /* check_clock.c */
@@ -140,6 +142,7 @@ void check_free(struct world *w);
 void check_stamp_lags(struct proc *p, uint64_t stamp_ms);
 /* check_members.c */
 void check_members(struct proc *p);
+void check_members_written(struct proc *p, const struct raft_frame *f);
 void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answer);
 void check_members_forget(struct world *w, uint64_t cluster,
                           uint64_t from); /* lost with what was committed */
