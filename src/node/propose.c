@@ -174,12 +174,13 @@ void propose_drop_open(struct node *n)
     n->open_members = NULL;
 }
 
-/* Raft never heard of them: they surely did not run. */
+/* Raft never heard of them: they surely did not run, and what comes behind them must not. */
 static void refuse_open(struct node *n)
 {
     uint64_t first = n->open_first, term = n->open_term;
     propose_drop_open(n);
     reads_lost_from(n, first);
+    forward_office_lost(n);
     for (;;) {
         if (n->waiters.count == 0)
             return;

@@ -79,6 +79,28 @@ static void rounds(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
+/* Disks fill up, and have room again, and of what is told meanwhile some is lost: also that a write was refused. */
+static void refusals(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    begin(&s, seed, 3, WORK_PLAIN | WORK_PIPELINE, NULL);
+    for (int i = 0; i < 60; i++) {
+        uint32_t leader = scenario_leader(&s), proxy = (leader + 1 + (uint32_t)i % 2) % 3;
+        for (uint32_t d = 0; d < 3; d++)
+            world_disk_fault(s.world, d, DISK_FULL, 0);
+        scenario_run(&s, scenario_between(&s, 60000, 80000));
+        world_cut_way(s.world, leader, proxy, true);
+        scenario_run(&s, scenario_between(&s, 2000, 8000));
+        world_cut_way(s.world, leader, proxy, false);
+        for (uint32_t d = 0; d < 3; d++)
+            world_disk_fault(s.world, d, DISK_ROOM, 0);
+        scenario_run(&s, scenario_between(&s, 50000, 1000000));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
 static void test_answers(void **state)
 {
     (void)state;
@@ -91,9 +113,16 @@ static void test_rounds(void **state)
     scenario_seeds(3, rounds, NULL);
 }
 
+static void test_refusals(void **state)
+{
+    (void)state;
+    scenario_seeds(3, refusals, NULL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_rounds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_rounds),
+                                       cmocka_unit_test(test_refusals)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
