@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum admin_op { ADMIN_FORGET = 1, ADMIN_TRANSFER, ADMIN_CHECKPOINT };
+enum admin_op { ADMIN_FORGET = 1, ADMIN_TRANSFER, ADMIN_CHECKPOINT, ADMIN_RESET /* asked of nobody */ };
 
 struct admin_request {
     struct list link;
@@ -211,6 +211,23 @@ static void give_up(struct node *n, struct admin_request *q)
         finish(n, q, NODE_REFUSED, "-CLUSTERDOWN The cluster is down\r\n");
 }
 
+static void reset(struct node *n)
+{
+    n->join_host[0] = 0;
+    members_start_over(n);
+}
+
+/* RESET comes right behind the FORGET that it needs (redis-cli's del-node), and of that we hear with the next heartbeat. */
+static void await_removal(struct node *n, struct admin_request *q)
+{
+    if (n->removed) {
+        reset(n);
+        finish(n, q, NODE_DONE, "+OK\r\n");
+    } else if (n->now_us > q->asked_us + n->config.election_us) {
+        finish(n, q, NODE_REFUSED, "-ERR this node is a member of a cluster: CLUSTER FORGET it first\r\n");
+    }
+}
+
 static bool is_due(const struct node *n, const struct admin_request *q, uint64_t leader)
 {
     if (q->sent_to == leader && q->sent_to != n->identity.node_id)
@@ -224,7 +241,9 @@ void admin_turn(struct node *n)
     list_for_each_safe(it, tmp, &n->admin)
     {
         struct admin_request *q = list_entry(it, struct admin_request, link);
-        if (n->now_us > q->asked_us + n->config.client_wait_us + 2 * n->config.election_us)
+        if (q->op == ADMIN_RESET)
+            await_removal(n, q);
+        else if (n->now_us > q->asked_us + n->config.client_wait_us + 2 * n->config.election_us)
             give_up(n, q);
         else if (leader && q->op == ADMIN_TRANSFER && !q->argument && q->first_asked &&
                  q->first_asked != leader)
@@ -304,12 +323,12 @@ enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uin
 
 enum node_outcome node_reset(struct node *n, uint64_t ticket, struct buf *error)
 {
-    (void)ticket;
-    if (n->running && !n->removed && raft_members(n->raft)->count > 1)
-        return refused(error, "ERR this node is a member of a cluster: CLUSTER FORGET it first");
-    if (n->removed) {
-        n->join_host[0] = 0;
-        members_start_over(n);
+    (void)error;
+    if (n->running && !n->removed && raft_members(n->raft)->count > 1) {
+        begin(n, ADMIN_RESET, 0, ticket);
+        return NODE_PENDING;
     }
+    if (n->removed)
+        reset(n);
     return NODE_DONE;
 }

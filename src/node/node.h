@@ -190,7 +190,8 @@ enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uin
 enum node_outcome node_forget(struct node *n, uint64_t id, uint64_t ticket, struct buf *error);
 /* CLUSTER FAILOVER: to this node; also SIGTERM on the leader: target 0 = the best. */
 enum node_outcome node_transfer(struct node *n, uint64_t target, uint64_t ticket, struct buf *error);
-/* CLUSTER RESET: OK on a removed node (it becomes blank), refused on a member of a cluster of several. */
+/* CLUSTER RESET: OK on a removed node (it becomes blank), refused on a member of a cluster of several, which it is once
+ * it has not heard of its removal for an election timeout. */
 enum node_outcome node_reset(struct node *n, uint64_t ticket, struct buf *error);
 /* SAVE, BGSAVE: a checkpoint that names this node. Answer when the file is durable (SAVE) or logged (BGSAVE).
  */

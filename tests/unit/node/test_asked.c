@@ -201,9 +201,10 @@ static void administration_by_any_node(void **state)
     assert_begins(error.data, "-ERR no other voter is within reach");
     buf_truncate(&error, 0);
     /* A member of several resets nothing and joins nobody. */
-    assert_int_equal(node_reset(leader->node, TICKET, &error), NODE_REFUSED);
-    assert_begins(error.data, "-ERR this node is a member of a cluster");
-    buf_truncate(&error, 0);
+    assert_int_equal(node_reset(leader->node, TICKET + 1, &error), NODE_PENDING);
+    three_run(t, 2000);
+    assert_int_equal(leader->ticket, TICKET + 1);
+    assert_begins(leader->reply, "-ERR this node is a member of a cluster");
     assert_int_equal(node_meet(leader->node, "10.0.0.2", 7000, 17000, TICKET, &error), NODE_DONE);
     assert_int_equal(raft_members(leader->node->raft)->count, NODES);
     uint64_t dialled = t->handles;
@@ -215,6 +216,31 @@ static void administration_by_any_node(void **state)
     assert_int_equal(leader->ticket, TICKET);
     assert_begins(leader->reply, "+OK");
     assert_int_equal(raft_members(leader->node->raft)->count, NODES - 1);
+    buf_deinit(&error);
+    three_free(t);
+}
+
+/* As redis-cli's del-node asks it: whoever is put out has not heard of it yet. */
+static void reset_right_behind_forget(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *gone = other(t, leader);
+    struct buf error = BUF_EMPTY;
+    assert_int_equal(three_set(t, leader, "key", "v"), NODE_DONE);
+    three_run(t, 100);
+    assert_int_equal(node_forget(leader->node, gone->id, TICKET, &error), NODE_PENDING);
+    assert_int_equal(node_reset(gone->node, TICKET + 1, &error), NODE_PENDING);
+    three_run(t, 300);
+    assert_begins(leader->reply, "+OK");
+    assert_int_equal(gone->ticket, 0);
+    struct node_hello hello = {
+        .node_id = leader->id, .cluster_id = gone->node->identity.cluster_id, .removed = true};
+    node_on_hello(gone->node, 0, &hello);
+    three_run(t, 100);
+    assert_int_equal(gone->ticket, TICKET + 1);
+    assert_begins(gone->reply, "+OK");
+    assert_int_equal(store_count(rsm_store(node_rsm(gone->node)), 0), 0);
     buf_deinit(&error);
     three_free(t);
 }
@@ -398,6 +424,7 @@ int main(void)
         cmocka_unit_test(what_was_refused_is_not_overtaken),
         cmocka_unit_test(a_retry_is_asked_about_once),
         cmocka_unit_test(administration_by_any_node),
+        cmocka_unit_test(reset_right_behind_forget),
         cmocka_unit_test(what_is_not_answered_is_asked_again),
         cmocka_unit_test(what_is_never_answered_is_not_known),
         cmocka_unit_test(a_transfer_to_anybody_moves_the_office_once),
