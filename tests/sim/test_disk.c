@@ -206,7 +206,7 @@ static void test_rolled_back(void **state)
 {
     (void)state;
     struct plan plan = {3, 20, BIT(DISK_HANG), true, {.crash = true, .snapshots = true}};
-    scenario_seeds(8, one, &plan);
+    scenario_seeds(18, one, &plan);
     if (!getenv("SEED"))
         assert_true(total.backups_restored > 0);
 }
