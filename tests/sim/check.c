@@ -129,7 +129,7 @@ static uint64_t lasting_end(struct proc *p)
         if (op->type == OP_CUT && !op->dead && end >= op->from)
             end = op->from - 1;
     }
-    return end;
+    return end > d->durable.snapshot_index ? end : d->durable.snapshot_index; /* which no cut takes away */
 }
 
 static uint32_t voters_now(const struct raft *r, uint64_t *ids)
@@ -582,7 +582,8 @@ static void check_ack(struct proc *p, const struct raft_message *m)
     if (p->seen.ack_term != m->term || p->seen.acked < m->index)
         p->seen.acked = m->index;
     p->seen.ack_term = m->term;
-    const struct frame_at *f = disk_frame(p, m->index);
+    /* Below its own snapshot other entries may still wait to be cut: a start begins at the snapshot. */
+    const struct frame_at *f = m->index > p->disk.durable.snapshot_index ? disk_frame(p, m->index) : NULL;
     for (uint32_t i = 0; f && i < p->world->count; i++) {
         const struct proc *to = &p->world->nodes[i];
         if (to->id != m->to || !to->node || !to->node->raft || raft_role(to->node->raft) != RAFT_LEADER ||
