@@ -64,7 +64,7 @@ struct run {
         uint32_t node;
     } open[64]; /* administrators' requests not yet answered */
     size_t open_count;
-    uint64_t probe_done;
+    uint64_t probe_done, probe_from; /* what has been served of what was asked since that ticket */
     char wrong[400];
 };
 

@@ -37,7 +37,9 @@ void admin_crashed(struct run *r, uint32_t node);
 bool swarm_tamper(struct run *r, uint32_t members);
 
 /* swarm_run.c */
+void run_probe(struct run *r); /* from here on probe_done tells which of the following have been served */
 void run_write(struct run *r, struct node *n, uint32_t times); /* whatever comes of it */
+void run_read(struct run *r, struct node *n, bool follower);
 bool run_serves(struct run *r, uint32_t bits); /* one of these nodes serves a write and a read, soon enough */
 bool run_until(struct run *r, uint64_t at_us); /* false: something is wrong */
 void run_wrong(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -42,13 +42,22 @@ static bool run_for(struct run *r, uint64_t us)
 
 /* ---- what comes back from the nodes ------------------------------------------------------------------- */
 
+enum { WRITE_DONE = 1, READ_DONE = 2 };
+
+/* What was asked before run_probe proves nothing about the nodes since. */
+static void probe_answered(struct run *r, uint64_t ticket, enum node_outcome outcome)
+{
+    if (outcome == NODE_DONE && (ticket & ~PROBE) >> 2 > r->probe_from)
+        r->probe_done |= ticket & 3;
+}
+
 static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct node_answer *a)
 {
     struct run *r = arg;
     if (ticket & ADMIN)
         admin_answered(r, ticket);
     else if (ticket & PROBE)
-        r->probe_done |= a->outcome == NODE_DONE ? ticket & 3 : 0;
+        probe_answered(r, ticket, a->outcome);
     else
         r->client_calls.answer(r->client_calls.arg, node, ticket, a);
 }
@@ -58,7 +67,7 @@ static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_o
 {
     struct run *r = arg;
     if (ticket & PROBE)
-        r->probe_done |= outcome == NODE_DONE ? ticket & 3 : 0;
+        probe_answered(r, ticket, outcome);
     else
         r->client_calls.read_ready(r->client_calls.arg, node, ticket, outcome, now_ms);
 }
@@ -72,7 +81,11 @@ static void on_crashed(void *arg, uint32_t node)
 
 /* ---- does it serve? ----------------------------------------------------------------------------------- */
 
-enum { WRITE_DONE = 1, READ_DONE = 2 };
+void run_probe(struct run *r)
+{
+    r->probe_done = 0;
+    r->probe_from = r->ticket;
+}
 
 static void ask_write(struct run *r, struct node *n)
 {
@@ -90,10 +103,10 @@ void run_write(struct run *r, struct node *n, uint32_t times)
         ask_write(r, n);
 }
 
-static void ask_read(struct run *r, struct node *n)
+void run_read(struct run *r, struct node *n, bool follower)
 {
     uint64_t now_ms;
-    if (node_read(n, 0, true, PROBE | ++r->ticket << 2 | READ_DONE, &now_ms) == NODE_DONE)
+    if (node_read(n, 0, follower, PROBE | ++r->ticket << 2 | READ_DONE, &now_ms) == NODE_DONE)
         r->probe_done |= READ_DONE;
 }
 
@@ -102,16 +115,16 @@ static bool serves(struct run *r, uint32_t bits, bool (*pass)(struct run *r, uin
                    uint64_t end_us)
 {
     uint32_t i = 0;
-    r->probe_done = 0;
+    run_probe(r);
     while (r->probe_done != (WRITE_DONE | READ_DONE) && world_now_us(r->world) < end_us) {
         do
             i = (i + 1) % WORLD_NODES_MAX;
         while (!(bits >> i & 1));
         struct node *n = world_node(r->world, i);
-        if (n && r->probe_done == 0)
+        if (n && !(r->probe_done & WRITE_DONE))
             ask_write(r, n);
         else if (n)
-            ask_read(r, n);
+            run_read(r, n, true);
         if (!pass(r, world_now_us(r->world) + 100000))
             return false;
     }

@@ -29,14 +29,12 @@ static bool found_out(struct run *r, uint32_t victim)
 /* It may finish its sentence, no more. */
 static bool is_silent(struct run *r, uint32_t victim)
 {
-    uint64_t now_ms;
     if (!run_until(r, world_now_us(r->world) + WORD_US))
         return false;
+    run_probe(r);
     for (int tries = 0; tries < 20; tries++) {
         struct node *n = world_node(r->world, victim);
-        r->probe_done = 0;
-        if (node_read(n, 0, tries % 2, PROBE | ++r->ticket << 2 | 2, &now_ms) == NODE_DONE)
-            r->probe_done = 2;
+        run_read(r, n, tries % 2);
         if (!run_until(r, world_now_us(r->world) + SECOND / 10))
             return false;
         if (r->probe_done || node_is_serving(n))
