@@ -11,7 +11,7 @@
  * where one is missing it takes no more of the round. Nor does it take what would run behind one that it refused: a refusal
  * leaves no trace, and where it is lost the request is sent again, and may run then. Whatever goes wrong begins a new round
  * with all that is unanswered. While one that went as bulk is unanswered the others follow on its channel, lest they overtake
- * it for ever. */
+ * it for ever. What a leader hands to itself is taken like what others hand to it: it may lose the office as well. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -397,25 +397,28 @@ static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const str
     return outcome != NODE_NOT_LEADER;
 }
 
+/* NULL: of no member. */
+static struct forward_order *order_of(struct node *n, uint64_t peer)
+{
+    struct peer *p = node_peer(n, peer);
+    return p ? &p->forward : peer == n->identity.node_id ? &n->own_forward : NULL;
+}
+
 /* Is it the next one of its round? What comes of an older round is late, and comes again in the present one. None begins while
  * the sessions are asked about a request: it would be asked about in each. */
 static bool in_order(struct node *n, uint64_t peer, uint64_t cookie, struct reader *r)
 {
     uint64_t nonce = get_u64(r), round = get_u64(r), place = get_u64(r);
-    struct peer *p = node_peer(n, peer);
-    if (r->failed || !p)
-        return peer == n->identity.node_id && !r->failed;
-    if (p->forward_nonce != nonce || (round > p->forward_round && place == 0 && !recall_under_way(n, peer))) {
-        p->forward_refused = false;
-        p->forward_nonce = nonce;
-        p->forward_round = round;
-        p->forward_place = 0;
-    }
-    if (round == p->forward_round && place == p->forward_place) {
-        p->forward_place++;
+    struct forward_order *o = order_of(n, peer);
+    if (r->failed || !o)
+        return false;
+    if (o->nonce != nonce || (round > o->round && place == 0 && !recall_under_way(n, peer)))
+        *o = (struct forward_order){.nonce = nonce, .round = round};
+    if (round == o->round && place == o->place) {
+        o->place++;
         return true;
     }
-    if (round >= p->forward_round)
+    if (round >= o->round)
         send_answer(n, peer, cookie, FORWARD_GAP, round, slice_of(NULL, 0));
     return false;
 }
@@ -424,24 +427,23 @@ static bool in_order(struct node *n, uint64_t peer, uint64_t cookie, struct read
  * that its sender does not even see that we lost it. */
 void forward_office_lost(struct node *n)
 {
+    n->own_forward.place = UINT64_MAX;
     for (size_t i = 0; i < n->peer_count; i++)
-        n->peers[i].forward_place = UINT64_MAX;
+        n->peers[i].forward.place = UINT64_MAX;
 }
 
-/* A write that is refused as well may follow a refused one. What we hand to ourselves gets its answer at once. */
+/* A write that is refused as well may follow a refused one. */
 static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *write)
 {
-    struct peer *p = node_peer(n, peer);
-    if (!p)
-        return false;
+    struct forward_order *o = order_of(n, peer);
     if (write && propose_refuses(n, write)) {
-        p->forward_refused = true;
+        o->refused = true;
         return false;
     }
-    if (!p->forward_refused)
+    if (!o->refused)
         return false;
-    p->forward_place = UINT64_MAX;
-    send_answer(n, peer, cookie, FORWARD_GAP, p->forward_round, slice_of(NULL, 0));
+    o->place = UINT64_MAX;
+    send_answer(n, peer, cookie, FORWARD_GAP, o->round, slice_of(NULL, 0));
     return true;
 }
 

@@ -149,6 +149,12 @@ struct digests {
     size_t count;
 };
 
+/* (forward.c) How far the leader has taken the requests of one node, itself included. */
+struct forward_order {
+    uint64_t nonce, round, place; /* of the next one */
+    bool refused;                 /* one of this round was: what would run behind it is not taken */
+};
+
 struct peer {
     uint64_t id;
     uint32_t handle;          /* of the dialled link */
@@ -170,9 +176,7 @@ struct peer {
         snapshot_moved_us;
     struct digests digests;
     uint64_t judged_index;
-    uint64_t forward_nonce, forward_round,
-        forward_place;    /* (forward.c) the next request to be taken from it */
-    bool forward_refused; /* one of this round was: what would run behind it is not taken */
+    struct forward_order forward;
 };
 
 struct proxied; /* forward.c */
@@ -272,6 +276,7 @@ struct node {
 
     /* forward.c */
     struct proxied *proxied;
+    struct forward_order own_forward;
 
     /* admin.c */
     struct list admin;

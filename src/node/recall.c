@@ -2,7 +2,7 @@
  *
  * A numbered request that the leader has to refuse, for want of memory or of disk, may be the retry of one that ran, and is
  * then owed that one's reply: "refused" would say that it did not run. So its refusal waits like a read, for a round and for
- * all that this leader has in its log.
+ * all that this leader has in its log; where that comes to nothing, it is for the next leader to say.
  *
  * And a deposed leader that is sent a snapshot in place of the entries that its clients wait for never applies these. The
  * snapshot's sessions hold the replies of those that are numbered and ran, under the number and the hash of the request. */
@@ -50,23 +50,12 @@ bool recall_under_way(const struct node *n, uint64_t peer)
     return false;
 }
 
-/* The round came to nothing. A client is sent to the next leader. A proxying node would send it there again, behind what
- * came after it on its connection: its client is told the truth instead. */
-static void lost(struct node *n, const struct recall *c)
-{
-    if (c->who.peer)
-        waiter_answer(n, &c->who, NODE_DONE,
-                      SLICE_LITERAL("-MAYBE The outcome of this request is not known\r\n"));
-    else
-        waiter_answer(n, &c->who, NODE_NOT_LEADER, slice_of(NULL, 0));
-}
-
 void recall_ready(struct node *n, struct recall *c, enum node_outcome outcome)
 {
     struct buf reply = BUF_EMPTY;
     c->who.index = rsm_applied(n->rsm);
-    if (outcome != NODE_DONE) {
-        lost(n, c);
+    if (outcome != NODE_DONE) { /* the next leader is to be asked */
+        waiter_answer(n, &c->who, NODE_NOT_LEADER, slice_of(NULL, 0));
     } else if (rsm_recall(n->rsm, buf_slice(&c->payload), &reply) == RSM_UNHEARD) {
         waiter_answer(n, &c->who, NODE_REFUSED, buf_slice(&c->refusal));
     } else {

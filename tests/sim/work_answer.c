@@ -259,7 +259,7 @@ static void write_done(struct work *k, struct client *c, struct slice reply)
         session_lost(k, c, reply);
         return;
     }
-    if (begins(reply, "-MAYBE")) { /* of a leader that does not know its proxy any more */
+    if (begins(reply, "-MAYBE") && c->plain) { /* of a leader that does not know its proxy any more */
         work_elsewhere(k, c, false);
         return;
     }

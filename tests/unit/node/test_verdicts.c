@@ -277,6 +277,66 @@ static void a_retry_is_not_refused_beside_its_first_copy(void **state)
     three_free(t);
 }
 
+static struct one *next_leader(struct three *t, const struct one *old)
+{
+    for (int i = 0; i < 200; i++, three_run(t, 50))
+        for (struct one *o = t->one; o < t->one + NODES; o++)
+            if (o != old && node_is_serving(o->node))
+                return o;
+    fail_msg("nobody else leads");
+    return NULL;
+}
+
+/* One that grows memory, or DEL for want of a number, handed in by this node. */
+static void hand_over(struct one *o, uint64_t session, uint64_t number, uint64_t ticket)
+{
+    struct slice append[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), SLICE_LITERAL("abc")};
+    struct slice del[] = {SLICE_LITERAL("del"), SLICE_LITERAL("k")};
+    struct rsm_request req = {
+        .kind = RSM_COMMAND, .resp = 2, .argv = number ? append : del, .argc = number ? 3 : 2};
+    struct buf error = BUF_EMPTY;
+    if (number)
+        req.numbering = RSM_SESSION_NUMBER;
+    req.session = session;
+    req.request_id = number;
+    assert_int_equal(node_forward(o->node, &req, false, ticket, &error), NODE_PENDING);
+    buf_deinit(&error);
+}
+
+/* The leader loses its office while it asks the sessions: the next one is asked, and the retry of what ran gets its reply.
+ * What had not run may run there, and before what came behind it on its connection. */
+static void a_retry_outlives_the_leader_that_refuses(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= NODES; i++) {
+        struct three *t = three_new();
+        bool ran = i < NODES;
+        struct one *old = three_leader(t), *o = ran ? &t->one[i] : old;
+        struct slice limit[] = {SLICE_LITERAL("maxmemory"), SLICE_LITERAL("1")};
+        uint64_t session = open_session(t, old);
+        assert_int_equal(numbered(t, old, false, session, 1, "abc"), NODE_DONE);
+        assert_int_equal(run(old, RSM_SETTING, limit, 2), NODE_PENDING);
+        three_run(t, 20);
+        old->lose_type = FRAME_RAFT; /* it hears nobody: no round comes to an end */
+        old->lose = 1000000;
+        hand_over(o, session, ran ? 1 : 2, 700);
+        if (!ran)
+            hand_over(o, session, 0, 701);
+        struct one *leader = next_leader(t, old);
+        limit[1] = SLICE_LITERAL("0");
+        if (!ran)
+            assert_int_equal(run(leader, RSM_SETTING, limit, 2), NODE_PENDING);
+        three_run(t, 20);
+        old->lose = 0;
+        three_run(t, 3000);
+        assert_int_equal(o->ticket, ran ? 700 : 701); /* the last one that was answered */
+        assert_int_equal(o->outcome, NODE_DONE);
+        assert_reply(o, ran ? ":3" : ":1");
+        assert_int_equal(store_count(rsm_store(node_rsm(leader->node)), 0), ran);
+        three_free(t);
+    }
+}
+
 /* A request of a session, on its way. */
 static void ask(struct one *o, uint64_t session, uint64_t number, const char *value, uint64_t ticket)
 {
@@ -289,16 +349,6 @@ static void ask(struct one *o, uint64_t session, uint64_t number, const char *va
     assert_int_equal(node_write(o->node, &req, ticket, &error), NODE_PENDING);
     node_turn(o->node);
     buf_deinit(&error);
-}
-
-static struct one *next_leader(struct three *t, const struct one *old)
-{
-    for (int i = 0; i < 200; i++, three_run(t, 50))
-        for (struct one *o = t->one; o < t->one + NODES; o++)
-            if (o != old && node_is_serving(o->node))
-                return o;
-    fail_msg("nobody else leads");
-    return NULL;
 }
 
 /* A deposed leader gets a snapshot in place of the entries that its clients wait for. It tells a client of a session the reply
@@ -479,6 +529,7 @@ int main(void)
         cmocka_unit_test(over_maxmemory_only_what_grows_is_refused),
         cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
         cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
+        cmocka_unit_test(a_retry_outlives_the_leader_that_refuses),
         cmocka_unit_test(what_a_snapshot_covers_is_answered_by_its_sessions),
         cmocka_unit_test(a_founder_that_lost_the_others_waits_for_them),
         cmocka_unit_test(a_founder_that_is_alone_again_says_so),
