@@ -264,7 +264,8 @@ void node_on_beat(struct node *n, uint64_t peer, uint64_t term);
 /* NULL: may connect; else the reason it may not. */
 const char *node_admit(struct node *n, const struct node_hello *hello);
 
-/* Told once at the start of every pass, before the events of that pass. */
+/* Told at the start of every pass, before the events of that pass, and again when a frame has been read, before it is
+ * handed in: a clock heard is measured against the time of hearing. wall_us was read no later than now_us. */
 void node_time(struct node *n, uint64_t now_us, uint64_t wall_us);
 /* The end of a pass: proposes what was written, carries out duties, applies, answers. Returns when it next
  * wants a turn (monotonic us); 0: at once, there is more to apply. */

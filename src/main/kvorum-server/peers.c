@@ -95,11 +95,13 @@ void peers_bind(struct node_ports *ports)
 
 /* ---- the transport tells ---- */
 
+/* The time is taken after the frame was read. A pass may be long, or stopped half way; measured against the time at
+ * which it began, what the sender's clock shows would lie ahead by as much, and take the cluster's with it. */
 static void on_frame(void *arg, uint64_t peer, enum transport_channel channel, struct slice frame,
                      struct blob *blob)
 {
     struct process *p = arg;
-    process_wake(p);
+    process_time(p);
     node_on_frame(p->node, peer, channel == TRANSPORT_BULK ? NODE_BULK : NODE_CONTROL, frame, blob);
 }
 

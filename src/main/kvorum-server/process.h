@@ -30,8 +30,9 @@ struct process {
     uint64_t leave_by_us, grace_until_us;
 };
 
-/* Gives the pass its time, once. */
+/* Gives the pass its time, once; or the time as it is now, in the middle of it. */
 void process_wake(struct process *p);
+void process_time(struct process *p);
 
 /* system.c: what is asked of the operating system before anything else. */
 bool system_daemonize(void);
