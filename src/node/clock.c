@@ -59,11 +59,12 @@ void clock_run(struct cluster_clock *c, const struct raft_members *members, uint
     }
     uint64_t elapsed = c->ran_at_us && now_us > c->ran_at_us ? now_us - c->ran_at_us : 0;
     c->ran_at_us = now_us;
-    /* Ahead of every clock there is: run slower until they have caught up. */
-    if (n && (int64_t)c->value_us > wall[n - 1])
+    /* Ahead of the upper median, where a voter not heard counts as the latest: run slower until that has caught up. One
+     * bad clock that is ahead is outvoted here too; else a leader that merely ticks too fast would never be held back. */
+    size_t unheard = voters - n, lower = voters ? (voters - 1) / 2 : 0, upper = voters / 2;
+    if (upper < n && (int64_t)(c->value_us + elapsed) > wall[upper])
         elapsed -= elapsed / 10;
     c->value_us += elapsed;
-    size_t unheard = voters - n, median = voters ? (voters - 1) / 2 : 0;
-    if (n && median >= unheard && wall[median - unheard] > (int64_t)c->value_us)
-        c->value_us = (uint64_t)wall[median - unheard];
+    if (n && lower >= unheard && wall[lower - unheard] > (int64_t)c->value_us)
+        c->value_us = (uint64_t)wall[lower - unheard];
 }

@@ -79,6 +79,39 @@ static void a_bad_clock_of_old_is_no_second_one(void **state)
     assert_right(&c, now);
 }
 
+/* A leader whose monotonic clock ticks too fast is held back by the clocks that are right, one bad one ahead or not. */
+static void fast_ticks_do_not_add_up(void **state)
+{
+    (void)state;
+    struct raft_members m = voters(3);
+    for (uint64_t bad = 0; bad <= 3; bad++) {
+        struct cluster_clock c = {.count = 0};
+        clock_raise(&c, STARTED + SECOND, SECOND);
+        for (uint64_t right = SECOND; right < 1000 * SECOND; right += SECOND / 20) {
+            uint64_t ticks = right + right / 2000;
+            for (uint64_t id = 1; id <= 3; id++)
+                clock_hear(&c, id, STARTED + right + (id == bad ? HOUR : 0), ticks);
+            clock_run(&c, &m, ticks, LATELY);
+            assert_in_range(c.value_us, STARTED + right, STARTED + right + NEAR);
+        }
+    }
+}
+
+/* The third not heard, a clock that is behind does not slow down the time of a leader whose own is right. */
+static void a_clock_behind_does_not_slow_time(void **state)
+{
+    (void)state;
+    struct raft_members m = voters(3);
+    struct cluster_clock c = {.count = 0};
+    clock_raise(&c, STARTED + SECOND, SECOND);
+    for (uint64_t now = SECOND; now < 10 * SECOND; now += SECOND / 20) {
+        hear(&c, 1, now, 0);
+        hear(&c, 2, now, -(int64_t)HOUR);
+        clock_run(&c, &m, now, LATELY);
+        assert_right(&c, now);
+    }
+}
+
 /* Of two the earlier counts; who has heard nobody believes not even itself, and runs on. */
 static void nobody_is_believed_alone(void **state)
 {
@@ -96,8 +129,8 @@ static void nobody_is_believed_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_of_three_is_outvoted),
-        cmocka_unit_test(a_bad_clock_of_old_is_no_second_one),
+        cmocka_unit_test(one_of_three_is_outvoted), cmocka_unit_test(a_bad_clock_of_old_is_no_second_one),
+        cmocka_unit_test(fast_ticks_do_not_add_up), cmocka_unit_test(a_clock_behind_does_not_slow_time),
         cmocka_unit_test(nobody_is_believed_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
