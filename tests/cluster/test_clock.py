@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from clients import settled  # noqa: E402
 from servers import HOST, Checks, Cluster, Conn, scratch  # noqa: E402
 
-ARGS = ("--election-timeout", "3000")
+ARGS = ("--enable-debug-command", "yes", "--election-timeout", "3000")
 LIFE_MS = 100000
 STOPPED_S = 0.1
 
