@@ -14,8 +14,8 @@ nets.enter()
 from run import run_all  # noqa: E402
 
 SECONDS = {
-    "leader_cut_off": 6, "one_way": 6, "bridge": 6, "flapping": 5, "link_resets": 4, "kill_leader": 8, "kill_all": 6, "stop_leader": 10,
-    "clock_jumps": 8, "replace_member": 5, "new_address": 4, "memory_with_a_stopped_follower": 4, "stock_clients": 5,
+    "leader_cut_off": 9, "one_way": 9, "bridge": 9, "flapping": 8, "link_resets": 6, "kill_leader": 16, "kill_all": 10, "stop_leader": 16,
+    "clock_jumps": 10, "replace_member": 8, "new_address": 6, "memory_with_a_stopped_follower": 6, "stock_clients": 8,
 }
 
 if __name__ == "__main__":
