@@ -25,6 +25,7 @@ static struct disk_op *ask(struct proc *p, enum disk_op_type type)
     struct disk_op *op = mem_calloc(1, sizeof(*op));
     op->type = type;
     op->number = ++d->op;
+    op->asked_us = w->now_us;
     op->dead = p->ending;
     uint64_t at_us = d->free_at_us[q] > w->now_us ? d->free_at_us[q] : w->now_us;
     if (type == OP_READ && at_us < d->free_at_us[QUEUE_WRITER]) /* it sees what was written before it */
@@ -259,6 +260,7 @@ static bool run(struct proc *p, struct disk_op *const *ops, size_t count, uint32
 
 void disk_done(struct proc *p, const struct event *event)
 {
+    struct disk *d = &p->disk;
     struct disk_op *op = front(&p->disk, event->queue), *ops[BATCH_MAX];
     struct node_disk_event e;
     if (!op || op->number > event->op)
@@ -268,6 +270,7 @@ void disk_done(struct proc *p, const struct event *event)
         return;
     }
     size_t count = take_batch(p, op, event->queue, ops);
+    d->ended_us[event->queue] = p->world->now_us;
     bool good = run(p, ops, count, event->queue);
     bool tell = good && result(p, ops[count - 1], &e, &good);
     for (size_t i = 0; i < count; i++)
@@ -533,8 +536,8 @@ static void disk_state(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_by
     *snapshot_bytes = p->disk.newest.bytes;
     *free_bytes = p->disk.free_bytes;
     const struct disk_op *op = front(&p->disk, QUEUE_WRITER);
-    uint64_t now_us = p->world->now_us;
-    *write_running_us = op && op->begun_us < now_us ? now_us - op->begun_us : 0;
+    uint64_t ended_us = p->disk.ended_us[QUEUE_WRITER];
+    *write_running_us = op ? p->world->now_us - (op->asked_us > ended_us ? op->asked_us : ended_us) : 0;
 }
 
 void disk_ports(struct node_ports *ports)

@@ -35,7 +35,7 @@ enum disk_op_type {
 
 struct disk_op {
     struct list link;
-    uint64_t number, begun_us;
+    uint64_t number, asked_us, begun_us;
     enum disk_op_type type;
     struct node_identity identity;
     struct raft_block block;
@@ -90,8 +90,9 @@ struct platter {
 
 struct disk {
     struct list ops[QUEUES]; /* under way, in order */
-    uint64_t free_at_us[QUEUES];
-    uint64_t op; /* numbers them */
+    uint64_t free_at_us[QUEUES],
+        ended_us[QUEUES]; /* the last one asked will be done; the last one was done */
+    uint64_t op;          /* numbers them */
 
     struct platter platter;
     uint64_t boot; /* of the machine: another after each power cut */
