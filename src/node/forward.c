@@ -8,8 +8,9 @@
  *
  * Requests of one connection run in the order in which it sent them, though frames may be lost and the two channels keep
  * no common order. So requests go out in rounds: within one they are counted, the leader takes them in that order, and
- * where one is missing it takes no more of the round. Nor does it take what would run behind one that it refused: a refusal
- * leaves no trace, and where it is lost the request is sent again, and may run then. Whatever goes wrong begins a new round
+ * where one is missing it takes no more of the round. Nor does it take what might run before one that it refused, and that stood
+ * before it on its connection: a refusal leaves no trace, and where it is lost the request is sent again, and may run then. The
+ * leader knows no connections, but is told of what has no unanswered write before it. Whatever goes wrong begins a new round
  * with all that is unanswered. While one that went as bulk is unanswered the others follow on its channel, lest they overtake
  * it for ever. What a leader hands to itself is taken like what others hand to it: it may lose the office as well. */
 #include "node/node_int.h"
@@ -29,6 +30,7 @@ struct request {
     uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */
     enum forward_op op;
     bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
+    bool behind;        /* a write of its connection was unanswered when it came */
     bool refused;       /* by ourselves, within the client's call: answered at the turn's end */
     struct buf payload, refusal;
 };
@@ -47,6 +49,8 @@ struct proxied {
 /* Beside the outcomes of node.h: not taken, for one before it is missing or was refused; `index` is the round. */
 enum { FORWARD_GAP = 0x80 };
 enum { FORWARD_AGAIN_US = 1000 };
+/* A flag of the frame: no write of its connection was unanswered. A build that does not know it holds back more. */
+enum { FORWARD_FIRST = 4 };
 
 /* A forwarded read on the leader, from its arrival to its round. */
 struct forwarded_read {
@@ -126,6 +130,7 @@ static void deliver(struct node *n, struct request *q)
     uint64_t leader = raft_leader(n->raft);
     struct buf frame = BUF_EMPTY;
     frame_begin(n, &frame, FRAME_FORWARD);
+    frame.data[1] |= q->behind ? 0 : FORWARD_FIRST;
     put_u64(&frame, q->cookie);
     put_u64(&frame, n->config.self.boot_nonce);
     put_u64(&frame, p->round);
@@ -138,7 +143,7 @@ static void deliver(struct node *n, struct request *q)
     q->sent_us = n->now_us;
     if (leader == n->identity.node_id) {
         struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
-        forward_on_frame(n, leader, &r);
+        forward_on_frame(n, leader, (uint8_t)frame.data[1], &r);
         buf_deinit(&frame);
         return;
     }
@@ -163,7 +168,7 @@ static void end_round(struct node *n)
     n->proxied->resend = true;
 }
 
-static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
+static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op, bool behind,
                               uint64_t ticket)
 {
     struct proxied *p = n->proxied;
@@ -172,6 +177,7 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     q->cookie = ++p->cookie;
     q->ticket = ticket;
     q->op = op;
+    q->behind = behind;
     if (op == FORWARD_WRITE && req->numbering == RSM_TAGGED && req->kind != RSM_SESSION &&
         req->kind != RSM_SETTING) {
         own.numbering = RSM_PROXY_NUMBER;
@@ -188,20 +194,21 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     return NODE_PENDING;
 }
 
-enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, uint64_t ticket,
-                               struct buf *error)
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, bool behind,
+                               uint64_t ticket, struct buf *error)
 {
     if (!n->running) {
         buf_append_cstr(error, "-LOADING kvorum is loading the dataset in memory\r\n");
         return NODE_REFUSED;
     }
-    return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, ticket);
+    return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, behind, ticket);
 }
 
-enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, uint64_t ticket)
+enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, bool behind,
+                                     uint64_t ticket)
 {
     struct rsm_request req = {.kind = RSM_COMMAND, .db = db, .resp = 2, .argv = &key, .argc = 1};
-    return take(n, &req, FORWARD_WATCH, ticket);
+    return take(n, &req, FORWARD_WATCH, behind, ticket);
 }
 
 /* Whatever was sent to the leader that is gone has to be asked again. */
@@ -385,18 +392,6 @@ void forward_answer(struct node *n, const struct waiter *w, enum node_outcome ou
     send_answer(n, w->peer, w->ticket, (uint8_t)outcome, w->index, reply);
 }
 
-/* false: not taken. */
-static bool take_write(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *req)
-{
-    struct buf error = BUF_EMPTY;
-    struct waiter w = {.ticket = cookie, .peer = peer};
-    enum node_outcome outcome = propose_or_refuse(n, req, &w, &error);
-    if (outcome != NODE_PENDING)
-        send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));
-    buf_deinit(&error);
-    return outcome != NODE_NOT_LEADER;
-}
-
 /* NULL: of no member. */
 static struct forward_order *order_of(struct node *n, uint64_t peer)
 {
@@ -432,22 +427,37 @@ void forward_office_lost(struct node *n)
         n->peers[i].forward.place = UINT64_MAX;
 }
 
-/* A write that is refused as well may follow a refused one. */
-static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, const struct rsm_request *write)
+/* Until the next round: one that was refused in this may stand before it. */
+static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, bool behind)
 {
     struct forward_order *o = order_of(n, peer);
-    if (write && propose_refuses(n, write)) {
-        o->refused = true;
-        return false;
-    }
-    if (!o->refused)
+    if (!behind || !o->refused)
         return false;
     o->place = UINT64_MAX;
     send_answer(n, peer, cookie, FORWARD_GAP, o->round, slice_of(NULL, 0));
     return true;
 }
 
-void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
+/* A write that is refused as well may follow a refused one. */
+static void take_write(struct node *n, uint64_t peer, uint64_t cookie, bool behind,
+                       const struct rsm_request *req)
+{
+    struct buf error = BUF_EMPTY;
+    struct waiter w = {.ticket = cookie, .peer = peer};
+    enum node_outcome outcome = propose_verdict(n, req, &error);
+    if (outcome == NODE_REFUSED)
+        order_of(n, peer)->refused = true;
+    else if (held_back(n, peer, cookie, behind))
+        return;
+    outcome = propose_judged(n, outcome, req, &w, buf_slice(&error));
+    if (outcome != NODE_PENDING)
+        send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));
+    if (outcome == NODE_NOT_LEADER)
+        forward_office_lost(n);
+    buf_deinit(&error);
+}
+
+void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r)
 {
     uint64_t cookie = get_u64(r);
     if (!in_order(n, peer, cookie, r))
@@ -464,18 +474,18 @@ void forward_on_frame(struct node *n, uint64_t peer, struct reader *r)
         return;
     }
     struct rsm_request *req = &f->what.req;
+    bool behind = !(flags & FORWARD_FIRST);
     f->op = (enum forward_op)op;
-    if (held_back(n, peer, cookie, op == FORWARD_WRITE ? req : NULL)) {
-        forward_read_free(f);
-        return;
-    }
     if (op == FORWARD_WRITE) {
         if (req->numbering == RSM_PROXY_NUMBER) {
             req->lowest = lowest;
             req->may_open = may_open;
         }
-        if (!take_write(n, peer, cookie, req))
-            forward_office_lost(n);
+        take_write(n, peer, cookie, behind, req);
+        forward_read_free(f);
+        return;
+    }
+    if (held_back(n, peer, cookie, behind)) {
         forward_read_free(f);
         return;
     }

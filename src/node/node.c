@@ -191,7 +191,7 @@ void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, str
         moved_on_frame(n, &r);
         break;
     case FRAME_FORWARD:
-        forward_on_frame(n, peer, &r);
+        forward_on_frame(n, peer, flags, &r);
         break;
     case FRAME_FORWARD_REPLY:
         forward_on_reply(n, &r);

@@ -12,7 +12,7 @@
  * Frames between nodes (little-endian; the transport adds length and checksum):
  *
  *     0  u8   type (enum frame_type)
- *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state has diverged
+ *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state has diverged; bit 2: see forward.c
  *     2  u64  the sender's wall clock, us
  *    10  ...  by type, see the writer of each
  */
@@ -152,7 +152,7 @@ struct digests {
 /* (forward.c) How far the leader has taken the requests of one node, itself included. */
 struct forward_order {
     uint64_t nonce, round, place; /* of the next one */
-    bool refused;                 /* one of this round was: what would run behind it is not taken */
+    bool refused;                 /* one of this round was: what may stand behind it is not taken */
 };
 
 struct peer {
@@ -358,11 +358,11 @@ void propose_expire_waiters(struct node *n);
 uint64_t propose_clock(struct node *n,
                        uint64_t at_least_ms); /* index of an entry whose stamp reaches it; 0: cannot */
 void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
-/* PENDING: `who` will be answered. */
-enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
-                                    struct buf *error);
-
-bool propose_refuses(struct node *n, const struct rsm_request *req);
+/* Would it be taken? PENDING: yes; REFUSED: `error` says why not. */
+enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error);
+/* By that verdict. PENDING: `who` will be answered. */
+enum node_outcome propose_judged(struct node *n, enum node_outcome verdict, const struct rsm_request *req,
+                                 const struct waiter *who, struct slice error);
 
 /* recall.c */
 bool recall_under_way(const struct node *n, uint64_t peer); /* for a request of that node */
@@ -449,7 +449,7 @@ void forward_deinit(struct node *n);
 void forward_read_free(struct forwarded_read *f); /* NULL is fine */
 void forward_turn(struct node *n);
 uint64_t forward_deadline_us(const struct node *n);
-void forward_on_frame(struct node *n, uint64_t peer, struct reader *r);
+void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r);
 void forward_on_reply(struct node *n, struct reader *r);
 void forward_leader_changed(struct node *n);
 void forward_office_lost(struct node *n); /* this node's own */

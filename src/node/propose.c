@@ -243,7 +243,7 @@ static bool grows_memory(const struct rsm_request *req)
 }
 
 /* Verdicts that depend on this node's state are made here, by the leader, and never at apply (DESIGN 4). */
-static enum node_outcome check(struct node *n, const struct rsm_request *req, struct buf *error)
+enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error)
 {
     const char *why = NULL;
     if (!n->running)
@@ -265,32 +265,24 @@ static enum node_outcome check(struct node *n, const struct rsm_request *req, st
     return NODE_REFUSED;
 }
 
-bool propose_refuses(struct node *n, const struct rsm_request *req)
+enum node_outcome propose_judged(struct node *n, enum node_outcome verdict, const struct rsm_request *req,
+                                 const struct waiter *who, struct slice error)
 {
-    struct buf error = BUF_EMPTY;
-    bool refuses = check(n, req, &error) == NODE_REFUSED;
-    buf_deinit(&error);
-    return refuses;
-}
-
-enum node_outcome propose_or_refuse(struct node *n, const struct rsm_request *req, const struct waiter *who,
-                                    struct buf *error)
-{
-    enum node_outcome outcome = check(n, req, error);
-    if (outcome == NODE_PENDING)
+    if (verdict == NODE_PENDING)
         return propose_request(n, req, who) ? NODE_PENDING : NODE_NOT_LEADER;
-    if (outcome == NODE_REFUSED && n->running && digest_trusted(n) && recall_wanted(req)) {
-        recall_before_refusing(n, req, who, buf_slice(error));
+    if (verdict == NODE_REFUSED && n->running && digest_trusted(n) && recall_wanted(req)) {
+        recall_before_refusing(n, req, who, error);
         return NODE_PENDING;
     }
-    return outcome;
+    return verdict;
 }
 
 enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint64_t ticket,
                              struct buf *error)
 {
     struct waiter w = {.ticket = ticket};
-    return propose_or_refuse(n, req, &w, error);
+    enum node_outcome verdict = propose_verdict(n, req, error);
+    return propose_judged(n, verdict, req, &w, buf_slice(error));
 }
 
 bool node_is_full(const struct node *n)

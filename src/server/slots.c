@@ -171,8 +171,9 @@ static bool route_again(struct client *c, struct slot *slot)
                                       .argc = argc};
             buf_truncate(&s->error, 0);
             slot->state = SLOT_NODE;
-            outcome = slot->kind == KIND_WATCH ? NODE_NOT_LEADER
-                                               : node_forward(s->node, &req, true, ticket, &s->error);
+            outcome = slot->kind == KIND_WATCH
+                          ? NODE_NOT_LEADER
+                          : node_forward(s->node, &req, true, c->writes_open, ticket, &s->error);
         }
         if (outcome == NODE_PENDING || outcome == NODE_DONE)
             return true;

@@ -370,11 +370,11 @@ static void ask(struct world *w)
         w->tickets = ++ticket; /* odd: its answer is the peer's word */
         argv[0] = how & 1 ? SLICE_LITERAL("get") : SLICE_LITERAL("set");
         q.argc = how & 1 ? 2 : 3;
-        node_forward(w->node, &q, how & 1, ticket, &error);
+        node_forward(w->node, &q, how & 1, how & 2, ticket, &error);
         break;
     case 3:
         w->tickets = ++ticket;
-        node_forward_watch(w->node, 0, argv[1], ticket);
+        node_forward_watch(w->node, 0, argv[1], how & 1, ticket);
         break;
     case 4:
         node_checkpoint(w->node, how & 1, ticket, &error);

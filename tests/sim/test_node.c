@@ -181,7 +181,7 @@ static void drawn(uint64_t seed, const void *arg)
     scenario_run(&s, 2 * SECOND);
     for (int i = 0; i < 100; i++) {
         struct buf error = BUF_EMPTY;
-        node_forward(world_node(s.world, (uint32_t)i % 3), &req, false, 1ull << 62, &error);
+        node_forward(world_node(s.world, (uint32_t)i % 3), &req, false, false, 1ull << 62, &error);
         buf_deinit(&error);
         scenario_run(&s, scenario_between(&s, 0, 40000));
     }

@@ -46,7 +46,7 @@ static uint32_t draw_place(struct work *k, uint32_t mostly)
 }
 
 static enum node_outcome send_write(struct work *k, struct client *c, struct node *n, struct item *i,
-                                    uint64_t ticket)
+                                    bool any_write, uint64_t ticket)
 {
     char token[48], id[16];
     struct buf error = BUF_EMPTY;
@@ -59,8 +59,8 @@ static enum node_outcome send_write(struct work *k, struct client *c, struct nod
         .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 3};
     req.client_id = slice_of(id, (size_t)snprintf(id, sizeof(id), "p%u", client_number(k, c)));
     req.request_id = c->number;
-    enum node_outcome outcome =
-        c->forwarded ? node_forward(n, &req, false, ticket, &error) : node_write(n, &req, ticket, &error);
+    enum node_outcome outcome = c->forwarded ? node_forward(n, &req, false, any_write, ticket, &error)
+                                             : node_write(n, &req, ticket, &error);
     buf_deinit(&error);
     return outcome;
 }
@@ -91,7 +91,7 @@ static enum node_outcome send_read(struct work *k, struct client *c, struct node
         struct rsm_request req = {
             .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
         struct buf error = BUF_EMPTY;
-        enum node_outcome outcome = node_forward(n, &req, true, ticket, &error);
+        enum node_outcome outcome = node_forward(n, &req, true, any_write, ticket, &error);
         buf_deinit(&error);
         return outcome;
     }
@@ -118,7 +118,8 @@ void work_pipe_send(struct work *k, struct client *c, struct node *n)
         reading = read || (c->forwarded && reading);
         *i = (struct item){.read = reading, .place = draw_place(k, mostly)};
         uint64_t ticket = ticket_of(k, c) + at;
-        outcomes[at] = i->read ? send_read(k, c, n, at, any_write, ticket) : send_write(k, c, n, i, ticket);
+        outcomes[at] =
+            i->read ? send_read(k, c, n, at, any_write, ticket) : send_write(k, c, n, i, any_write, ticket);
         any_write |= !i->read && outcomes[at] == NODE_PENDING;
     }
     k->asking = false;

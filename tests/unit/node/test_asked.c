@@ -98,7 +98,7 @@ static void a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others(void **s
     for (int i = 0; i < NODES; i++) {
         struct one *o = &t->one[i];
         o->ticket = 0;
-        assert_int_equal(node_forward(o->node, &req, false, TICKET, &error), NODE_PENDING);
+        assert_int_equal(node_forward(o->node, &req, false, false, TICKET, &error), NODE_PENDING);
         assert_int_equal(o->ticket, 0); /* never from within the call */
         three_run(t, 200);
         assert_int_equal(o->ticket, TICKET);
@@ -109,13 +109,13 @@ static void a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others(void **s
 }
 
 /* APPEND k, and GET k for want of a value. */
-static void hand_over(struct one *o, const char *append, uint64_t ticket)
+static void hand_over(struct one *o, const char *append, bool behind, uint64_t ticket)
 {
     struct slice argv[] = {slice_cstr(append ? "append" : "get"), SLICE_LITERAL("k"),
                            slice_cstr(append ? append : "")};
     struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = append ? 3 : 2};
     struct buf error = BUF_EMPTY;
-    assert_int_equal(node_forward(o->node, &req, !append, ticket, &error), NODE_PENDING);
+    assert_int_equal(node_forward(o->node, &req, !append, behind, ticket, &error), NODE_PENDING);
     buf_deinit(&error);
 }
 
@@ -126,22 +126,48 @@ static void what_was_refused_is_not_overtaken(void **state)
     for (int k = 0; k < 2; k++) {
         struct three *t = three_new();
         struct one *leader = three_leader(t), *follower = other(t, leader);
-        hand_over(follower, "a", TICKET); /* opens the node's session */
+        hand_over(follower, "a", false, TICKET); /* opens the node's session */
         three_run(t, 20);
         assert_int_equal(follower->outcome, NODE_DONE);
         follower->lose_type = FRAME_FORWARD_REPLY;
         follower->lose = 1;
         leader->node->disk_low = true;
-        hand_over(follower, "b", TICKET + 1);
+        hand_over(follower, "b", false, TICKET + 1);
         for (int i = 0; i < 10 && follower->lose; i++)
             three_run(t, 1);
         assert_int_equal(follower->lose, 0);
         leader->node->disk_low = false;
-        hand_over(follower, k ? "c" : NULL, TICKET + 2);
+        hand_over(follower, k ? "c" : NULL, true, TICKET + 2);
         three_run(t, 3000);
         assert_int_equal(follower->ticket, TICKET + 2); /* the last one that was answered */
         assert_int_equal(follower->outcome, NODE_DONE);
         assert_begins(follower->reply, k ? ":3" : "$2\r\nab");
+        three_free(t);
+    }
+}
+
+/* But others need not wait for a new round. */
+static void what_is_behind_no_refusal_is_taken_at_once(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        struct three *t = three_new();
+        struct one *leader = three_leader(t), *follower = other(t, leader);
+        bool behind = k & 1, read = k & 2;
+        hand_over(follower, "a", false, TICKET);
+        three_run(t, 20);
+        leader->node->disk_low = true;
+        hand_over(follower, "b", false, TICKET + 1);
+        for (int i = 0; i < 10 && follower->ticket != TICKET + 1; i++)
+            three_run(t, 1);
+        assert_int_equal(follower->outcome, NODE_REFUSED);
+        leader->node->disk_low = false;
+        uint64_t round = node_peer(leader->node, follower->id)->forward.round;
+        hand_over(follower, read ? NULL : "c", behind, TICKET + 2);
+        three_run(t, 20);
+        assert_int_equal(follower->ticket, TICKET + 2);
+        assert_begins(follower->reply, read ? "$1\r\na" : ":2");
+        assert_int_equal(node_peer(leader->node, follower->id)->forward.round, round + behind);
         three_free(t);
     }
 }
@@ -161,8 +187,8 @@ static void a_retry_is_asked_about_once(void **state)
     assert_int_equal(three_set(t, leader, "key", "v"), NODE_DONE);
     leader->lose_type = FRAME_RAFT; /* no round comes to an end */
     leader->lose = 1000000;
-    assert_int_equal(node_forward(follower->node, &req, false, TICKET, &error), NODE_PENDING);
-    hand_over(follower, NULL, TICKET + 1);
+    assert_int_equal(node_forward(follower->node, &req, false, false, TICKET, &error), NODE_PENDING);
+    hand_over(follower, NULL, true, TICKET + 1);
     size_t asked = 0;
     for (int i = 0; i < 50; i++) {
         size_t now = 0;
@@ -348,7 +374,7 @@ static void while_it_loads_all_is_refused(void **state)
     uint64_t x;
     int refused = 0;
     refused += node_write(n, &req, TICKET, &error) == NODE_REFUSED;
-    refused += node_forward(n, &req, false, TICKET, &error) == NODE_REFUSED;
+    refused += node_forward(n, &req, false, false, TICKET, &error) == NODE_REFUSED;
     refused += node_forget(n, 1, TICKET, &error) == NODE_REFUSED;
     refused += node_transfer(n, 1, TICKET, &error) == NODE_REFUSED;
     refused += node_meet(n, "10.0.0.2", 7000, 17000, TICKET, &error) == NODE_REFUSED;
@@ -422,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(what_was_refused_is_not_overtaken),
+        cmocka_unit_test(what_is_behind_no_refusal_is_taken_at_once),
         cmocka_unit_test(a_retry_is_asked_about_once),
         cmocka_unit_test(administration_by_any_node),
         cmocka_unit_test(reset_right_behind_forget),

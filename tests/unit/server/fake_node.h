@@ -28,7 +28,7 @@ struct node {
     struct fake_read reads[FAKE_MAX];
     size_t write_count, read_count;
     /* What was asked, for the test to look at. */
-    size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, meets;
+    size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, forwarded_behind, meets;
     enum rsm_numbering numbering;
     uint64_t session, request_id;
     char client_id[64];
