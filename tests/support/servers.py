@@ -22,6 +22,8 @@ REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the on
 HOST = "127.0.0.1"
 LIBC = ctypes.CDLL(None)
 TICKS = os.sysconf("SC_CLK_TCK")
+# How many times slower than as shipped the servers are: a sanitizer's runner says so. It widens bounds that are about speed, no others.
+SLOWED = float(os.environ.get("SLOWED", 1))
 
 
 # A test runner ends what takes too long by SIGTERM: leave no servers behind then either.
