@@ -240,6 +240,7 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
         snapshot_send_begin(n, to);
     if (d.install)
         snapshot_accept(n);
+    members_caught_up(n);
     return d.read_seq;
 }
 

@@ -30,8 +30,7 @@ void members_show_self(struct node *n)
 const struct raft_members *members_known(const struct node *n)
 {
     const struct raft_members *m = n->raft ? raft_members(n->raft) : NULL;
-    bool catching_up = n->welcome_members.count && m && raft_members_index(n->raft) < n->welcome_index &&
-                       raft_commit(n->raft) < n->welcome_index;
+    bool catching_up = n->welcome_members.count && m && raft_members_index(n->raft) < n->welcome_index;
     return m && m->count && !catching_up ? m : &n->welcome_members;
 }
 
@@ -121,7 +120,8 @@ void members_changed(struct node *n)
     const struct raft_members *m = members_known(n);
     for (size_t i = n->peer_count; i-- > 0;)
         if (!raft_members_find(m, n->peers[i].id)) {
-            note_removed(n, n->peers[i].id);
+            if (m != &n->welcome_members) /* what a welcome tells need not have been committed */
+                note_removed(n, n->peers[i].id);
             drop_peer(n, i);
         }
     for (uint32_t i = 0; i < m->count; i++) {
@@ -141,6 +141,15 @@ void members_changed(struct node *n)
     end_invitation(n); /* followed, or somebody else came meanwhile: MEET may be sent again */
     n->changed = true;
     show_self(n);
+}
+
+/* From here on the log says who belongs. Nothing else would tell where the change that the welcome told of was never committed. */
+void members_caught_up(struct node *n)
+{
+    if (n->welcome_members.count == 0 || raft_commit(n->raft) < n->welcome_index)
+        return;
+    n->welcome_members.count = 0;
+    members_changed(n);
 }
 
 const char *node_admit(struct node *n, const struct node_hello *hello)

@@ -418,9 +418,10 @@ void moved_turn(struct node *n);
 
 /* members.c */
 void members_turn(struct node *n);
-/* Those of the journal, or of the welcome while no entry has come. */
+/* Those of the journal, or of the welcome until the journal has come as far. */
 const struct raft_members *members_known(const struct node *n);
 void members_changed(struct node *n);
+void members_caught_up(struct node *n);
 /* Others than this node vote, or no longer do: made durable before the entry that names them is. */
 void members_note_others(struct node *n);
 void members_show_self(struct node *n);
