@@ -615,6 +615,8 @@ void check_send(struct proc *p, struct slice head)
     }
     if (type != FRAME_RAFT || !wire_read_raft_message(&r, &m))
         return;
+    if (p->disk.durable.identity.cluster_id == 0) /* DESIGN 3: that comes before the first vote or entry */
+        world_wrong(p->world, "n%u takes part, and its disk does not know in which cluster", p->number);
     bool of_next_term = m.type == RAFT_MSG_PREVOTE || (m.type == RAFT_MSG_PREVOTE_REPLY && !m.reject);
     if (!of_next_term && m.term > p->disk.durable.identity.term)
         world_wrong(p->world, "n%u speaks in term %llu, its disk knows of %llu", p->number,

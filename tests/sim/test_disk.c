@@ -211,6 +211,14 @@ static void test_rolled_back(void **state)
         assert_true(total.backups_restored > 0);
 }
 
+static void checkpoint(struct scenario *s, uint32_t i)
+{
+    struct buf error = BUF_EMPTY;
+    node_checkpoint(world_node(s->world, i), false, ADMIN, &error);
+    buf_deinit(&error);
+    scenario_run(s, SECOND / 10);
+}
+
 /* An entry took another one's place in the journal, and just that write got lost: the old one fits in between, by its index. */
 static void lost_write(uint64_t seed, const void *arg)
 {
@@ -230,11 +238,17 @@ static void lost_write(uint64_t seed, const void *arg)
         scenario_run(&s, 3 * SECOND); /* another leads, and begins its term with an entry */
         world_heal(w);
         scenario_run(&s, SECOND / 2);
+        uint64_t behind = round % 2 ? scenario_between(&s, 1, 4) : prng_below(world_chance(w), 8);
+        for (uint64_t i = 0; round % 2 && i < behind; i++) { /* counted, so that it is the one in the old one's place */
+            write_one(&s, scenario_leader(&s));
+            scenario_run(&s, SECOND / 50);
+        }
         work_pause(s.work, false);
-        scenario_run(&s, scenario_between(&s, 5000, 50000));
+        if (round % 2 == 0)
+            scenario_run(&s, scenario_between(&s, 5000, 50000));
         world_crash(w, old);
         if (world_disk_spare(w, old))
-            world_lose_write(w, old, prng_below(world_chance(w), 8));
+            world_lose_write(w, old, behind);
         scenario_heal(&s);
         scenario_run(&s, SECOND);
         mend(&s);
@@ -250,11 +264,12 @@ static void test_lost_write(void **state)
     scenario_seeds(4, lost_write, NULL);
 }
 
-/* One voter was away, another one's disk has lost what it acked: without the third, who has it all, nobody leads. */
+/* One voter was away, another one's disk has lost what it acked: without the third, who has it all, nobody leads. That one may
+ * be heard for a while, and say how much there is, before it goes too. */
 static void two_lack_it(uint64_t seed, const void *arg)
 {
     struct scenario s;
-    (void)arg;
+    const bool heard = *(const bool *)arg;
     scenario_few_keys(&s, seed, 3, 12);
     struct world *w = s.world;
     for (int round = 0; round < 4; round++) {
@@ -264,13 +279,21 @@ static void two_lack_it(uint64_t seed, const void *arg)
         uint32_t whole = (uint32_t)leader, away = (whole + 1) % 3, liar = (whole + 2) % 3;
         world_cut(w, away, whole, true);
         world_cut(w, away, liar, true);
+        if (heard)
+            checkpoint(&s, liar);
         scenario_run(&s, scenario_between(&s, 20000, 100000));
         world_crash(w, liar);
         if (world_disk_spare(w, liar))
-            world_disk_fault(w, liar, DISK_LOSE_TAIL, scenario_between(&s, 1, 40));
+            world_disk_fault(w, liar, DISK_LOSE_TAIL, scenario_between(&s, 1, heard ? 10 : 40));
+        if (heard) { /* what it asks for does not arrive */
+            world_cut_way(w, liar, whole, true);
+            world_start(w, liar);
+            scenario_run(&s, SECOND / 5);
+        }
         world_crash(w, whole);
         world_heal(w);
-        world_start(w, liar);
+        if (!world_node(w, liar))
+            world_start(w, liar);
         if (prng_below(world_chance(w), 2)) { /* what it has found out it still knows at the next start */
             world_crash(w, liar);
             world_start(w, liar);
@@ -287,8 +310,10 @@ static void two_lack_it(uint64_t seed, const void *arg)
 
 static void test_two_lack_it(void **state)
 {
+    static const bool unheard = false, heard = true;
     (void)state;
-    scenario_seeds(4, two_lack_it, NULL);
+    scenario_seeds(4, two_lack_it, &unheard);
+    scenario_seeds(4, two_lack_it, &heard);
 }
 
 /* A leader that has restarted reads what a follower lacks from its journal, and finds it damaged: it ends, rather than hand it

@@ -195,6 +195,57 @@ static void test_drawn(void **state)
     scenario_seeds(2, drawn, NULL);
 }
 
+/* Of two clocks one is right, and the other one goes to and fro: the earlier one counts. */
+static void two_clocks(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    const struct faults none = {0};
+    (void)arg;
+    scenario_new(&s, seed, 2, &none, NULL);
+    scenario_run(&s, SECOND);
+    for (int i = 0; i < 10; i++) {
+        world_clock_jump(s.world, (uint32_t)(seed % 2), i % 2 ? -20 * (int64_t)SECOND : 20 * (int64_t)SECOND);
+        scenario_run(&s, scenario_between(&s, 200000, SECOND));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_two_clocks(void **state)
+{
+    (void)state;
+    scenario_seeds(4, two_clocks, NULL);
+}
+
+/* Writes take long, reads do not: what was asked of a key before it was due may be agreed on after that, and whoever reads the
+ * key meanwhile is not to take it for gone by the time alone. */
+static void due_meanwhile(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    struct work_config load = {.seed = seed,
+                               .clients = 24,
+                               .registers = 2,
+                               .kinds = WORK_REGISTER | WORK_LOCK,
+                               .think_us = 20000,
+                               .trust_clocks = true};
+    struct world_config config = {
+        .seed = seed, .nodes = 3, .delay_us = 2000, .disk_us = 200000, .lag_us = 400};
+    s = (struct scenario){.seed = seed, .nodes = 3, .work = work_new(&load)};
+    struct world_client_calls calls = work_calls(s.work);
+    s.world = world_new(&config, &calls);
+    work_bind(s.work, s.world);
+    scenario_run(&s, 20 * SECOND);
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_due(void **state)
+{
+    (void)state;
+    scenario_seeds(3, due_meanwhile, NULL);
+}
+
 /* Sessions send again what is long answered, while leaders come and go. */
 static void old_numbers(uint64_t seed, const void *arg)
 {
@@ -248,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_same_seed_same_run),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_drawn),
+        cmocka_unit_test(test_two_clocks),
+        cmocka_unit_test(test_due),
         cmocka_unit_test(test_old_numbers),
     };
     if (getenv("ONLY_TEST"))

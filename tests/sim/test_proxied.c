@@ -59,6 +59,26 @@ static void answers_lost(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
+/* Frames are lost one way or the other, no link breaks by it, and the leader stays: nobody else tells that they have to be sent
+ * again. */
+static void frames_lost(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    (void)arg;
+    begin(&s, seed, 3, WORK_PLAIN | WORK_PIPELINE | WORK_SESSION, NULL);
+    for (int i = 0; i < 10; i++) {
+        uint32_t leader = scenario_leader(&s),
+                 proxy = (leader + 1 + (uint32_t)scenario_between(&s, 0, 1)) % 3;
+        uint32_t from = i % 2 ? leader : proxy, to = i % 2 ? proxy : leader;
+        world_cut_way(s.world, from, to, true);
+        scenario_run(&s, scenario_between(&s, 2000, 20000));
+        world_cut_way(s.world, from, to, false);
+        scenario_run(&s, scenario_between(&s, 100000, 600000));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
 /* Rounds begin anew all the time, and frames of the round before come late. */
 static void rounds(uint64_t seed, const void *arg)
 {
@@ -107,6 +127,12 @@ static void test_answers(void **state)
     scenario_seeds(3, answers_lost, NULL);
 }
 
+static void test_frames(void **state)
+{
+    (void)state;
+    scenario_seeds(3, frames_lost, NULL);
+}
+
 static void test_rounds(void **state)
 {
     (void)state;
@@ -121,8 +147,8 @@ static void test_refusals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_rounds),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_frames),
+                                       cmocka_unit_test(test_rounds), cmocka_unit_test(test_refusals)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
