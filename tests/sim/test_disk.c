@@ -239,7 +239,8 @@ static void lost_write(uint64_t seed, const void *arg)
         world_heal(w);
         scenario_run(&s, SECOND / 2);
         uint64_t behind = round % 2 ? scenario_between(&s, 1, 4) : prng_below(world_chance(w), 8);
-        for (uint64_t i = 0; round % 2 && i < behind; i++) { /* counted, so that it is the one in the old one's place */
+        for (uint64_t i = 0; round % 2 && i < behind;
+             i++) { /* counted, so that it is the one in the old one's place */
             write_one(&s, scenario_leader(&s));
             scenario_run(&s, SECOND / 50);
         }
