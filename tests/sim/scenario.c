@@ -229,6 +229,16 @@ void scenario_settle(struct scenario *s, uint32_t skip)
             compare(s, first, i);
 }
 
+void scenario_write(struct scenario *s, uint32_t i)
+{
+    struct slice argv[2] = {SLICE_LITERAL("del"), SLICE_LITERAL("nothing")};
+    struct rsm_request req = {
+        .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
+    struct buf error = BUF_EMPTY;
+    node_write(world_node(s->world, i), &req, 1ull << 62, &error);
+    buf_deinit(&error);
+}
+
 static uint64_t count_from_env(const char *name, uint64_t otherwise)
 {
     const char *s = getenv(name);

@@ -33,6 +33,8 @@ void scenario_quiet(struct scenario *s); /* every request is answered, no new on
 /* All faults over, every request answered: the nodes agree, and with the clients. `skip`: bits of nodes that are no
  * members any more. */
 void scenario_settle(struct scenario *s, uint32_t skip);
+/* Gives this node one entry to write, if it leads, and waits for nothing. */
+void scenario_write(struct scenario *s, uint32_t i);
 void scenario_judge(struct scenario *s);
 _Noreturn void scenario_fail(const struct scenario *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

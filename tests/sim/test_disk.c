@@ -120,16 +120,6 @@ static void mend(struct scenario *s)
     scenario_fail(s, "a disk is still damaged");
 }
 
-static void write_one(struct scenario *s, uint32_t i)
-{
-    struct slice argv[2] = {SLICE_LITERAL("del"), SLICE_LITERAL("nothing")};
-    struct rsm_request req = {
-        .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
-    struct buf error = BUF_EMPTY;
-    node_write(world_node(s->world, i), &req, ADMIN, &error);
-    buf_deinit(&error);
-}
-
 static uint64_t run(uint64_t seed, const struct plan *plan)
 {
     struct scenario s;
@@ -234,14 +224,14 @@ static void lost_write(uint64_t seed, const void *arg)
         uint32_t old = (uint32_t)leader;
         for (uint32_t i = 0; i < 3; i++)
             world_cut(w, old, i, i != old);
-        write_one(&s, old);
+        scenario_write(&s, old);
         scenario_run(&s, 3 * SECOND); /* another leads, and begins its term with an entry */
         world_heal(w);
         scenario_run(&s, SECOND / 2);
         uint64_t behind = round % 2 ? scenario_between(&s, 1, 4) : prng_below(world_chance(w), 8);
         for (uint64_t i = 0; round % 2 && i < behind;
              i++) { /* counted, so that it is the one in the old one's place */
-            write_one(&s, scenario_leader(&s));
+            scenario_write(&s, scenario_leader(&s));
             scenario_run(&s, SECOND / 50);
         }
         work_pause(s.work, false);

@@ -263,6 +263,43 @@ static void overwritten(uint64_t seed, const void *arg)
     scenario_free(&s);
 }
 
+/* An old leader's log is the longest, the next one's is of a newer term, and committed. Whoever has that wins, when its leader
+ * is gone. */
+static void longer(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    struct scenario s;
+    scenario_few_keys(&s, seed, 3, 6);
+    for (int round = 0; round < 5; round++) {
+        scenario_quiet(&s);
+        uint32_t old = scenario_leader(&s);
+        only_sees(&s, old, 0);
+        for (uint64_t i = scenario_between(&s, 3, 20); i > 0; i--) {
+            scenario_write(&s, old);
+            scenario_run(&s, 1000);
+        }
+        scenario_run(&s, 2 * SECOND);
+        uint32_t next = scenario_leader(&s);
+        scenario_write(&s, next);
+        scenario_run(&s, SECOND / 5);
+        if (round % 2 == 0)
+            world_crash(s.world, next);
+        world_heal(s.world);
+        scenario_run(&s, 3 * SECOND);
+        scenario_heal(&s);
+        work_pause(s.work, false);
+        scenario_run(&s, scenario_between(&s, 500000, 2 * SECOND));
+    }
+    scenario_settle(&s, 0);
+    scenario_free(&s);
+}
+
+static void test_longer(void **state)
+{
+    (void)state;
+    scenario_seeds(4, longer, NULL);
+}
+
 static void test_overwritten(void **state)
 {
     (void)state;
@@ -285,9 +322,9 @@ static void test_leaders(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders), cmocka_unit_test(test_forks),
-                                       cmocka_unit_test(test_contests), cmocka_unit_test(test_overwritten),
-                                       cmocka_unit_test(test_handovers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaders),   cmocka_unit_test(test_forks),
+                                       cmocka_unit_test(test_contests),  cmocka_unit_test(test_overwritten),
+                                       cmocka_unit_test(test_handovers), cmocka_unit_test(test_longer)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
