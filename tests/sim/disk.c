@@ -325,7 +325,8 @@ void disk_crash(struct proc *p)
     p->world->disk_counts.kills += !power_cut;
     files_crash(p, power_cut);
     d->power_cut = d->tear_mark = false;
-    if (power_cut && d->fsync != STORAGE_FSYNC_ALWAYS)
+    d->left_unsynced = d->fsync != STORAGE_FSYNC_ALWAYS;
+    if (power_cut && d->left_unsynced)
         disk_note_damage(p, UINT64_MAX);
     disk_look(p);
 }
@@ -513,7 +514,7 @@ static void snapshot_install(void *arg, uint64_t index, uint64_t term, bool keep
 bool world_disk_rarely_synced(const struct world *w, uint32_t i)
 {
     const struct disk *d = &w->nodes[i].disk;
-    bool rarely = d->fsync != STORAGE_FSYNC_ALWAYS;
+    bool rarely = d->fsync != STORAGE_FSYNC_ALWAYS || d->left_unsynced;
     if (!d->ops[QUEUE_WRITER].next) /* it never ran */
         return rarely;
     list_for_each(it, &d->ops[QUEUE_WRITER]) rarely =

@@ -254,7 +254,7 @@ static bool of_either(struct proc *p, enum disk_fault kind)
         p->disk.power_cut = true;
         if (!p->node) {
             files_crash(p, true);
-            if (p->disk.fsync != STORAGE_FSYNC_ALWAYS)
+            if (p->disk.left_unsynced)
                 disk_note_damage(p, UINT64_MAX);
         }
         return true;

@@ -130,6 +130,8 @@ struct disk {
     uint64_t promised_term, promised_index; /* the journal's end that a process has counted on */
     struct node_identity told;              /* the vote that a process has counted on */
     bool damaged, needs_replacing;
+    bool
+        left_unsynced; /* the last process may have left in the cache what a power cut takes, until the next has settled */
     bool misled;      /* put back to an older state since the last start: nobody can know at the next one */
     bool rolled_back; /* put back to an older state */
     uint64_t damaged_life, damaged_upto; /* upto: gone when a snapshot covers it */

@@ -218,7 +218,7 @@ bool disk_recover(struct proc *p, struct node_found *found)
     struct recovery r;
     files_init(d);
     disk_look(p);
-    bool weak = d->fsync != STORAGE_FSYNC_ALWAYS;
+    bool weak = d->left_unsynced || d->fsync != STORAGE_FSYNC_ALWAYS;
     for (;;) {
         d->steps_left = d->recovery_steps;
         d->recovery_steps = 0;
@@ -241,7 +241,7 @@ bool disk_recover(struct proc *p, struct node_found *found)
     check_vote(p);
     check_log(p, &r, weak);
     disk_look(p);
-    d->misled = false;
+    d->misled = d->left_unsynced = false;
     w->disk_counts.short_logs += r.short_log;
     d->promised_term = d->stable.journal.last_term;
     d->promised_index = d->stable.journal.last;

@@ -163,8 +163,13 @@ static bool run_fsync_mode(struct proc *p, const struct disk_op *op)
         return false;
     d->unsynced = false;
     struct vote_mark mark = d->stable.mark;
-    mark.fsync = d->fsync = op->fsync;
-    return stable_set_mark(&d->stable, &mark, true);
+    mark.fsync = op->fsync;
+    if (d->fsync == STORAGE_FSYNC_ALWAYS) /* the weaker of the two, until the mark says which */
+        d->fsync = op->fsync;
+    if (!stable_set_mark(&d->stable, &mark, true))
+        return false;
+    d->fsync = op->fsync;
+    return true;
 }
 
 bool write_batch(struct proc *p, struct disk_op *const *ops, size_t count)
