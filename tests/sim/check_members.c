@@ -220,6 +220,14 @@ bool world_is_voter(struct world *w, uint64_t id)
     return m && m->voter;
 }
 
+uint32_t world_voters_written(const struct world *w)
+{
+    uint32_t voters = 0;
+    for (uint32_t k = 0; k < w->written.count; k++)
+        voters += w->written.at[k].voter;
+    return voters;
+}
+
 uint64_t world_place_holder(struct world *w, uint32_t i)
 {
     const struct raft_members *members = membership(w);

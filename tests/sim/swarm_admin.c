@@ -44,7 +44,8 @@ bool admin_lacks(const struct run *r, uint32_t i)
     return r->nodes[i].lost_id || world_disk_damaged(r->world, i);
 }
 
-/* The voters of now, those among them whose id is lost with its disk (no node has it) and those who only lack a tail. */
+/* The voters of now, those among them whose id is lost with its disk (no node has it) and those who only lack a tail. Where a
+ * log tells of fewer, so many: who wrote it may be down, and the cluster go on by it. */
 static uint32_t voters(struct run *r, uint32_t *lost)
 {
     uint32_t count = 0;
@@ -56,7 +57,8 @@ static uint32_t voters(struct run *r, uint32_t *lost)
             count += world_is_voter(r->world, lost_id);
         *lost += admin_lacks(r, i);
     }
-    return count;
+    uint32_t written = world_voters_written(r->world);
+    return written && written < count ? written : count;
 }
 
 static bool spared(uint32_t voters_after, uint32_t lost)
