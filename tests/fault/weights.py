@@ -5,7 +5,7 @@ import time
 
 from loads import Benchmark, RedisPy
 from scenarios import scenario
-from servers import wait
+from servers import SLOWED, wait
 
 MEGABYTE = 1 << 20
 MEMORY = 160 * MEGABYTE  # what a leader may grow by for a follower that does not listen: named queues and the entry cache
@@ -58,7 +58,7 @@ def memory_with_a_stopped_follower(field):
         field.freeze(follower)
         written, resident = int(field.info(leader)["journal_written_bytes"]), leader.resident_bytes()
         grown = 0
-        until = time.monotonic() + 120
+        until = time.monotonic() + 120 * SLOWED
         while True:
             time.sleep(0.5)
             grown = max(grown, leader.resident_bytes() - resident)
