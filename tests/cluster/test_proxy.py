@@ -9,9 +9,9 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import Checks, Cluster, Conn, ask, encode, scratch, wait  # noqa: E402
+from servers import SLOWED, Checks, Cluster, Conn, ask, encode, scratch, wait  # noqa: E402
 
-ARGS = ("--enable-debug-command", "yes", "--election-timeout", "400")
+ARGS = ("--enable-debug-command", "yes", "--election-timeout", str(int(SLOWED * 400)))
 BIG = b"x" * (8 << 20)
 
 
@@ -27,7 +27,7 @@ def large_and_small(checks, cluster):
     checks.equal("a small write does not overtake a large one", wrong, 0)
 
 
-def pipelined(checks, cluster, name, port, disturb, seconds=5):
+def pipelined(checks, cluster, name, port, disturb, seconds=5 * SLOWED):
     """Appends of 20 at a time while disturb() goes on."""
     ending = threading.Event()
     trouble = threading.Thread(target=disturb, args=(ending,), daemon=True)

@@ -73,7 +73,7 @@ def memory_with_a_stopped_follower(field):
     finally:
         heavy.stop()
     field.resume(follower)
-    wait("it to catch up", lambda: int(field.info(follower).get("applied_index", 0)) >= int(field.info(leader)["commit_index"]) - 2000, 90)
+    wait("it to catch up", lambda: int(field.info(follower).get("applied_index", 0)) >= int(field.info(leader)["commit_index"]) - 2000, 90 * SLOWED)
 
 
 @scenario("saturated", seconds=20)
