@@ -358,7 +358,7 @@ void propose_expire_waiters(struct node *n);
 uint64_t propose_clock(struct node *n,
                        uint64_t at_least_ms); /* index of an entry whose stamp reaches it; 0: cannot */
 void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
-/* Would it be taken? PENDING: yes; REFUSED: `error` says why not. */
+/* Would it be taken? PENDING: yes; REFUSED: `error` says why not; NOT_LEADER. */
 enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error);
 /* By that verdict. PENDING: `who` will be answered. */
 enum node_outcome propose_judged(struct node *n, enum node_outcome verdict, const struct rsm_request *req,

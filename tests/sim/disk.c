@@ -261,7 +261,7 @@ static bool run(struct proc *p, struct disk_op *const *ops, size_t count, uint32
 void disk_done(struct proc *p, const struct event *event)
 {
     struct disk *d = &p->disk;
-    struct disk_op *op = front(&p->disk, event->queue), *ops[BATCH_MAX];
+    struct disk_op *op = front(d, event->queue), *ops[BATCH_MAX];
     struct node_disk_event e;
     if (!op || op->number > event->op)
         return; /* it went with the one before it */

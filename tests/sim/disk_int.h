@@ -89,10 +89,10 @@ struct platter {
 };
 
 struct disk {
-    struct list ops[QUEUES]; /* under way, in order */
-    uint64_t free_at_us[QUEUES],
-        ended_us[QUEUES]; /* the last one asked will be done; the last one was done */
-    uint64_t op;          /* numbers them */
+    struct list ops[QUEUES];     /* under way, in order */
+    uint64_t free_at_us[QUEUES]; /* the last one asked will be done */
+    uint64_t ended_us[QUEUES];   /* the last one was done */
+    uint64_t op;                 /* numbers them */
 
     struct platter platter;
     uint64_t boot; /* of the machine: another after each power cut */
@@ -130,10 +130,9 @@ struct disk {
     uint64_t promised_term, promised_index; /* the journal's end that a process has counted on */
     struct node_identity told;              /* the vote that a process has counted on */
     bool damaged, needs_replacing;
-    bool
-        left_unsynced; /* the last process may have left in the cache what a power cut takes, until the next has settled */
-    bool misled;      /* put back to an older state since the last start: nobody can know at the next one */
-    bool rolled_back; /* put back to an older state */
+    bool left_unsynced; /* by the last process, until the next has settled: a power cut may take it */
+    bool misled;        /* put back to an older state since the last start: nobody can know at the next one */
+    bool rolled_back;   /* put back to an older state */
     uint64_t damaged_life, damaged_upto; /* upto: gone when a snapshot covers it */
     uint64_t lost_id, lost_end; /* of the identity that has to be replaced; the end that was rolled back */
 };

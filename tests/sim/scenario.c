@@ -28,6 +28,14 @@ void scenario_fail(const struct scenario *s, const char *fmt, ...)
     abort();
 }
 
+void scenario_of(struct scenario *s, const struct world_config *config, const struct work_config *load)
+{
+    *s = (struct scenario){.seed = config->seed, .nodes = config->nodes, .work = work_new(load)};
+    struct world_client_calls calls = work_calls(s->work);
+    s->world = world_new(config, &calls);
+    work_bind(s->work, s->world);
+}
+
 void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struct faults *f,
                   const char *const *settings)
 {
@@ -42,10 +50,7 @@ void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struc
                                   .checkpoint_bytes = f->snapshots ? 6000 : 0,
                                   .settings = settings};
     struct work_config load = {.seed = seed, .trust_clocks = !f->clock, .big_bytes = f->big ? 10000 : 0};
-    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(&load)};
-    struct world_client_calls calls = work_calls(s->work);
-    s->world = world_new(&config, &calls);
-    work_bind(s->work, s->world);
+    scenario_of(s, &config, &load);
     if (f->one_clock)
         world_clock_jump(s->world, (uint32_t)(seed % nodes), (seed & 8 ? -60 : 60) * (int64_t)SECOND);
 }
@@ -61,10 +66,7 @@ void scenario_few_keys(struct scenario *s, uint64_t seed, uint32_t nodes, uint32
                                .trust_clocks = true};
     struct world_config config = {
         .seed = seed, .nodes = nodes, .delay_us = 2000, .disk_us = 3000, .lag_us = 400};
-    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(&load)};
-    struct world_client_calls calls = work_calls(s->work);
-    s->world = world_new(&config, &calls);
-    work_bind(s->work, s->world);
+    scenario_of(s, &config, &load);
     scenario_run(s, 2 * SECOND);
 }
 

@@ -18,6 +18,8 @@ struct scenario {
     struct world *world;
 };
 
+/* A world and its clients, as they are configured. */
+void scenario_of(struct scenario *s, const struct world_config *config, const struct work_config *load);
 void scenario_new(struct scenario *s, uint64_t seed, uint32_t nodes, const struct faults *f,
                   const char *const *settings);
 /* No faults of its own; everybody reads and writes the same few keys, and two seconds have passed. */

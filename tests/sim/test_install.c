@@ -58,13 +58,8 @@ static bool save(struct scenario *s, uint32_t who)
 
 static void write_some(struct scenario *s, uint32_t who, uint32_t count)
 {
-    struct slice argv[2] = {SLICE_LITERAL("del"), SLICE_LITERAL("nothing")};
-    struct rsm_request req = {
-        .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
-    struct buf error = BUF_EMPTY;
     for (uint32_t i = 0; who < s->nodes && world_node(s->world, who) && i < count; i++)
-        node_write(world_node(s->world, who), &req, TICKET | i, &error);
-    buf_deinit(&error);
+        scenario_write(s, who);
 }
 
 static void hand_over(struct scenario *s, uint32_t from, uint64_t to)

@@ -231,10 +231,7 @@ static void due_meanwhile(uint64_t seed, const void *arg)
                                .trust_clocks = true};
     struct world_config config = {
         .seed = seed, .nodes = 3, .delay_us = 2000, .disk_us = 200000, .lag_us = 400};
-    s = (struct scenario){.seed = seed, .nodes = 3, .work = work_new(&load)};
-    struct world_client_calls calls = work_calls(s.work);
-    s.world = world_new(&config, &calls);
-    work_bind(s.work, s.world);
+    scenario_of(&s, &config, &load);
     scenario_run(&s, 20 * SECOND);
     scenario_settle(&s, 0);
     scenario_free(&s);
@@ -260,10 +257,7 @@ static void old_numbers(uint64_t seed, const void *arg)
     struct world_config config = {
         .seed = seed, .nodes = 3, .delay_us = 2000, .disk_us = 3000, .lag_us = 400, .checkpoint_bytes = 6000};
     struct faults f = {.crash = true, .cut = true, .reset = true};
-    s = (struct scenario){.seed = seed, .nodes = 3, .work = work_new(&load)};
-    struct world_client_calls calls = work_calls(s.work);
-    s.world = world_new(&config, &calls);
-    work_bind(s.work, s.world);
+    scenario_of(&s, &config, &load);
     for (int i = 0; i < 20; i++) {
         scenario_run(&s, scenario_between(&s, 100000, 600000));
         scenario_fault(&s, &f);

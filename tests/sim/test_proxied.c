@@ -23,10 +23,7 @@ static void begin(struct scenario *s, uint64_t seed, uint32_t nodes, unsigned ki
                                .proxied = true};
     struct world_config config = {
         .seed = seed, .nodes = nodes, .delay_us = 2000, .disk_us = 3000, .lag_us = 400, .settings = settings};
-    *s = (struct scenario){.seed = seed, .nodes = nodes, .work = work_new(&load)};
-    struct world_client_calls calls = work_calls(s->work);
-    s->world = world_new(&config, &calls);
-    work_bind(s->work, s->world);
+    scenario_of(s, &config, &load);
     scenario_run(s, 2 * SECOND);
 }
 

@@ -194,15 +194,12 @@ static void handovers(uint64_t seed, const void *arg)
  * not run for a while comes to lead before it has applied that. */
 static void clocks_set_back(uint64_t seed, const void *arg)
 {
-    struct scenario s = {.seed = seed, .nodes = 3};
+    struct scenario s;
     struct work_config load = {
         .seed = seed, .clients = 32, .kinds = WORK_PLAIN, .think_us = 5000, .proxied = true};
     struct world_config config = {.seed = seed, .nodes = 3, .delay_us = 2000, .disk_us = 3000, .lag_us = 400};
     (void)arg;
-    s.work = work_new(&load);
-    struct world_client_calls calls = work_calls(s.work);
-    s.world = world_new(&config, &calls);
-    work_bind(s.work, s.world);
+    scenario_of(&s, &config, &load);
     scenario_run(&s, 2 * SECOND);
     for (uint32_t i = 0; i < 3; i++)
         world_clock_jump(s.world, i, -60 * (int64_t)SECOND);

@@ -105,8 +105,8 @@ uint32_t world_clusters(const struct world *w); /* that were ever founded */
  * a voter. */
 bool world_is_member(struct world *w, uint64_t id);
 bool world_is_voter(struct world *w, uint64_t id);
-uint32_t
-world_voters_written(const struct world *w); /* by the newest configuration in any log, committed or not */
+/* By the newest configuration in any log, committed or not. */
+uint32_t world_voters_written(const struct world *w);
 uint64_t world_place_holder(struct world *w,
                             uint32_t i); /* the member at node i's address; 0: none, or not known */
 
