@@ -133,7 +133,7 @@ static void evict(struct rsm *r, uint64_t index, const struct rsm_request *q, st
         struct store_view view = rsm_write_view(r, index, w->db);
         const struct store_key *k = store_find(&view, w->key);
         if (!k || (volatile_only && store_key_expiry_ms(k) == STORE_NEVER) ||
-            store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
+            store_version(&view, w->key) != w->version)
             continue;
         store_delete(&view, w->key);
         store_stats(r->store)->evicted++;

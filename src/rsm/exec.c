@@ -47,8 +47,8 @@ static bool watches_hold(const struct rsm *r, const struct rsm_request *q)
 {
     for (size_t i = 0; i < q->watch_count; i++) {
         const struct rsm_watch *w = &q->watches[i];
-        if (w->db >= store_databases(r->store) ||
-            store_version(r->store, w->db, w->key, r->stamp_ms) != w->version)
+        struct store_view view = rsm_view(r, r->stamp_ms, w->db);
+        if (w->db >= store_databases(r->store) || store_version(&view, w->key) != w->version)
             return false;
     }
     return true;
@@ -120,12 +120,12 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
         return true;
     assert(row->run && !(row->flags & CMD_WRITE));
     if (row->flags & CMD_WHOLE_DB && rsm_keys_due(r, now)) {
-        *due_ms = store_next_expiry_ms(r->store);
+        *due_ms = store_next_expiry_ms(r->store) + rsm_lingers_ms(r);
         return false;
     }
     struct rsm_request q = {.resp = resp, .user = user};
     struct command_context c = context(r, &q, chance, reply);
-    c.view = (struct store_view){.store = r->store, .db = db, .now_ms = now, .writing = false};
+    c.view = rsm_view(r, now, db);
     c.argv = argv;
     c.argc = argc;
     if (db >= store_databases(r->store)) {
@@ -144,7 +144,7 @@ bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, 
                  uint64_t *due_ms)
 {
     uint64_t now = reading_time(r, now_ms);
-    struct store_view view = {.store = r->store, .db = db, .now_ms = now, .writing = false};
+    struct store_view view = rsm_view(r, now, db);
     if (db >= store_databases(r->store)) {
         *version = 0; /* EXEC will refuse it, whatever it says */
         return true;
@@ -154,6 +154,6 @@ bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, 
         *due_ms = view.due_ms;
         return false;
     }
-    *version = store_version(r->store, db, key, now);
+    *version = store_version(&view, key);
     return true;
 }

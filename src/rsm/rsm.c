@@ -54,10 +54,16 @@ struct store *rsm_store(struct rsm *r)
     return r->store;
 }
 
+struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
+{
+    return (struct store_view){
+        .store = r->store, .db = db, .now_ms = now_ms, .lingers_ms = rsm_lingers_ms(r)};
+}
+
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms)
 {
     uint64_t next = store_next_expiry_ms(r->store);
-    return next != STORE_NEVER && next <= now_ms;
+    return next != STORE_NEVER && next + rsm_lingers_ms(r) <= now_ms;
 }
 
 size_t rsm_session_count(const struct rsm *r)

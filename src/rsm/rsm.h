@@ -141,6 +141,8 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms);
 struct store *rsm_store(struct rsm *r);
+/* For a look at one database as it is at that time. */
+struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db);
 /* What the next entry with this stamp would have to do: are keys due? (the leader then logs a CLOCK entry) */
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
 
@@ -159,9 +161,10 @@ struct rsm_limits {
 };
 struct rsm_limits rsm_limits(const struct rsm *r);
 uint64_t rsm_apply_version(const struct rsm *r);
-/* The newest this build can apply. A test builds one that can do more. */
+/* The newest this build can apply. A test builds one that can do more.
+ * 2: a key is there for the whole of the millisecond that its time names, and gone in the next one. */
 #ifndef RSM_APPLY_VERSION
-#define RSM_APPLY_VERSION 1
+#define RSM_APPLY_VERSION 2
 #endif
 
 /* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */

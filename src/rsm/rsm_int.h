@@ -195,10 +195,18 @@ struct rsm {
     struct rsm_arrays arrays;
 };
 
+/* Clocks are cut to milliseconds: a key that went in the millisecond its time names could go almost one early. Since version
+ * 2 it goes in the next one, as in Redis. */
+static inline uint64_t rsm_lingers_ms(const struct rsm *r)
+{
+    return r->apply_version >= 2;
+}
 static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)
 {
-    return (struct store_view){
-        .store = r->store, .db = db, .now_ms = r->stamp_ms, .index = index, .writing = true};
+    struct store_view view = rsm_view(r, r->stamp_ms, db);
+    view.index = index;
+    view.writing = true;
+    return view;
 }
 static inline uint64_t rsm_session_timeout_ms(const struct rsm *r)
 {

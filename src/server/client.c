@@ -212,6 +212,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     bool own = c->in.len > 0;
     size_t asked;
     ssize_t n = read_some(c, &asked);
+    server_heard(c->server);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {

@@ -15,8 +15,8 @@ static void memory_usage(struct client *c, const struct slice *argv, size_t argc
         route_refuse(c, out, 0, false, false);
         return;
     }
-    struct store_view view = {
-        .store = rsm_store(node_rsm(s->node)), .db = c->db, .now_ms = rsm_stamp_ms(node_rsm(s->node))};
+    const struct rsm *rsm = node_rsm(s->node);
+    struct store_view view = rsm_view(rsm, rsm_stamp_ms(rsm), c->db);
     struct store_key *key = store_find(&view, argv[2]);
     if (key)
         resp_integer(out, (int64_t)store_key_bytes(key));

@@ -127,6 +127,12 @@ void server_woken(struct server *s)
         s->hooks.woken(s->hooks.arg);
 }
 
+void server_heard(struct server *s)
+{
+    if (s->hooks.heard)
+        s->hooks.heard(s->hooks.arg);
+}
+
 /* Time is up for those who wait for a leader, or one has been found. */
 static void wake_parked(struct server *s)
 {

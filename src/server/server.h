@@ -22,6 +22,9 @@ struct server_figures {
 struct server_hooks {
     void *arg;
     void (*woken)(void *arg); /* a callback of libevent has begun: the pass needs its time. May be NULL */
+    /* A client was read. What came was sent before now, and maybe after the pass began: a time to live counted from then
+     * would end too early. May be NULL */
+    void (*heard)(void *arg);
     void (*figures)(void *arg, struct server_figures *out); /* may be NULL */
     /* DEBUG KVORUM-LINK, tests only. peer 0: all; all zero: healed. May be NULL. */
     void (*link_fault)(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max);

@@ -341,6 +341,7 @@ size_t client_unsent(const struct client *c);
 void client_enforce_limit(struct client *c); /* output */
 
 void server_woken(struct server *s); /* at the start of every callback of libevent's */
+void server_heard(struct server *s); /* after every read of a client's socket */
 bool listeners_open(struct server *s, struct buf *error);
 void listeners_close(struct server *s);
 void listeners_rearm(struct server *s);

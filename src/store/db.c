@@ -17,21 +17,22 @@ static void expire_spot(struct store_view *v, uint32_t db, struct spot *at)
     v->store->stats.expired++;
 }
 
-static void note_due(struct store_view *v, uint64_t at_ms)
+static void note_due(struct store_view *v, const struct store_key *k)
 {
-    if (!v->due_ms || at_ms < v->due_ms)
-        v->due_ms = at_ms;
+    uint64_t due_ms = key_at_ms(k) + v->lingers_ms;
+    if (!v->due_ms || due_ms < v->due_ms)
+        v->due_ms = due_ms;
 }
 
 struct spot db_find(struct store_view *v, uint32_t db, struct slice key)
 {
     struct spot at = db_spot(v->store, db, key);
-    if (!at.k || !key_due(at.k, v->now_ms))
+    if (!at.k || !key_due(at.k, v))
         return at;
     if (v->writing) {
         expire_spot(v, db, &at);
     } else {
-        note_due(v, key_at_ms(at.k));
+        note_due(v, at.k);
         at.k = NULL;
         at.place = PLACE_NONE;
     }
@@ -97,10 +98,10 @@ void db_digest_subtract(struct spot *at)
 
 bool store_visible(struct store_view *v, const struct store_key *k)
 {
-    if (!key_due(k, v->now_ms))
+    if (!key_due(k, v))
         return true;
     if (!v->writing)
-        note_due(v, key_at_ms(k));
+        note_due(v, k);
     return false;
 }
 
@@ -114,7 +115,7 @@ size_t store_expire(struct store_view *v, size_t limit)
     size_t done = 0;
     for (; done < limit; done++) {
         struct soonest next = expiry_soonest(v->store);
-        if (next.at_ms == STORE_NEVER || next.at_ms > v->now_ms)
+        if (next.at_ms == STORE_NEVER || next.at_ms + v->lingers_ms > v->now_ms)
             break;
         struct slice key = key_slice(expiry_first(&v->store->dbs[next.db]).key);
         struct spot at = db_spot(v->store, next.db, key);

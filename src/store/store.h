@@ -26,7 +26,8 @@ struct store_view {
     struct store *store;
     uint32_t db;
     uint64_t now_ms;
-    uint64_t index; /* of the entry being applied: becomes the version of every key it changes */
+    uint64_t lingers_ms; /* how long a key is still there once its time has come; its due time is the sum */
+    uint64_t index;      /* of the entry being applied: becomes the version of every key it changes */
     bool writing;
     uint64_t
         due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
@@ -99,7 +100,7 @@ size_t store_expire(struct store_view *v, size_t limit);
 /* Versions (WATCH): made from the index of a key's last change, the same on every node. Compare for equality
  * only: a version that differs from the one at WATCH says that the key was changed or its time came since
  * (versions.c). */
-uint64_t store_version(struct store *s, uint32_t db, struct slice key, uint64_t now_ms);
+uint64_t store_version(const struct store_view *v, struct slice key);
 /* A checkpoint raises every version to at least `index`. */
 void store_raise_versions(struct store *s, uint64_t index);
 uint64_t store_version_floor(const struct store *s);

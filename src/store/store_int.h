@@ -163,10 +163,10 @@ static inline uint64_t key_at_ms(const struct store_key *k)
     return key_has_block(k) ? key_block(k)->at_ms : STORE_NEVER;
 }
 
-static inline bool key_due(const struct store_key *k, uint64_t now_ms)
+static inline bool key_due(const struct store_key *k, const struct store_view *v)
 {
     uint64_t at_ms = key_at_ms(k);
-    return at_ms != STORE_NEVER && at_ms <= now_ms;
+    return at_ms != STORE_NEVER && at_ms + v->lingers_ms <= v->now_ms;
 }
 
 static inline uint64_t key_hash(const struct hash_seed *seed, struct slice key)

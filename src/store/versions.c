@@ -53,13 +53,14 @@ void versions_flushed(struct store *s, uint32_t db, uint64_t index)
         versions_deleted(s, db, key_hash(&s->seed, key_slice(db_key(d, i))), index);
 }
 
-uint64_t store_version(struct store *s, uint32_t db, struct slice key, uint64_t now_ms)
+uint64_t store_version(const struct store_view *v, struct slice key)
 {
-    struct spot at = db_spot(s, db, key);
-    if (at.k && !key_due(at.k, now_ms))
+    struct store *s = v->store;
+    struct spot at = db_spot(s, v->db, key);
+    if (at.k && !key_due(at.k, v))
         return living(s, at.k);
     uint64_t version = 2 * s->version_floor;
-    raise_to(&version, *slot_of(s, db, at.hash));
+    raise_to(&version, *slot_of(s, v->db, at.hash));
     if (at.k)
         raise_to(&version, living(s, at.k) + 1);
     return version;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The cluster clock on real servers, whose clocks are all right: it is never ahead of them, however long the leader is held
 up in the middle of a pass of its loop while frames of the other nodes come in. By what it is ahead every key that has a time
-to live is gone too early."""
+to live is gone too early. And none is, by not even a part of a millisecond."""
 # time limit: 120 s
 
 import os
@@ -65,10 +65,26 @@ def held_up(checks, cluster):
     checks.ok("the office was kept", cluster.wait_leader() is leader)
 
 
+def to_the_end(checks, port, name, words):
+    """Keys that are looked at without a pause: each lives its whole time, to the last part of a millisecond."""
+    late_ms = []
+    with Conn(port, 20) as conn:
+        for _ in range(100):
+            born = time.monotonic()
+            conn.call("SET", "brief", "v", "PX", 20)
+            while conn.call(*words) not in (None, 0):
+                pass
+            late_ms.append(1000 * (time.monotonic() - born) - 20)
+    checks.ok("%s: no key goes before its time" % name, min(late_ms) >= 0, min(late_ms))
+
+
 def main():
     checks = Checks()
     cluster = Cluster(scratch("cluster/clock"), args=ARGS).start()
     settled(cluster.nodes)
+    time.sleep(0.2)  # until all nodes count by the newest rules
+    to_the_end(checks, cluster.wait_leader().port, "leader", ("EXISTS", "brief"))
+    to_the_end(checks, cluster.followers()[0].proxy_port, "proxy", ("GET", "brief"))
     held_up(checks, cluster)
     cluster.kill()
     checks.finish()

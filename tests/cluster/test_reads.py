@@ -129,9 +129,11 @@ def first_write(nodes):
 class Watcher(threading.Thread):
     """Reads volatile keys at one port; notes when a key was seen alive (the read begun) and gone (the read answered)."""
 
-    def __init__(self, keys, port, readonly, words):
+    ABSENT = {"GET": None, "EXISTS": 0, "PTTL": -2}  # PTTL says 0 in a key's last millisecond
+
+    def __init__(self, keys, port, readonly, word):
         super().__init__(daemon=True)
-        self.keys, self.port, self.readonly, self.words = keys, port, readonly, words
+        self.keys, self.port, self.readonly, self.word = keys, port, readonly, word
         self.alive, self.gone, self.ending = {}, {}, False
 
     def run(self):
@@ -143,8 +145,7 @@ class Watcher(threading.Thread):
                     while not self.ending:
                         for key in self.keys:
                             begun = time.monotonic()
-                            reply = conn.call(*[key if word is None else word for word in self.words])
-                            if reply in (None, 0, -2):
+                            if conn.call(self.word, key) == self.ABSENT[self.word]:
                                 self.gone.setdefault(key, time.monotonic())
                             else:
                                 self.alive[key] = begun
@@ -164,8 +165,8 @@ def expiry(checks, cluster, name, disturb):
     keys = list(ttl_ms)
     watchers = []
     for node in cluster.nodes:
-        for port, readonly, words in ((node.port, False, ("GET", None)), (node.port, True, ("PTTL", None)), (node.proxy_port, False, ("EXISTS", None))):
-            watchers.append(Watcher(random.sample(keys, len(keys)), port, readonly, words))
+        for port, readonly, word in ((node.port, False, "GET"), (node.port, True, "PTTL"), (node.proxy_port, False, "EXISTS")):
+            watchers.append(Watcher(random.sample(keys, len(keys)), port, readonly, word))
     for watcher in watchers:
         watcher.start()
     end = time.monotonic() + SLOWED * 3.5

@@ -60,6 +60,11 @@ static void hook_woken(void *arg)
     process_wake(arg);
 }
 
+static void hook_heard(void *arg)
+{
+    process_time(arg);
+}
+
 static void hook_figures(void *arg, struct server_figures *f)
 {
     struct process *p = arg;
@@ -390,6 +395,7 @@ static void make_parts(struct process *p)
 {
     struct server_hooks hooks = {.arg = p,
                                  .woken = hook_woken,
+                                 .heard = hook_heard,
                                  .figures = hook_figures,
                                  .link_fault = hook_link_fault,
                                  .busy = hook_busy,

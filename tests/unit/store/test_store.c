@@ -30,6 +30,12 @@ struct model {
 static const struct hash_seed seed = {1, 2};
 enum { DATABASES = 3 };
 
+static uint64_t version_at(struct store *s, uint32_t db, struct slice key, uint64_t now_ms)
+{
+    struct store_view v = {.store = s, .db = db, .now_ms = now_ms};
+    return store_version(&v, key);
+}
+
 static struct slice model_name(const struct model_key *k)
 {
     return (struct slice){k->name, k->name_len};
@@ -152,8 +158,7 @@ static void check_equal(struct store *a, struct store *b)
             assert_true(slice_equal(store_string(x, sx), store_string(y, sy)));
             assert_string_equal(store_key_encoding(x), store_key_encoding(y));
             assert_int_equal(store_key_expiry_ms(x), store_key_expiry_ms(y));
-            assert_true(store_version(a, d, store_key_name(x), 0) ==
-                        store_version(b, d, store_key_name(x), 0));
+            assert_true(version_at(a, d, store_key_name(x), 0) == version_at(b, d, store_key_name(x), 0));
         }
     }
     assert_true(store_digest(a) == store_digest(b));
@@ -462,6 +467,12 @@ static void test_due_keys(void **state)
     assert_null(store_find(&r, key));
     assert_null(store_find(&r, SLICE_LITERAL("l")));
     assert_int_equal(r.due_ms, 150);
+    r = (struct store_view){
+        .store = s, .now_ms = 150, .lingers_ms = 1}; /* there for all of its last millisecond */
+    assert_non_null(store_find(&r, key));
+    r.now_ms = 151;
+    assert_null(store_find(&r, key));
+    assert_int_equal(r.due_ms, 151);
     w.now_ms = 151;
     assert_false(store_delete(&w, key));
     assert_int_equal(store_count(s, 0), 1);
@@ -532,28 +543,28 @@ static void test_versions(void **state)
     struct store *s = store_new(2, seed);
     struct store_view v = {.store = s, .now_ms = 100, .index = 10, .writing = true};
     struct slice key = SLICE_LITERAL("k"), other = SLICE_LITERAL("other");
-    uint64_t absent = store_version(s, 0, key, 100);
+    uint64_t absent = version_at(s, 0, key, 100);
     store_put_string(&v, key, other, false);
-    uint64_t made = store_version(s, 0, key, 100);
+    uint64_t made = version_at(s, 0, key, 100);
     assert_true(made != absent);
-    assert_true(store_version(s, 0, other, 100) == absent && store_version(s, 1, key, 100) == absent);
+    assert_true(version_at(s, 0, other, 100) == absent && version_at(s, 1, key, 100) == absent);
     v.index = 11;
     store_delete(&v, key);
-    uint64_t gone = store_version(s, 0, key, 100);
+    uint64_t gone = version_at(s, 0, key, 100);
     assert_true(gone != made && gone != absent);
     v.index = 12; /* flushing touches what it removes, and nothing else */
     store_flush(&v, true);
-    assert_true(store_version(s, 0, key, 100) == gone);
+    assert_true(version_at(s, 0, key, 100) == gone);
     struct store_key *k = store_put_string(&v, key, other, false);
     store_set_expiry(&v, &k, 200);
-    uint64_t alive = store_version(s, 0, key, 199), due = store_version(s, 0, key, 200);
+    uint64_t alive = version_at(s, 0, key, 199), due = version_at(s, 0, key, 200);
     assert_true(alive != due); /* its time came: changed */
     v.now_ms = 300;
     v.index = 13;
     assert_int_equal(store_expire(&v, 10), 1);
-    assert_true(store_version(s, 0, key, 300) == due); /* its removal afterwards is no further change */
+    assert_true(version_at(s, 0, key, 300) == due); /* its removal afterwards is no further change */
     store_raise_versions(s, 1000);
-    assert_true(store_version(s, 0, key, 300) == store_version(s, 1, other, 300));
+    assert_true(version_at(s, 0, key, 300) == version_at(s, 1, other, 300));
     store_free(s);
 }
 
