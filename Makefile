@@ -31,7 +31,7 @@ PROGRAM_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/*/*.c))
 # .c files of its directory are linked into each of them, tests/support and tests/check into all.
 TEST_SRC = $(wildcard tests/*/test_*.c tests/unit/*/test_*.c)
 TEST_BIN = $(TEST_SRC:%.c=$(BUILD)/%)
-TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c tests/fault/load/*.c))
+TEST_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c tests/*/*.c tests/unit/*/*.c tests/fault/load/*.c tests/bench/rate/*.c))
 # Programs beside them: judge.c judges the histories that real runs leave, swarm.c runs the simulator's seeds.
 JUDGE = $(BUILD)/tests/check/judge
 SWARM = $(BUILD)/tests/sim/swarm
@@ -48,7 +48,7 @@ deps:
 	@deps/install
 build: $(PROGRAMS)
 FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so badclock.so load other/kvorum-server)
-tests: $(TEST_BIN) $(JUDGE) $(SWARM) $(BUILD)/tests/example_retry $(FAULT_PROGRAMS)
+tests: $(TEST_BIN) $(JUDGE) $(SWARM) $(BUILD)/tests/example_retry $(BUILD)/tests/bench/rate $(FAULT_PROGRAMS)
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
 
 # One short line a file; V=1 shows the commands.
@@ -131,11 +131,15 @@ prove: all tests $(SWARM)
 fault: all tests
 	@tests/fault/fault $(SCENARIO)
 # QUICK=1: a few seconds a row, to see that it runs; not figures to quote.
-bench: all $(BUILD)/tests/bench/failover
+bench: all $(addprefix $(BUILD)/tests/bench/,failover rate)
 	@tests/bench/bench $(if $(QUICK),--quick)
 $(BUILD)/tests/bench/failover $(BUILD)/tests/example_retry: $(BUILD)/%: $(BUILD)/obj/%.o
 	@mkdir -p $(@D)
 	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis -o $@
+# The load generator.
+$(BUILD)/tests/bench/rate: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/rate/*.c)) $(LIB)
+	@mkdir -p $(@D)
+	$(call quiet,LD $@)$(CC) $(ALL_LDFLAGS) $^ -lhiredis $(MALLOC) -lm -o $@
 clean:
 	rm -rf $(BUILD)
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,17 @@
+"""The load generator (rate/) run once: what it printed, as numbers by name."""
+
+import os
+import subprocess
+
+BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", os.environ.get("BUILD", "build"))
+RATE = os.path.join(BUILD, "tests", "bench", "rate")
+
+
+def rate(ports, *options, timeout=180):
+    """options: words of rate/main.c. "codes" stays text; a key is missing where there was nothing to count."""
+    command = [RATE, *map(str, options), *map(str, ports)]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    if out.returncode:
+        raise RuntimeError("%s: %s" % (" ".join(command), out.stderr.strip()))
+    words = dict(word.split("=", 1) for word in out.stdout.split())
+    return {name: value if name == "codes" else float(value) for name, value in words.items()}
