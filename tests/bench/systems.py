@@ -1,11 +1,13 @@
 """The servers under measurement: one redis-server, one kvorum node, three of them; filled, and asked what they have used."""
 
+import itertools
 import os
 import signal
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import PORTS, ROOT, Cluster, Conn, RespError, ask, encode, info, kvorum_alone, redis, scratch, wait  # noqa: E402
+from servers import PORTS, ROOT, Cluster, Conn, RespError, ask, info, kvorum_alone, redis, scratch, wait  # noqa: E402
 
 BUILD = os.path.join(ROOT, "build")
 VALUE_BYTES, KEYS = 64, 100000
@@ -44,12 +46,13 @@ class System:
             server.stop()
 
 
-def start_redis(*args):
-    return System([redis(PORTS + 50, scratch("bench/redis"), "--appendonly", "yes", *SYNCED, *args).start()])
+def start_redis(*args, seat=0):
+    """Systems in two seats, 0 and 1, may run at the same time."""
+    return System([redis(PORTS + 50 + 2 * seat, scratch("bench/redis%d" % seat), "--appendonly", "yes", *SYNCED, *args).start()])
 
 
-def start_one(*args):
-    server = kvorum_alone(PORTS + 51, scratch("bench/one"), *SYNCED, *args).start()
+def start_one(*args, seat=0):
+    server = kvorum_alone(PORTS + 51 + 2 * seat, scratch("bench/one%d" % seat), *SYNCED, *args).start()
     wait("a leader of one", lambda: info(server.port, "raft").get("role") == "leader")
     return System([server])
 
@@ -59,15 +62,48 @@ def start_three(*args):
     return System(cluster.nodes, cluster.leader())
 
 
-def fill(port, count, key="key:%012d", value=b"x" * VALUE_BYTES, step=1000, words=()):
-    """SET of `count` keys, pipelined; `words` follow each value."""
+def template(*words):
+    """A request with places for numbers: a word may hold a format of fixed width, as b"%012d"."""
+    out = b"*%d\r\n" % len(words)
+    for word in words:
+        word = word if isinstance(word, bytes) else str(word).encode()
+        out += b"$%d\r\n%s\r\n" % (len(word % ((0,) * word.count(b"%"))), word)
+    return out
+
+
+def fill(port, count, key="key:%012d", value=b"x" * VALUE_BYTES, step=1000, words=(), first=0):
+    """SET of `count` keys from number `first` on, pipelined; `words` follow each value. One batch is on its way while the next is made:
+    ten million keys are to be had in half a minute."""
+    request = template("SET", key, value, *words)
+    places = request.count(b"%")
     with Conn(port, 120) as conn:
-        for first in range(0, count, step):
-            batch = range(first, min(first + step, count))
-            conn.send(b"".join(encode("SET", key % i, value, *words) for i in batch))
-            for _ in batch:
-                if conn.reply() != b"OK":
-                    raise RuntimeError("filling failed")
+        unanswered = 0
+        for start in range(first, first + count, step):
+            batch = range(start, min(start + step, first + count))
+            conn.send(request * len(batch) % tuple(itertools.chain.from_iterable(zip(*[batch] * places))))
+            take_oks(conn, unanswered)
+            unanswered = len(batch)
+        take_oks(conn, unanswered)
+
+
+def take_oks(conn, count):
+    wanted = b"+OK\r\n" * count
+    got = conn.file.read(len(wanted))
+    if got != wanted:
+        raise RuntimeError("filling failed: %r" % got[:200])
+
+
+def settled_bytes(system, pause_s=1.0, looks=30):
+    """Resident memory once no child (a snapshot, a rewrite of the AOF) runs and three looks, `pause_s` apart, saw the same within
+    half a percent."""
+    server, seen = system.leader, []
+    for _ in range(looks):
+        time.sleep(pause_s)
+        with open("/proc/%d/task/%d/children" % (server.pid, server.pid)) as children:
+            seen = [] if children.read().split() else seen[-2:] + [server.resident_bytes()]
+        if len(seen) == 3 and max(seen) <= 1.005 * min(seen):
+            break
+    return server.resident_bytes()
 
 
 def caught_up(servers):
