@@ -160,6 +160,10 @@ static void encode(struct conn *c, const struct request *r)
     uint64_t key = prng_below(&c->work->chance, c->work->keys);
     char digits[12];
 
+    if (!r->set && c->work->ping) {
+        buf_append_cstr(&c->out, "*1\r\n$4\r\nPING\r\n");
+        return;
+    }
     for (size_t i = sizeof digits; i-- > 0; key /= 10)
         digits[i] = (char)('0' + key % 10);
     buf_append(&c->out, r->set ? set : get, sizeof set - 1);

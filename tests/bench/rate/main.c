@@ -8,6 +8,7 @@
  *     -n N   requests in all          -t N   seconds; the first of the two that is reached ends the run (t: 60)
  *     -c N   connections (50)         -P N   requests that go out together (1)
  *     -s N   SETs of a hundred (10)   -d N   bytes of a value (64)        -r N   keys, key:000000000000 upwards (100000)
+ *     -p     PING in place of GET
  *     -S N   seed (1)                 -f     MOVED is followed, what is lost goes on at the next PORT; without it both end the run
  *
  * All connections start at the first PORT. One line of NAME=VALUE is printed, times in microseconds:
@@ -87,7 +88,7 @@ static void parse(struct run *r, int argc, char **argv)
     uint64_t seed = 1, value_bytes = 64, seconds = 60;
     int option;
 
-    while ((option = getopt(argc, argv, "R:n:t:c:P:s:d:r:S:f")) != -1) {
+    while ((option = getopt(argc, argv, "R:n:t:c:P:s:d:r:S:pf")) != -1) {
         switch (option) {
         case 'R':
             r->rate = (double)number(optarg, 0, 10000000);
@@ -115,6 +116,9 @@ static void parse(struct run *r, int argc, char **argv)
             break;
         case 'S':
             seed = number(optarg, 0, UINT64_MAX);
+            break;
+        case 'p':
+            r->work.ping = true;
             break;
         case 'f':
             r->work.follow = true;

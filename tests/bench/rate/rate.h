@@ -16,6 +16,7 @@ struct work {
     int ports[PORTS_MAX];
     size_t port_count;
     bool follow; /* MOVED is followed, a lost connection made anew; else the first of either ends the run */
+    bool ping;   /* in place of GET */
     uint64_t keys;
     unsigned set_percent;
     struct buf value;
