@@ -82,36 +82,79 @@ static void apply_entry(struct node *n, const struct raft_frame *f)
         buf_deinit(&n->reply);
 }
 
+static bool holds(const struct raft_block *b, uint64_t index)
+{
+    return b->blob && index >= b->first && index <= b->last;
+}
+
+static void drop(struct raft_block *b)
+{
+    blob_unref(b->blob);
+    b->blob = NULL;
+}
+
+void apply_forget(struct node *n)
+{
+    drop(&n->apply_block);
+    drop(&n->apply_ahead);
+    n->apply_reading = false;
+}
+
+/* What memory does not hold is read back, a piece ahead of what is being applied: so the disk works beside us. */
+static void read_piece(struct node *n, uint64_t from, uint64_t commit)
+{
+    struct raft_block cached;
+    if (n->apply_reading || from > commit || cache_from(&n->cache, from, from, &cached))
+        return;
+    n->apply_reading = true;
+    n->apply_cookie = COOKIE_PEER + ++n->cookie;
+    n->ports.read(n->ports.arg, n->apply_cookie, from, commit, APPLY_READ_BYTES);
+}
+
 /* The block that holds the next entry, from memory or from what was read back; false: it has to be read
  * first. */
 static bool next_block(struct node *n, uint64_t next, uint64_t commit, struct raft_block *out)
 {
-    if (n->apply_block.blob && next >= n->apply_block.first && next <= n->apply_block.last) {
+    if (!holds(&n->apply_block, next)) {
+        drop(&n->apply_block);
+        n->apply_block = n->apply_ahead;
+        n->apply_ahead.blob = NULL;
+    }
+    if (holds(&n->apply_block, next)) {
+        if (!n->apply_ahead.blob)
+            read_piece(n, n->apply_block.last + 1, commit);
         *out =
             block_slice(&n->apply_block, next, n->apply_block.last < commit ? n->apply_block.last : commit);
         return true;
     }
-    if (n->apply_block.blob) {
-        blob_unref(n->apply_block.blob);
-        n->apply_block.blob = NULL;
-    }
+    drop(&n->apply_block);
     if (cache_from(&n->cache, next, commit, out))
         return true;
-    if (!n->apply_reading) {
-        n->apply_reading = true;
-        n->apply_cookie = COOKIE_PEER + ++n->cookie;
-        n->ports.read(n->ports.arg, n->apply_cookie, next, commit, APPLY_READ_BYTES);
-    }
+    read_piece(n, next, commit);
     return false;
+}
+
+/* Of a piece that was read back, what comes before `at` is done with: no turn walks over it again. */
+static void consumed(struct node *n, const struct raft_block *block, uint64_t next, size_t at)
+{
+    struct raft_block *b = &n->apply_block;
+    if (b->blob != block->blob)
+        return;
+    b->len -= at - b->offset;
+    b->offset = at;
+    b->first = next;
+    if (next > b->last)
+        drop(b);
 }
 
 void apply_on_read(struct node *n, const struct node_disk_event *event)
 {
+    struct raft_block *to = n->apply_block.blob ? &n->apply_ahead : &n->apply_block;
     n->apply_reading = false;
-    if (event->block.last < event->block.first || n->apply_block.blob)
+    if (event->block.last < event->block.first || to->blob)
         return;
-    n->apply_block = event->block;
-    blob_ref(n->apply_block.blob);
+    *to = event->block;
+    blob_ref(to->blob);
 }
 
 /* The next frames of a block, from offset *at on, which moves behind them; their keys are fetched together. */
@@ -169,7 +212,8 @@ bool apply_turn(struct node *n)
     n->ports.applying(n->ports.arg, true);
     while (next <= commit && budget > 0 && next_block(n, next, commit, &block)) {
         blob_ref(block.blob);
-        for (size_t at = block.offset; next <= block.last && budget > 0;) {
+        size_t at = block.offset;
+        while (next <= block.last && budget > 0) {
             struct raft_frame frames[STORE_AHEAD_MAX];
             size_t count = read_frames(n, &block, &at, next, budget, frames);
             for (size_t i = 0; i < count; i++)
@@ -177,6 +221,7 @@ bool apply_turn(struct node *n)
             next += count;
             budget -= count;
         }
+        consumed(n, &block, next, at);
         blob_unref(block.blob);
     }
     n->ports.applying(n->ports.arg, false);

@@ -451,9 +451,7 @@ static void forget_everything(struct node *n)
     for (size_t i = n->peer_count; i-- > 0;)
         drop_peer(n, i);
     cache_clear(&n->cache);
-    if (n->apply_block.blob)
-        blob_unref(n->apply_block.blob);
-    n->apply_block.blob = NULL;
+    apply_forget(n);
     raft_free(n->raft);
     n->raft = NULL;
     rsm_free(n->rsm);
@@ -462,7 +460,7 @@ static void forget_everything(struct node *n)
         rsm_loader_free(n->loader);
     n->loader = NULL;
     snapshot_disowned(n);
-    n->installing = n->snapshot_writing = n->snapshot_lost = n->checkpoint_asked = n->apply_reading = false;
+    n->installing = n->snapshot_writing = n->snapshot_lost = n->checkpoint_asked = false;
     n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->in_doubt = n->adopting =
         false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));

@@ -82,8 +82,7 @@ void node_free(struct node *n)
     start_deinit(n);
     for (size_t i = 0; i < n->peer_count; i++)
         mem_free(n->peers[i].queue);
-    if (n->apply_block.blob)
-        blob_unref(n->apply_block.blob);
+    apply_forget(n);
     cache_deinit(&n->cache);
     buf_deinit(&n->open);
     buf_deinit(&n->reply);

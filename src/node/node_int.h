@@ -52,7 +52,7 @@ enum {
     OPEN_COPIED_MAX = 16 << 10,        /* a turn's block up to this long is copied into one of its own size */
     OPEN_EXPECTED_MAX = 1 << 20,
     APPLY_TURN_ENTRIES = 2000, /* one turn applies about this many, then looks at its sockets again */
-    APPLY_READ_BYTES = 4 << 20,
+    APPLY_READ_BYTES = 1 << 20,
     APPEND_MAX_BYTES = 1 << 20,
     INFLIGHT_MAX_BYTES = 8 << 20,
     INFLIGHT_MAX = 256,
@@ -222,7 +222,7 @@ struct node {
     struct {
         uint64_t from, until, since_us, said_us; /* the journal as recovered, and when its replay began */
     } replay;
-    struct raft_block apply_block; /* read back from the journal; blob NULL: none */
+    struct raft_block apply_block, apply_ahead; /* read back from the journal; blob NULL: none */
     bool apply_reading;
     uint64_t apply_cookie;
     struct buf reply;
@@ -379,7 +379,8 @@ void recall_forget(struct node *n);
 
 /* apply.c */
 bool apply_is_replaying(const struct node *n);
-bool apply_turn(struct node *n); /* true: more to do */
+bool apply_turn(struct node *n);   /* true: more to do */
+void apply_forget(struct node *n); /* what was read back, and what is being read */
 void apply_on_read(struct node *n, const struct node_disk_event *event);
 
 /* reads.c */
