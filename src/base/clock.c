@@ -7,22 +7,27 @@
 
 #include "base/log.h"
 
-static uint64_t read_us(clockid_t id)
+static uint64_t read_ns(clockid_t id)
 {
     struct timespec t;
     if (clock_gettime(id, &t) != 0)
         log_fatal("clock_gettime(%d) failed: errno %d", (int)id, errno);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 uint64_t clock_mono_us(void)
 {
-    return read_us(CLOCK_BOOTTIME);
+    return read_ns(CLOCK_BOOTTIME) / 1000;
+}
+
+uint64_t clock_mono_ns(void)
+{
+    return read_ns(CLOCK_BOOTTIME);
 }
 
 uint64_t clock_wall_us(void)
 {
-    return read_us(CLOCK_REALTIME);
+    return read_ns(CLOCK_REALTIME) / 1000;
 }
 
 void os_random(void *out, size_t len)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 uint64_t clock_mono_us(void); /* CLOCK_BOOTTIME: runs on through a suspend */
+uint64_t clock_mono_ns(void); /* the same */
 uint64_t clock_wall_us(void); /* CLOCK_REALTIME, since 1970 */
 void os_random(void *out, size_t len);
 

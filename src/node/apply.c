@@ -225,6 +225,7 @@ bool apply_turn(struct node *n)
         blob_unref(block.blob);
     }
     n->ports.applying(n->ports.arg, false);
+    phases_applied(n);
     tell_replay(n);
     return next <= commit && !n->apply_reading;
 }

@@ -187,6 +187,7 @@ static void role_changed(struct node *n)
     bool leader = raft_role(n->raft) == RAFT_LEADER;
     if (leader && !n->was_leader) {
         n->count.elections_won++;
+        phases_begin(n);
         n->lost_office_us = 0;
         clock_run(&n->clock, raft_members(n->raft), n->now_us, n->config.election_us);
         for (size_t i = 0; i < n->peer_count; i++)
@@ -241,6 +242,7 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
     if (d.install)
         snapshot_accept(n);
     members_caught_up(n);
+    phases_stepped(n, event->type == RAFT_EVENT_MESSAGE ? node_peer(n, event->peer) : NULL);
     return d.read_seq;
 }
 

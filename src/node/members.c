@@ -41,6 +41,7 @@ static void add_peer(struct node *n, const struct raft_member *m)
     struct peer *p = &n->peers[n->peer_count++];
     memset(p, 0, sizeof(*p));
     p->id = m->id;
+    p->acked = n->phases.proposed;
     memcpy(p->hello.name, m->name, sizeof(p->hello.name));
     memcpy(p->host, m->host, sizeof(p->host));
     p->peer_port = m->peer_port;

@@ -10,6 +10,7 @@
 #define NODE_NODE_H
 
 #include "base/bytes.h"
+#include "base/histogram.h"
 #include "raft/types.h"
 #include "rsm/rsm.h"
 
@@ -70,6 +71,8 @@ struct node_ports {
     void (*hang_up)(void *arg, uint32_t handle);
     void (*set_self)(void *arg, const struct node_hello *self);
     void (*applying)(void *arg, bool now); /* brackets the apply of one entry that may take long */
+    /* The clock as it is at this moment, for nothing but measuring. NULL: the time that node_time gave. */
+    uint64_t (*now_us)(void *arg);
     void (*say)(void *arg, int level, const char *line); /* the log, base/log.h levels */
     void (*fatal)(void *arg, const char *line); /* the process ends: an entry of an unknown kind, ... */
 };
@@ -234,6 +237,21 @@ struct node_status {
     struct node_peer_status peers[RAFT_MEMBERS_MAX];
 };
 void node_status(const struct node *n, struct node_status *out);
+
+/* Where the time of the writes went that this node led to their end (phases.c), in ns. */
+enum node_phase {
+    NODE_PHASE_QUEUE,       /* from reading it to the end of the turn, when it is proposed */
+    NODE_PHASE_JOURNAL,     /* from there until this node's disk has it */
+    NODE_PHASE_REPLICATION, /* from there, too, until a majority has it. Not counted by a node alone */
+    NODE_PHASE_APPLY,       /* until it has run */
+    NODE_PHASE_REPLY,       /* until the reply is the kernel's */
+    NODE_PHASES
+};
+const struct histogram *node_phase(const struct node *n, enum node_phase phase);
+/* From the proposal until this peer has it on its disk, and we know. NULL: not a peer. */
+const struct histogram *node_peer_acks(const struct node *n, uint64_t peer);
+void node_phases_reset(struct node *n);
+
 /* Too much proposed and not yet committed: stop reading client sockets until it is not. */
 bool node_is_full(const struct node *n);
 /* One debug line a stage for every request. */
@@ -271,5 +289,7 @@ void node_time(struct node *n, uint64_t now_us, uint64_t wall_us);
 /* The end of a pass: proposes what was written, carries out duties, applies, answers. Returns when it next
  * wants a turn (monotonic us); 0: at once, there is more to apply. */
 uint64_t node_turn(struct node *n);
+/* What the turn has answered is written to its sockets. For measuring only. */
+void node_written(struct node *n, uint64_t now_us);
 
 #endif

@@ -63,6 +63,7 @@ enum {
     CLOCK_ENTRY_US = 100000,
     JOIN_RETRY_US = 500000,
     MOVED_RETRY_US = 500000,
+    TIMED_BLOCKS = 1024,       /* blocks under way whose times are kept */
     LONG_WORK_BYTES = 1 << 20, /* copying and summing more than this may take a heartbeat */
 };
 
@@ -177,7 +178,30 @@ struct peer {
     struct digests digests;
     uint64_t judged_index;
     struct forward_order forward;
+    uint64_t acked;        /* (phases.c) so many of the timed blocks it has */
+    struct histogram acks; /* how long that took */
 };
+
+/* ---- phases.c: how long each part of a write takes. Blocks are numbered as they are proposed; block k lies at
+ * k % TIMED_BLOCKS. applied <= committed <= proposed, durable <= proposed, and none of them, nor a peer's `acked`, is more
+ * than TIMED_BLOCKS behind. */
+struct timed_block {
+    uint64_t last, entries;
+    uint64_t proposed_us, committed_us;
+};
+
+struct phases {
+    uint64_t proposed, durable, committed, applied; /* so many blocks are, or lie before this node's office */
+    uint64_t taken_us;                              /* the sum over the entries of the open block */
+    uint64_t applied_us,
+        unwritten; /* when entries were last applied; those whose replies are not written yet */
+    struct histogram of[NODE_PHASES];
+    struct timed_block ring[TIMED_BLOCKS];
+};
+void phases_begin(struct node *n);                      /* a new office */
+void phases_proposed(struct node *n);                   /* the open block is about to be */
+void phases_stepped(struct node *n, struct peer *from); /* from: whose message it was, or NULL */
+void phases_applied(struct node *n);
 
 struct proxied; /* forward.c */
 struct forwarded_read;
@@ -318,6 +342,7 @@ struct node {
         uint64_t elections_started, elections_won, leader_changes, duplicates, forwarded, rounds,
             snapshots_sent, snapshots_installed, applied, proposed;
     } count;
+    struct phases phases;
 };
 
 /* node.c */

@@ -102,6 +102,7 @@ static void close_entry(struct node *n, size_t begin, uint64_t index, const stru
     raft_entry_end(&n->open, begin);
     n->open_entries[n->open_count++].size = (uint32_t)(n->open.len - begin);
     n->count.proposed++;
+    n->phases.taken_us += n->now_us;
     if (!who)
         return;
     struct waiter w = *who;
@@ -170,6 +171,7 @@ void propose_drop_open(struct node *n)
 {
     buf_truncate(&n->open, 0);
     n->open_count = 0;
+    n->phases.taken_us = 0;
     mem_free(n->open_members);
     n->open_members = NULL;
 }
@@ -216,6 +218,7 @@ void propose_turn(struct node *n)
     struct raft_block block = {
         .first = n->open_first, .last = n->open_first + n->open_count - 1, .blob = take_open(n), .offset = 0};
     block.len = block.blob->len;
+    phases_proposed(n);
     struct raft_event e = {.type = RAFT_EVENT_PROPOSE, .entries = n->open_entries, .count = n->open_count};
     node_step(n, &e, &block);
     blob_unref(block.blob);

@@ -89,9 +89,9 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         transaction_free(c->running);
         c->running = NULL;
     }
-    if (slot->row && slot->write)
-        time_end(stat_of(c->server, slot->row), c->server->write_begun_us);
-    c->server->write_begun_us = 0;
+    if (c->server->write_begun_ns && slot->row && slot->write)
+        time_end(c->server, stat_of(c->server, slot->row), c->server->write_begun_ns);
+    c->server->write_begun_ns = 0;
     bool first = seq == c->head;
     struct buf *out = first ? &c->out : &c->server->scratch;
     if (!first)
@@ -164,13 +164,13 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     struct command_stat *stat = stat_of(s, row);
     bool may_take_long = !(row->flags & CMD_FAST) && s->hooks.busy;
     size_t start = out->len;
-    uint64_t begun_us = time_begin(s);
+    uint64_t begun_ns = time_begin(s, stat);
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, true);
     bool done = node_query(s->node, now_ms, db, c->resp, SLICE_LITERAL("default"), argv, argc, out, due_ms);
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
-    time_end(stat, begun_us);
+    time_end(s, stat, begun_ns);
     if (done && out->data[start] == '-') {
         count_error(s, slice_drop(buf_slice(out), start));
         stat->failed++;
@@ -242,7 +242,8 @@ void before_from_node(void *arg, uint64_t ticket)
     struct client *c = ticket_client(s, ticket, &seq);
     if (c && c->reads_open)
         run_reads_before(c, seq);
-    s->write_begun_us = time_begin(s);
+    const struct command *row = c ? slot_at(c, seq)->row : NULL;
+    s->write_begun_ns = row ? time_begin(s, stat_of(s, row)) : 0;
 }
 
 /* Settings that live in the log are only begun by the file: one that says something else is told so, once. */

@@ -11,7 +11,7 @@
 
 enum follower_mode { MODE_REDIRECT, MODE_READONLY, MODE_PROXY, MODE_COUNT };
 
-enum { CONFIG_BINDS_MAX = 16, CONFIG_EXTRA_PORTS_MAX = 8 };
+enum { CONFIG_BINDS_MAX = 16, CONFIG_EXTRA_PORTS_MAX = 8, CONFIG_PERCENTILES_MAX = 16 };
 
 enum client_class { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB, CLASS_COUNT };
 
@@ -64,6 +64,9 @@ struct config {
     int loglevel; /* enum log_level */
     char *logfile, *pidfile;
     bool daemonize;
+    bool latency_tracking;
+    double percentiles[CONFIG_PERCENTILES_MAX]; /* of INFO latencystats */
+    size_t percentile_count;
 
     struct dict *texts;  /* inert and replicated directives that were given: name -> char * */
     char local_host[64]; /* what main found out when nothing else says where we are; "" */

@@ -53,6 +53,9 @@ void config_print_join(const struct config *c, struct buf *out);
 bool config_parse_mode(struct config *c, const struct slice *args, size_t argc, struct buf *error);
 void config_print_mode(const struct config *c, struct buf *out);
 
+bool config_parse_percentiles(struct config *c, const struct slice *args, size_t argc, struct buf *error);
+void config_print_percentiles(const struct config *c, struct buf *out);
+
 void config_text(char **field, struct slice value);               /* replaces, "" for an empty one */
 int config_choice(const char *const *choices, struct slice word); /* -1: none */
 extern const char *const config_modes[];

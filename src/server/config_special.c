@@ -138,25 +138,31 @@ static int class_of(struct slice word)
     return slice_is_word(word, "replica") ? CLASS_REPLICA : config_choice(class_names, word);
 }
 
-bool config_parse_output_limit(struct config *c, const struct slice *args, size_t argc, struct buf *error)
+/* CONFIG SET passes several words as one value. More than `max`: max + 1. */
+static size_t split_words(const struct slice *args, size_t argc, struct slice *words, size_t max)
 {
-    struct slice words[CLASS_COUNT * 4];
     size_t count = 0;
-    /* CONFIG SET passes them all as one value. */
     for (size_t i = 0; i < argc; i++) {
         const char *at = args[i].data, *end = at + args[i].len;
         while (at < end) {
             const char *space = memchr(at, ' ', (size_t)(end - at));
             const char *stop = space ? space : end;
             if (stop > at) {
-                if (count == CLASS_COUNT * 4)
-                    goto malformed;
+                if (count == max)
+                    return max + 1;
                 words[count++] = slice_of(at, (size_t)(stop - at));
             }
             at = stop + 1;
         }
     }
-    if (count == 0 || count % 4)
+    return count;
+}
+
+bool config_parse_output_limit(struct config *c, const struct slice *args, size_t argc, struct buf *error)
+{
+    struct slice words[CLASS_COUNT * 4];
+    size_t count = split_words(args, argc, words, CLASS_COUNT * 4);
+    if (count == 0 || count > CLASS_COUNT * 4 || count % 4)
         goto malformed;
     struct output_limit limits[CLASS_COUNT];
     memcpy(limits, c->output_limits, sizeof limits);
@@ -212,6 +218,34 @@ static bool read_hash(struct slice s, uint8_t out[HASH_BYTES])
         out[i] = (uint8_t)(high << 4 | low);
     }
     return true;
+}
+
+/* A list that is refused changes nothing. */
+bool config_parse_percentiles(struct config *c, const struct slice *args, size_t argc, struct buf *error)
+{
+    struct slice words[CONFIG_PERCENTILES_MAX];
+    double read[CONFIG_PERCENTILES_MAX];
+    size_t count = split_words(args, argc, words, CONFIG_PERCENTILES_MAX);
+    const char *wrong = count > CONFIG_PERCENTILES_MAX ? "too many percentiles" : NULL;
+    for (size_t i = 0; i < count && !wrong; i++) {
+        if (!parse_double(words[i], &read[i]))
+            wrong = "latency-tracking-info-percentiles should contain only numbers";
+        else if (read[i] < 0 || read[i] > 100)
+            wrong = "latency-tracking-info-percentiles should contain a percentile between 0.0 and 100.0";
+    }
+    if (wrong) {
+        buf_append_cstr(error, wrong);
+        return false;
+    }
+    memcpy(c->percentiles, read, count * sizeof read[0]);
+    c->percentile_count = count;
+    return true;
+}
+
+void config_print_percentiles(const struct config *c, struct buf *out)
+{
+    for (size_t i = 0; i < c->percentile_count; i++)
+        buf_printf(out, "%s%.10g", i ? " " : "", c->percentiles[i]);
 }
 
 bool config_parse_password(struct config *c, const struct slice *args, size_t argc, struct buf *error)

@@ -39,9 +39,9 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     }
     struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
     size_t start = out->len;
-    uint64_t begun_us = time_begin(s);
+    uint64_t begun_ns = time_begin(s, stat);
     h->run(c, argv, argc, out);
-    time_end(stat, begun_us);
+    time_end(s, stat, begun_ns);
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */
     client_touch(c);

@@ -30,6 +30,7 @@ static const struct handler table[] = {
     {"slaveof", replicaof_command, 0},
     {"failover", failover_command, 0},
     {"memory", memory_command, H_IN_EXEC},
+    {"latency", latency_command, H_IN_EXEC},
     {"multi", multi_command, H_NOW | H_NO_MULTI},
     {"exec", exec_command, H_NOW | H_NO_MULTI | H_ROUTES},
     {"discard", discard_command, H_NOW | H_NO_MULTI},

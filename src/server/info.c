@@ -205,8 +205,9 @@ static void info_commandstats(struct server *s, struct buf *out)
             buf_printf(out,
                        "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64
                        ",usec_per_call=%.2f,rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64 "\r\n",
-                       st->name, st->calls, st->usec, st->calls ? (double)st->usec / (double)st->calls : 0.0,
-                       st->rejected, st->failed);
+                       st->name, st->calls, st->nsec / 1000,
+                       st->calls ? (double)st->nsec / 1000 / (double)st->calls : 0.0, st->rejected,
+                       st->failed);
         }
     }
 }
@@ -216,12 +217,6 @@ static void info_errorstats(struct server *s, struct buf *out)
     section(out, "Errorstats");
     for (size_t i = 0; i < ERROR_KINDS && s->errors[i].count; i++)
         buf_printf(out, "errorstat_%s:count=%" PRIu64 "\r\n", s->errors[i].code, s->errors[i].count);
-}
-
-static void info_latencystats(struct server *s, struct buf *out)
-{
-    (void)s;
-    section(out, "Latencystats");
 }
 
 static void info_cluster(struct server *s, struct buf *out)

@@ -9,5 +9,7 @@
 #endif
 
 void info_memory(struct server *s, struct buf *out);
+void info_latencystats(struct server *s, struct buf *out);
+void info_phases(struct server *s, struct buf *out); /* of a write: lines of `# Raft` */
 
 #endif

@@ -87,4 +87,5 @@ void info_raft(struct server *s, struct buf *out)
     put_disk(s, st, out);
     buf_printf(out, "nodes:%zu\r\n", st->peer_count);
     put_peers(st, out);
+    info_phases(s, out);
 }

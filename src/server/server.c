@@ -69,6 +69,7 @@ void server_free(struct server *s)
     mem_free(s->free_places);
     mem_free(s->shared_input);
     mem_free(s->argv);
+    stats_deinit(s);
     buf_deinit(&s->scratch);
     buf_deinit(&s->error);
     mem_free(s);

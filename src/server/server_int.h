@@ -167,7 +167,9 @@ struct command_stat {
     const struct command *row; /* NULL: free */
     const struct handler *handler;
     char name[64];
-    uint64_t calls, rejected, failed, usec;
+    uint64_t calls, rejected, failed, nsec;
+    uint64_t timed;          /* runs of which the time was taken */
+    struct histogram *times; /* NULL: none was */
 };
 
 struct server_stats {
@@ -209,7 +211,7 @@ struct server {
     struct rsm_limits limits;
     bool again;
     uint32_t runs; /* for the samples of time */
-    uint64_t write_begun_us;
+    uint64_t write_begun_ns;
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 
@@ -255,7 +257,7 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
     select_command, readonly_command, readwrite_command, asking_command, time_command, command_command_here;
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
-    replicaof_command, memory_command, failover_command;
+    replicaof_command, memory_command, latency_command, failover_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
 
 /* ---- dispatch.c, route.c ---- */
@@ -373,12 +375,13 @@ bool watch_answered(struct client *c, struct slot *slot, const struct node_answe
 
 struct command_stat *stat_of(struct server *s, const struct command *row);
 void stats_init(struct server *s);
+void stats_deinit(struct server *s);
 void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
-/* Of every sixteenth run of a command the time is taken, and counts for all sixteen. */
-uint64_t time_begin(struct server *s); /* 0: not this one */
-void time_end(struct command_stat *stat, uint64_t begun_us);
+/* The time of a command's first sixteen runs is taken, then that of every sixteenth run of any, which counts for sixteen. */
+uint64_t time_begin(struct server *s, const struct command_stat *stat); /* 0: not this one */
+void time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns);
 void reply_error(struct client *c, struct buf *out, const char *text);
 void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "server/server_int.h"
 
@@ -61,21 +62,38 @@ void stats_reset(struct server *s)
 {
     for (size_t i = 0; i < STATS_SIZE; i++) {
         struct command_stat *stat = &s->command_stats[i];
-        stat->calls = stat->rejected = stat->failed = stat->usec = 0;
+        stat->calls = stat->rejected = stat->failed = stat->nsec = stat->timed = 0;
+        if (stat->times)
+            *stat->times = (struct histogram){0};
     }
+    if (s->node)
+        node_phases_reset(s->node);
     memset(s->errors, 0, sizeof s->errors);
     s->stats = (struct server_stats){.peak_memory = s->stats.peak_memory};
 }
 
-uint64_t time_begin(struct server *s)
+uint64_t time_begin(struct server *s, const struct command_stat *stat)
 {
-    return s->runs++ % TIMED_SHARE ? 0 : clock_mono_us();
+    return stat->timed >= TIMED_SHARE && s->runs++ % TIMED_SHARE ? 0 : clock_mono_ns();
 }
 
-void time_end(struct command_stat *stat, uint64_t begun_us)
+void time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns)
 {
-    if (begun_us)
-        stat->usec += (clock_mono_us() - begun_us) * TIMED_SHARE;
+    if (!begun_ns)
+        return;
+    uint64_t ns = clock_mono_ns() - begun_ns, runs = stat->timed++ < TIMED_SHARE ? 1 : TIMED_SHARE;
+    stat->nsec += ns * runs;
+    if (!s->config->latency_tracking)
+        return;
+    if (!stat->times)
+        stat->times = mem_calloc(1, sizeof *stat->times);
+    histogram_add(stat->times, ns, runs);
+}
+
+void stats_deinit(struct server *s)
+{
+    for (size_t i = 0; i < STATS_SIZE; i++)
+        mem_free(s->command_stats[i].times);
 }
 
 /* The first word of an error, as INFO errorstats groups them. */

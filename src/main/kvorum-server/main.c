@@ -102,6 +102,12 @@ static void hook_shutdown(void *arg, bool now)
     leave_begin(arg, now);
 }
 
+static uint64_t clock_now(void *arg)
+{
+    (void)arg;
+    return clock_mono_us();
+}
+
 static void say(void *arg, int level, const char *line)
 {
     (void)arg;
@@ -224,7 +230,7 @@ static void start_node(struct process *p, const struct storage_found *found, con
         .join_port = c->join_peer_port,
         .settings = p->settings,
         .disk_reserve_bytes = c->disk_reserve_bytes};
-    struct node_ports ports = {.arg = p, .say = say, .fatal = fatal};
+    struct node_ports ports = {.arg = p, .now_us = clock_now, .say = say, .fatal = fatal};
     struct node_clients clients = {
         .arg = p, .answer = answer, .before = before, .read_ready = read_ready, .changed = changed};
     struct node_found node_found;
@@ -304,9 +310,8 @@ static struct event_base *make_base(void)
 
 /* ---- the loop ---- */
 
-static void sleep_until(struct process *p, uint64_t when_us)
+static void sleep_until(struct process *p, uint64_t now_us, uint64_t when_us)
 {
-    uint64_t now_us = clock_mono_us();
     if (when_us <= now_us) {
         event_base_loop(p->base,
                         EVLOOP_ONCE | EVLOOP_NONBLOCK); /* ONCE: or a socket left unread would keep it */
@@ -332,8 +337,10 @@ static void run(struct process *p)
 {
     uint64_t next_us = 0;
     for (;;) {
+        uint64_t now_us = clock_mono_us();
+        node_written(p->node, now_us);
         p->woken = false;
-        sleep_until(p, next_us);
+        sleep_until(p, now_us, next_us);
         process_wake(p);
         next_us = node_turn(p->node);
         if (p->transport)
