@@ -537,6 +537,34 @@ static void test_digest_tells_states_apart(void **state)
     store_free(s);
 }
 
+/* The digest of a value is the sum of those of its parts, however many are taken at once; and it stays the same from one build to the
+ * next, as nodes of both compare theirs. */
+static void test_digest_is_a_sum_of_parts(void **state)
+{
+    (void)state;
+    enum { PART = 4096, LONGEST = 9 * PART + 100 };
+    char *value = malloc(LONGEST);
+    struct prng chance;
+    prng_seed(&chance, 1);
+    for (size_t i = 0; i < LONGEST; i++)
+        value[i] = (char)prng_next(&chance);
+    struct store *s = store_new(1, seed);
+    struct store_view v = {.store = s, .writing = true};
+    uint64_t all = 0;
+    for (size_t len = 1; len <= LONGEST; len += len % PART < 20 ? 1 : PART - 30) {
+        store_put_string(&v, SLICE_LITERAL("key"), slice_of(value, len), false);
+        const struct store_key *k = db_key(&s->dbs[0], 0);
+        uint64_t parts = 0, whole = digest_value(7, k, 0, SIZE_MAX);
+        for (size_t at = 0; at < len; at += PART)
+            parts += digest_value(7, k, at, at + 1);
+        assert_true(whole == parts);
+        all = all * 3 + whole;
+    }
+    assert_int_equal(all, UINT64_C(0xf04f977606bad9f6));
+    store_free(s);
+    free(value);
+}
+
 static void test_versions(void **state)
 {
     (void)state;
@@ -665,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_due_keys),
         cmocka_unit_test(test_digest_tells_states_apart),
         cmocka_unit_test(test_unsound),
+        cmocka_unit_test(test_digest_is_a_sum_of_parts),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_memory_follows_the_value),
         cmocka_unit_test(test_sweep_is_bounded),
