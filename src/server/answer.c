@@ -275,9 +275,12 @@ void changed_from_node(void *arg, bool was_leader)
     if (!s->compared && s->status.leader && rsm_cluster_id(node_rsm(s->node)))
         compare_settings(s);
     if (was_leader && !node_is_serving(s->node))
-        for (uint32_t i = 0; i < s->place_count; i++)
-            if (s->clients[i] && s->clients[i]->led && s->clients[i]->mode != MODE_PROXY)
-                client_leave(s->clients[i]);
+        list_for_each(it, &s->everyone)
+        {
+            struct client *c = list_entry(it, struct client, everyone_link);
+            if (c->led && c->mode != MODE_PROXY)
+                client_leave(c);
+        }
     if (route_knows_leader(s))
         list_for_each(it, &s->parked) client_touch(list_entry(it, struct client, parked_link));
     s->again = true;

@@ -37,6 +37,7 @@ struct client *client_new(struct server *s, int fd, int mode, const char *peer, 
     snprintf(c->local, sizeof c->local, "%s", local);
     c->tag[0] = '#';
     c->tag[1 + format_i64(c->tag + 1, (int64_t)c->id)] = '\0';
+    list_push_back(&s->everyone, &c->everyone_link);
     list_init(&c->changed_link);
     list_init(&c->parked_link);
     list_init(&c->leaving_link);
@@ -53,6 +54,7 @@ void client_free(struct client *c)
     struct server *s = c->server;
     event_del(&c->readable);
     event_del(&c->writable);
+    list_remove(&c->everyone_link);
     list_remove(&c->changed_link);
     list_remove(&c->parked_link);
     list_remove(&c->leaving_link);

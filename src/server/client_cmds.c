@@ -95,10 +95,12 @@ static void client_list(struct client *me, const struct slice *argv, size_t argc
         return;
     }
     struct buf lines = BUF_EMPTY;
-    for (uint32_t i = 0; i < s->place_count; i++) {
-        if (!s->clients[i] || !is_listed(s->clients[i], argv, argc))
+    list_for_each(it, &s->everyone)
+    {
+        struct client *c = list_entry(it, struct client, everyone_link);
+        if (!is_listed(c, argv, argc))
             continue;
-        client_describe(s->clients[i], &lines);
+        client_describe(c, &lines);
         put_u8(&lines, '\n');
     }
     resp_verbatim(out, me->resp, "txt", buf_slice(&lines));
@@ -177,9 +179,10 @@ static void client_kill(struct client *me, const struct slice *argv, size_t argc
         f.addr = argv[2];
     else if (!read_filter(argv, argc, &f, out))
         return;
-    for (uint32_t i = 0; i < s->place_count; i++) {
-        struct client *c = s->clients[i];
-        if (!c || !matches(c, me, &f))
+    list_for_each(it, &s->everyone)
+    {
+        struct client *c = list_entry(it, struct client, everyone_link);
+        if (!matches(c, me, &f))
             continue;
         killed++;
         if (c == me)

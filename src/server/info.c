@@ -43,10 +43,9 @@ static void info_server(struct server *s, struct buf *out)
 static void info_clients(struct server *s, struct buf *out)
 {
     size_t blocked = 0, in = 0, unsent = 0;
-    for (uint32_t i = 0; i < s->place_count; i++) {
-        const struct client *c = s->clients[i];
-        if (!c)
-            continue;
+    list_for_each(it, &s->everyone)
+    {
+        const struct client *c = list_entry(it, struct client, everyone_link);
         blocked += c->stalled || c->exclusive;
         in = c->in.cap > in ? c->in.cap : in;
         unsent = c->out.cap > unsent ? c->out.cap : unsent;

@@ -66,8 +66,7 @@ void info_memory(struct server *s, struct buf *out)
     sysinfo(&machine);
     uint64_t rss = resident_bytes(), clients = 0, data = 0;
     uint64_t used = a.allocated ? a.allocated : rss;
-    for (uint32_t i = 0; i < s->place_count; i++)
-        clients += s->clients[i] ? client_memory(s->clients[i]) : 0;
+    list_for_each(it, &s->everyone) clients += client_memory(list_entry(it, struct client, everyone_link));
     if (s->node)
         data = store_memory(rsm_store(node_rsm(s->node)));
     if (used > s->stats.peak_memory)

@@ -45,6 +45,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     s->started_wall_us = clock_wall_us();
     server_time(s, s->started_us, s->started_wall_us);
     s->stats.sampled_us = s->now_us;
+    list_init(&s->everyone);
     list_init(&s->changed);
     list_init(&s->parked);
     list_init(&s->leaving);
@@ -61,9 +62,7 @@ void server_free(struct server *s)
 {
     listeners_close(s);
     event_del(&s->cron);
-    for (uint32_t i = 0; i < s->place_count; i++)
-        if (s->clients[i])
-            client_free(s->clients[i]);
+    list_for_each_safe(it, next, &s->everyone) client_free(list_entry(it, struct client, everyone_link));
     mem_free(s->clients);
     mem_free(s->generations);
     mem_free(s->free_places);
@@ -155,9 +154,10 @@ static void bound_memory(struct server *s)
     struct client *victim = NULL;
     if (s->config->clients_memory == 0)
         return;
-    for (uint32_t i = 0; i < s->place_count && s->client_count; i++) {
-        struct client *c = s->clients[i];
-        size_t size = c && !c->doomed ? client_memory(c) : 0;
+    list_for_each(it, &s->everyone)
+    {
+        struct client *c = list_entry(it, struct client, everyone_link);
+        size_t size = c->doomed ? 0 : client_memory(c);
         sum += size;
         if (size > largest) {
             largest = size;
@@ -168,6 +168,19 @@ static void bound_memory(struct server *s)
         return;
     s->stats.evicted_clients++;
     client_doom(victim, "all clients together reached maxmemory-clients");
+}
+
+/* A tenth of the clients, who then stand at the back: everyone comes by once a second. */
+static void look_after(struct server *s)
+{
+    size_t share = (s->client_count + CRON_SHARE - 1) / CRON_SHARE;
+    for (size_t i = 0; i < share; i++) {
+        struct client *c = list_entry(s->everyone.next, struct client, everyone_link);
+        list_remove(&c->everyone_link);
+        list_push_back(&s->everyone, &c->everyone_link);
+        if (!c->doomed)
+            client_cron(c);
+    }
 }
 
 static void on_cron(evutil_socket_t fd, short what, void *arg)
@@ -181,15 +194,9 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
     leaving_cron(s);
     wait_tick(s);
     stats_sample(s);
-    uint32_t share = s->place_count / CRON_SHARE + 1;
-    for (uint32_t i = 0; i < share; i++) {
-        s->cron_place = (s->cron_place + 1) % s->place_count;
-        if (s->cron_place == 0)
-            bound_memory(s);
-        struct client *c = s->clients[s->cron_place];
-        if (c && !c->doomed)
-            client_cron(c);
-    }
+    look_after(s);
+    if (++s->cron_ticks % CRON_SHARE == 0)
+        bound_memory(s);
 }
 
 bool server_turn(struct server *s)
@@ -225,9 +232,10 @@ bool server_turn(struct server *s)
 
 bool server_is_quiet(const struct server *s)
 {
-    for (uint32_t i = 0; i < s->place_count; i++) {
-        const struct client *c = s->clients[i];
-        if (c && (!ring_empty(c) || client_unsent(c) || (c->leaving && !c->half_closed)))
+    list_for_each(it, &s->everyone)
+    {
+        const struct client *c = list_entry(it, struct client, everyone_link);
+        if (!ring_empty(c) || client_unsent(c) || (c->leaving && !c->half_closed))
             return false;
     }
     return true;

@@ -107,6 +107,7 @@ struct client {
     bool more_waits; /* the last read filled its buffer: the socket may hold more */
     int resp;
     uint32_t db;
+    struct list everyone_link;
     struct list changed_link; /* in server.changed while dirty */
     struct list parked_link;  /* in server.parked while a request waits for a leader */
     struct list waiting_link; /* in server.waiting: WAIT */
@@ -193,11 +194,12 @@ struct server {
     struct event cron;
 
     struct client **clients; /* by place */
+    struct list everyone;    /* the same, whose places are few among many: what looks at all walks this */
     uint32_t *generations, *free_places;
     uint32_t place_count, free_head, free_count;
     size_t client_count;
     uint64_t next_client_id;
-    uint32_t cron_place;
+    uint32_t cron_ticks;
     struct list changed, parked, leaving, waiting;
 
     char *shared_input;
