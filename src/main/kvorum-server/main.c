@@ -446,6 +446,7 @@ static void take_down(struct process *p)
     if (*p->config->pidfile)
         unlink(p->config->pidfile);
     config_free(p->config);
+    keeper_stop(p);
 }
 
 int main(int argc, char **argv)
@@ -461,6 +462,7 @@ int main(int argc, char **argv)
     tzset();
     struct process p = {.config = read_config(argc, argv)};
     prepare(&p);
+    keeper_start(&p);
     make_parts(&p);
     log_line(LOG_NOTICE, "Ready to accept connections");
     run(&p);

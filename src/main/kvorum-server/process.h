@@ -3,6 +3,7 @@
 #define MAIN_PROCESS_H
 
 #include <event2/event.h>
+#include <sys/types.h>
 
 #include "node/node.h"
 #include "server/server.h"
@@ -24,6 +25,9 @@ struct process {
         *settings; /* replicated ones as configured: the node keeps them for when it founds a cluster */
     uint64_t told_term, told_leader; /* what the log has said of who leads */
     int busy; /* nested: an entry's apply may answer clients, whose next read then runs */
+
+    pid_t keeper; /* -1: none */
+    int keeper_fd;
 
     bool leaving, handing_over, exit_now;
     int interrupts;
@@ -53,6 +57,10 @@ void disk_found(const struct storage_found *from, struct node_found *to);
 void process_busy(struct process *p, bool now); /* something long begins or ends: the beat thread stands in */
 void peers_bind(struct node_ports *ports);
 bool peers_open(struct process *p, const struct node_hello *self, char *error, size_t error_len);
+
+/* keeper.c: closes the sockets of a process that was killed before its memory is freed. */
+void keeper_start(struct process *p);
+void keeper_stop(struct process *p);
 
 /* leave.c: SIGTERM and SHUTDOWN. */
 void leave_begin(struct process *p, bool now);
