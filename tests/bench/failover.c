@@ -1,12 +1,12 @@
 /* The failover meter: how long writes stop when the leader goes.
  *
- *     failover SIGNAL PID PORT [PORT ...]
+ *     failover SIGNAL|cut PID PORT [PORT ...]
  *
  * Writes without a pause to a cluster on 127.0.0.1, one small SET after the other on one connection, as an
  * ordinary client does: the first PORT is tried first, a MOVED is followed, a broken or silent connection is
- * left for the next port of the list. Once writes have flowed for a while it sends SIGNAL (9 kill, 19 stop)
- * to PID, the leader, whose port must be the first. It prints, in microseconds, the time from just before the
- * signal to the first acknowledged write of another node. (Only of another: a reply of the old leader may lie
+ * left for the next port of the list. Once writes have flowed for a while it sends SIGNAL (9 kill, 15 leave, 19 stop)
+ * to PID, the leader, whose port must be the first; "cut" has that node cut its links instead. It prints, in microseconds, the time from just before
+ * that to the first acknowledged write of another node. (Only of another: a reply of the old leader may lie
  * in our socket buffer already.) */
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -115,13 +115,31 @@ static bool warm_up(struct meter *m)
     return false;
 }
 
+/* The leader stays, and goes on answering its clients; its links to the others are gone. */
+static bool cut_links(int port)
+{
+    redisContext *conn = redisConnect("127.0.0.1", port);
+    redisReply *reply = conn && !conn->err ? redisCommand(conn, "DEBUG KVORUM-LINK * cut") : NULL;
+    bool done = reply && reply->type == REDIS_REPLY_STATUS;
+    if (reply)
+        freeReplyObject(reply);
+    if (conn)
+        redisFree(conn);
+    return done;
+}
+
+static bool end_office(const struct meter *m, const char *how, pid_t pid)
+{
+    return strcmp(how, "cut") == 0 ? cut_links(m->ports[0]) : kill(pid, atoi(how)) == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct meter m = {0};
     uint64_t start;
 
     if (argc < 4 || argc - 3 > PORTS_MAX) {
-        fprintf(stderr, "usage: failover SIGNAL PID PORT [PORT ...]\n");
+        fprintf(stderr, "usage: failover SIGNAL|cut PID PORT [PORT ...]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -132,8 +150,8 @@ int main(int argc, char **argv)
         return 1;
     }
     start = now_us();
-    if (kill((pid_t)atoi(argv[2]), atoi(argv[1])) != 0) {
-        perror("failover: kill");
+    if (!end_office(&m, argv[1], (pid_t)atoi(argv[2]))) {
+        fprintf(stderr, "failover: %s of %s did not work\n", argv[1], argv[2]);
         return 1;
     }
     while (now_us() - start < GIVE_UP_US) {
