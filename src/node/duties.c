@@ -242,7 +242,8 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
     if (d.install)
         snapshot_accept(n);
     members_caught_up(n);
-    phases_stepped(n, event->type == RAFT_EVENT_MESSAGE ? node_peer(n, event->peer) : NULL);
+    if (event->type == RAFT_EVENT_PERSISTED || event->type == RAFT_EVENT_MESSAGE)
+        phases_stepped(n, event->type == RAFT_EVENT_MESSAGE ? node_peer(n, event->peer) : NULL);
     return d.read_seq;
 }
 

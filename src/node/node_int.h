@@ -198,9 +198,10 @@ struct phases {
     struct histogram of[NODE_PHASES];
     struct timed_block ring[TIMED_BLOCKS];
 };
-void phases_begin(struct node *n);                      /* a new office */
-void phases_proposed(struct node *n);                   /* the open block is about to be */
-void phases_stepped(struct node *n, struct peer *from); /* from: whose message it was, or NULL */
+void phases_begin(struct node *n);    /* a new office */
+void phases_proposed(struct node *n); /* the open block is about to be */
+/* A disk (ours: NULL) or a peer has told Raft something. */
+void phases_stepped(struct node *n, struct peer *from);
 void phases_applied(struct node *n);
 
 struct proxied; /* forward.c */

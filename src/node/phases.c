@@ -92,7 +92,7 @@ void phases_stepped(struct node *n, struct peer *from)
 {
     struct phases *p = &n->phases;
     struct raft_progress progress;
-    if (!n->was_leader || (p->durable == p->proposed && p->committed == p->proposed && !from))
+    if (!n->was_leader)
         return;
     reach(n, &p->durable, raft_persisted(n->raft), &p->of[NODE_PHASE_JOURNAL]);
     reach_commit(n, raft_commit(n->raft));
