@@ -22,7 +22,7 @@ struct output_limit {
 
 struct config {
     /* network */
-    int64_t port, tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
+    int64_t port, tcp_backlog, tcp_keepalive_s, timeout_s, maxclients, client_gather_us;
     struct {
         char host[64];
         bool optional; /* written with a leading '-': a family that the machine lacks is no error */

@@ -121,6 +121,11 @@ void server_time(struct server *s, uint64_t now_us, uint64_t wall_us)
     s->wall_us = wall_us;
 }
 
+uint64_t server_reads(const struct server *s)
+{
+    return s->stats.reads;
+}
+
 void server_woken(struct server *s)
 {
     if (s->hooks.woken)

@@ -324,6 +324,15 @@ static void sleep_until(struct process *p, uint64_t now_us, uint64_t when_us)
     event_base_loop(p->base, EVLOOP_ONCE);
 }
 
+static void gather(struct process *p)
+{
+    uint64_t us = (uint64_t)p->config->client_gather_us;
+    if (!pace_gathers(&p->pace, server_reads(p->server), p->now_us, us))
+        return;
+    pace_wait(us);
+    event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
 /* What the peers are to get goes out before the clients' replies: a majority waits for it. */
 static void flush_peers(struct process *p)
 {
@@ -336,11 +345,13 @@ static void flush_peers(struct process *p)
 static void run(struct process *p)
 {
     uint64_t next_us = 0;
+    pace_begin();
     for (;;) {
         uint64_t now_us = clock_mono_us();
         node_written(p->node, now_us);
         p->woken = false;
         sleep_until(p, now_us, next_us);
+        gather(p);
         process_wake(p);
         next_us = node_turn(p->node);
         if (p->transport)

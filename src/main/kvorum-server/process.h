@@ -29,6 +29,11 @@ struct process {
     pid_t keeper; /* -1: none */
     int keeper_fd;
 
+    struct pace {
+        uint64_t reads, per_second;     /* of clients' sockets: until the last pass; as they came lately */
+        uint64_t since_us, since_reads; /* where the window begins in which they are counted */
+    } pace;
+
     bool leaving, handing_over, exit_now;
     int interrupts;
     uint64_t leave_by_us, grace_until_us;
@@ -37,6 +42,12 @@ struct process {
 /* Gives the pass its time, once; or the time as it is now, in the middle of it. */
 void process_wake(struct process *p);
 void process_time(struct process *p);
+
+/* pace.c: fewer, fuller passes while many clients send one request at a time. */
+void pace_begin(void);
+/* After the pass has looked at its sockets; `reads`: of clients so far. true: wait gather_us, and look once more. */
+bool pace_gathers(struct pace *c, uint64_t reads, uint64_t now_us, uint64_t gather_us);
+void pace_wait(uint64_t us);
 
 /* system.c: what is asked of the operating system before anything else. */
 bool system_daemonize(void);
