@@ -8,10 +8,10 @@ import time
 
 from load import rate
 from report import row
-from systems import RespError, ask, caught_up, fill, info, start_three, wait
+from systems import KEYS, VALUE_BYTES, RespError, ask, caught_up, fill, info, start_three, wait
 
-VALUE = 1024
-SETS = ("-s", 100, "-d", VALUE, "-c", 50)
+DATA_KEY, DATA_BYTES = "data:%012d", 1024  # what is there; the load is on other keys, small ones
+SETS = ("-s", 100, "-c", 50, "-d", VALUE_BYTES, "-r", KEYS)
 
 
 def held(pid):
@@ -97,17 +97,17 @@ def snapshots(system, keys, rounds, seconds, per_second):
 
     for number in range(rounds):
         settle(system)
-        without = rate([system.port], "-R", per_second, "-t", seconds, "-r", keys, "-S", 3 * number + 1, *SETS)
+        without = rate([system.port], "-R", per_second, "-t", seconds, "-S", 3 * number + 1, *SETS)
         with Later(save, 0.5) as snapshot:
-            during = rate([system.port], "-R", per_second, "-t", seconds, "-r", keys, "-S", 3 * number + 2, *SETS)
+            during = rate([system.port], "-R", per_second, "-t", seconds, "-S", 3 * number + 2, *SETS)
         before = held(system.leader.pid)
         with Sampler(lambda: held(system.leader.pid), 0.3) as most, Later(save, 0.5):
-            rate([system.port], "-R", per_second, "-t", seconds, "-r", keys, "-S", 3 * number + 3, *SETS)
+            rate([system.port], "-R", per_second, "-t", seconds, "-S", 3 * number + 3, *SETS)
         pairs.append((during["set_p999"], without["set_p999"]))
         memory.append(most.most / before)
         print("  snapshot in %.1f s of %g: p99.9 %.1f ms beside %.1f ms (late %.1f, %.1f), memory x %.2f of %.0f MB" % (
             snapshot.took, seconds, *(p / 1000 for p in (*pairs[-1], during["lag_p99"], without["lag_p99"])), memory[-1], before / 1e6), flush=True)
-    size = "%.2g GiB" % (keys * VALUE / 2 ** 30)
+    size = "%.2g GiB" % (keys * DATA_BYTES / 2 ** 30)
     return [ratio_row("snapshot of %s at %d SET/s: p99.9 beside the same without" % (size, per_second), pairs, 2, 4),
             row("snapshot of %s at %d SET/s: memory of leader and child beside before" % (size, per_second), memory, 1.2, 2, "less")]
 
@@ -116,7 +116,7 @@ def miss(system, keys, by_snapshot):
     """A follower that was gone while every key was written once."""
     behind = next(node for node in system.servers if node is not system.find_leader())
     behind.kill()
-    fill(system.port, keys, value=b"y" * VALUE)
+    fill(system.port, keys, DATA_KEY, b"y" * DATA_BYTES)
     if by_snapshot:
         ask(system.port, "SAVE", timeout=120)
     return behind
@@ -135,10 +135,10 @@ def catching_up(system, keys, rounds, seconds, by_snapshot):
     """p99 of SETs at half of what the cluster takes at most, in step, and while one follower gets what it missed."""
     pairs = []
     settle(system)
-    half = int(rate([system.port], "-t", 3, "-r", keys, *SETS)["rate"] / 2)
+    half = int(rate([system.port], "-t", 3, *SETS)["rate"] / 2)
     for number in range(rounds):
         settle(system)
-        without = rate([system.port], "-R", half, "-t", seconds, "-r", keys, "-S", 2 * number + 1, *SETS)
+        without = rate([system.port], "-R", half, "-t", seconds, "-S", 2 * number + 1, *SETS)
         behind = miss(system, keys, by_snapshot)
 
         def back():
@@ -146,21 +146,22 @@ def catching_up(system, keys, rounds, seconds, by_snapshot):
             wait("the follower to catch up", lambda: is_in_step(system, behind), 150, 0.1)
 
         with Later(back, 0.2) as catch_up:
-            during = rate([system.port], "-R", half, "-t", seconds, "-r", keys, "-S", 2 * number + 2, *SETS)
+            during = rate([system.port], "-R", half, "-t", seconds, "-S", 2 * number + 2, *SETS)
         pairs.append((during["set_p99"], without["set_p99"]))
         print("  %d SET/s, caught up in %.1f s of %g: p99 %.1f ms beside %.1f ms (late %.1f, %.1f)" % (
             half, catch_up.took, seconds, *(p / 1000 for p in (*pairs[-1], during["lag_p99"], without["lag_p99"]))), flush=True)
     return ratio_row("a follower that missed %.2g GiB catches up by %s, half-load: the leader's p99 beside the same without" % (
-        keys * VALUE / 2 ** 30, "the snapshot" if by_snapshot else "the journal"), pairs, 2, 4)
+        keys * DATA_BYTES / 2 ** 30, "the snapshot" if by_snapshot else "the journal"), pairs, 2, 4)
 
 
 def upkeep(rounds, quick):
     rounds = 1 if quick else min(rounds, 3)
     keys, seconds, per_second = (20000, 2, 2000) if quick else (1 << 20, 8, 20000)
     system = start_three("--checkpoint-bytes", "1000gb")
-    fill(system.port, keys, value=b"x" * VALUE)
+    fill(system.port, keys, DATA_KEY, b"x" * DATA_BYTES)
+    fill(system.port, KEYS)
     rows = snapshots(system, keys, rounds, seconds, per_second)
-    rows += [catching_up(system, keys, rounds, seconds * 2, by_snapshot) for by_snapshot in (False, True)]
+    rows += [catching_up(system, keys, min(rounds, 2), seconds * 3 // 2, by_snapshot) for by_snapshot in (False, True)]
     system.stop()
     return rows
 
@@ -179,7 +180,7 @@ def room(folder):
 
 def disk(rounds, quick):
     """Journal and snapshots of each node, at most, in thresholds beside two snapshots, while SETs come as fast as they are taken."""
-    threshold, seconds, keys = 16 << 20, 3 if quick else 60, 100000
+    threshold, seconds, keys = (16 if quick else 64) << 20, 3 if quick else 60, 100000
     system = start_three("--checkpoint-bytes", str(threshold))
     folders = [node.folder for node in system.servers]
     with Sampler(lambda: max(room(folder) for folder in folders), 0.05) as most:
