@@ -358,16 +358,18 @@ static void promote_learners(struct node *n)
 {
     if (raft_role(n->raft) != RAFT_LEADER || !raft_may_change_members(n->raft) || n->open_members)
         return;
-    struct raft_members now = *raft_members(n->raft);
-    for (uint32_t i = 0; i < now.count; i++) {
+    const struct raft_members *members = raft_members(n->raft);
+    for (uint32_t i = 0; i < members->count; i++) {
         struct raft_progress p;
-        struct peer *peer = node_peer(n, now.at[i].id);
-        if (now.at[i].voter || !peer || !peer->link_up || peer_diverged(peer) ||
-            !raft_progress(n->raft, now.at[i].id, &p))
+        if (members->at[i].voter)
+            continue;
+        struct peer *peer = node_peer(n, members->at[i].id);
+        if (!peer || !peer->link_up || peer_diverged(peer) || !raft_progress(n->raft, members->at[i].id, &p))
             continue;
         if (p.match == 0 || p.match + 1000 < raft_last_index(n->raft) ||
             n->now_us > p.acked_us + n->config.election_us)
             continue;
+        struct raft_members now = *members;
         now.at[i].voter = true;
         node_say(n, LOG_NOTICE, "%s has caught up and becomes a voter", now.at[i].name);
         propose_members(n, &now, NULL);

@@ -76,12 +76,17 @@ bool config_is_inert(const char *name)
 }
 
 /* The local rows, less those the state machine has taken over, then the replicated ones. */
-const char *config_name(size_t i)
+const char *config_next_name(size_t *at)
 {
-    for (const struct directive *d = config_table; d->name; d++)
-        if (!config_replicated_name(slice_cstr(d->name)) && i-- == 0)
-            return d->name;
-    return rsm_setting_name(i);
+    size_t rows = 0;
+    while (config_table[rows].name)
+        rows++;
+    while (*at < rows) {
+        const char *name = config_table[(*at)++].name;
+        if (!config_replicated_name(slice_cstr(name)))
+            return name;
+    }
+    return rsm_setting_name((*at)++ - rows);
 }
 
 static bool parse_int(const struct directive *d, struct slice text, int64_t *out, struct buf *error)

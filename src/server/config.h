@@ -92,8 +92,8 @@ bool config_set(struct config *c, struct slice name, const struct slice *args, s
                 struct buf *error);
 /* The present value as CONFIG GET shows it. false: unknown. Replicated ones: the text given at the start, or the default. */
 bool config_get(const struct config *c, const char *name, struct buf *out);
-/* Every name, aliases too, NULL at the end. */
-const char *config_name(size_t i);
+/* Every name, aliases too, one a call, NULL at the end; *at begins as 0. */
+const char *config_next_name(size_t *at);
 bool config_is_replicated(struct slice name);
 const char *config_replicated_name(struct slice name); /* as rsm spells it, NULL: is not */
 bool config_is_known(struct slice name);

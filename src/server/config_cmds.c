@@ -30,11 +30,11 @@ static void config_get_command(struct client *c, const struct slice *argv, size_
 {
     size_t count = 0;
     const char *name;
-    for (size_t i = 0; (name = config_name(i)); i++)
+    for (size_t at = 0; (name = config_next_name(&at));)
         count += is_asked(name, argv, argc);
     resp_map(out, c->resp, count);
     struct buf value = BUF_EMPTY;
-    for (size_t i = 0; (name = config_name(i)); i++) {
+    for (size_t at = 0; (name = config_next_name(&at));) {
         if (!is_asked(name, argv, argc))
             continue;
         buf_truncate(&value, 0);

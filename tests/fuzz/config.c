@@ -21,12 +21,11 @@ static struct slice show(const struct config *c, const char *name, struct buf *o
     return out->len ? buf_slice(out) : SLICE_LITERAL("");
 }
 
-/* config_name looks for each anew. */
 static const char *name_at(size_t i)
 {
     static const char *names[512];
     if (!names[0])
-        for (size_t n = 0; n < 511 && (names[n] = config_name(n)); n++)
+        for (size_t n = 0, at = 0; n < 511 && (names[n] = config_next_name(&at)); n++)
             ;
     return names[i];
 }
