@@ -189,55 +189,25 @@ void put_bytes(struct buf *b, struct slice s)
     buf_append(b, s.data, s.len);
 }
 
-struct reader reader_of(struct slice s)
-{
-    return (struct reader){s.data, s.data ? s.data + s.len : s.data, false};
-}
-
 size_t reader_left(const struct reader *r)
 {
     return r->failed ? 0 : (size_t)(r->end - r->at);
 }
 
-/* NULL, and failed for good, when fewer than `len` bytes are left. */
-static const char *take(struct reader *r, size_t len)
-{
-    if (r->failed || len > (size_t)(r->end - r->at)) {
-        r->failed = true;
-        return NULL;
-    }
-    const char *at = r->at;
-    if (len) /* an empty reader may stand at NULL */
-        r->at += len;
-    return at;
-}
-
-uint8_t get_u8(struct reader *r)
-{
-    const char *at = take(r, 1);
-    return at ? (uint8_t)*at : 0;
-}
-
 uint16_t get_u16(struct reader *r)
 {
-    const char *at = take(r, 2);
+    const char *at = reader_take(r, 2);
     return at ? (uint16_t)((uint8_t)at[0] | (uint8_t)at[1] << 8) : 0;
 }
 
 uint32_t get_u32(struct reader *r)
 {
-    const char *at = take(r, 4);
+    const char *at = reader_take(r, 4);
     return at ? load_u32(at) : 0;
 }
 
-uint64_t get_u64(struct reader *r)
-{
-    const char *at = take(r, 8);
-    return at ? load_u64(at) : 0;
-}
-
 /* Longer than needed is malformed too: one number has one encoding, so equal entries have equal bytes. */
-uint64_t get_varint(struct reader *r)
+uint64_t get_varint_slow(struct reader *r)
 {
     uint64_t v = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -255,16 +225,4 @@ uint64_t get_varint(struct reader *r)
     }
     r->failed = true;
     return 0;
-}
-
-struct slice get_bytes(struct reader *r)
-{
-    uint64_t len = get_varint(r);
-    return get_raw(r, len);
-}
-
-struct slice get_raw(struct reader *r, size_t len)
-{
-    const char *at = take(r, len);
-    return at ? (struct slice){at, len} : (struct slice){NULL, 0};
 }

@@ -136,14 +136,52 @@ struct reader {
     bool failed;
 };
 
-struct reader reader_of(struct slice s);
+static inline struct reader reader_of(struct slice s)
+{
+    return (struct reader){s.data, s.data ? s.data + s.len : s.data, false};
+}
 size_t reader_left(const struct reader *r);
-uint8_t get_u8(struct reader *r);
+/* NULL, and failed for good, when fewer than `len` bytes are left. */
+static inline const char *reader_take(struct reader *r, size_t len)
+{
+    if (r->failed || len > (size_t)(r->end - r->at)) {
+        r->failed = true;
+        return NULL;
+    }
+    const char *at = r->at;
+    if (len) /* an empty reader may stand at NULL */
+        r->at += len;
+    return at;
+}
+static inline uint8_t get_u8(struct reader *r)
+{
+    const char *at = reader_take(r, 1);
+    return at ? (uint8_t)*at : 0;
+}
 uint16_t get_u16(struct reader *r);
 uint32_t get_u32(struct reader *r);
-uint64_t get_u64(struct reader *r);
-uint64_t get_varint(struct reader *r);
-struct slice get_bytes(struct reader *r);           /* varint length, then the bytes; borrowed */
-struct slice get_raw(struct reader *r, size_t len); /* borrowed */
+static inline uint64_t get_u64(struct reader *r)
+{
+    const char *at = reader_take(r, 8);
+    return at ? load_u64(at) : 0;
+}
+uint64_t get_varint_slow(struct reader *r); /* of any length */
+static inline uint64_t get_varint(struct reader *r)
+{
+    if (!r->failed && r->at < r->end && (uint8_t)*r->at < 0x80) /* most are one byte */
+        return (uint8_t)*r->at++;
+    return get_varint_slow(r);
+}
+/* Borrowed. */
+static inline struct slice get_raw(struct reader *r, size_t len)
+{
+    const char *at = reader_take(r, len);
+    return at ? (struct slice){at, len} : (struct slice){NULL, 0};
+}
+/* Varint length, then the bytes; borrowed. */
+static inline struct slice get_bytes(struct reader *r)
+{
+    return get_raw(r, get_varint(r));
+}
 
 #endif
