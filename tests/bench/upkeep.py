@@ -2,7 +2,6 @@
 
 import os
 import statistics
-import subprocess
 import threading
 import time
 
@@ -180,12 +179,11 @@ def room(folder):
 
 def disk(rounds, quick):
     """Journal and snapshots of each node, at most, in thresholds beside two snapshots, while SETs come as fast as they are taken."""
-    threshold, seconds, keys = (16 if quick else 64) << 20, 3 if quick else 60, 100000
+    threshold, seconds = (16 if quick else 64) << 20, 3 if quick else 60
     system = start_three("--checkpoint-bytes", str(threshold))
     folders = [node.folder for node in system.servers]
     with Sampler(lambda: max(room(folder) for folder in folders), 0.05) as most:
-        subprocess.run(["redis-benchmark", "-p", str(system.port), "-q", "-t", "set", "-n", str(250000 * seconds), "-r", str(keys), "-d", "64",
-                        "-P", "64"], check=True, stdout=subprocess.DEVNULL, timeout=20 * seconds)
+        rate([system.port], "-t", seconds, "-P", 64, *SETS)
     snapshot = max(entry.stat().st_size for folder in folders for entry in os.scandir(folder) if entry.name.endswith(".rdb"))
     written = int(info(system.port)["journal_written_bytes"])
     saved = sum(open(os.path.join(folder, "log")).read().count(" written, journal kept from") for folder in folders)
