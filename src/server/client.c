@@ -183,6 +183,8 @@ static ssize_t read_some(struct client *c, size_t *asked)
     if (n > 0) {
         s->stats.net_in += (uint64_t)n;
         s->stats.reads++;
+        s->crowd_size += c->crowd != s->crowd;
+        c->crowd = s->crowd;
         c->active_us = s->now_us;
         c->park_until_us = 0;
         c->group_open = false;

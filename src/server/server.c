@@ -45,6 +45,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     s->started_wall_us = clock_wall_us();
     server_time(s, s->started_us, s->started_wall_us);
     s->stats.sampled_us = s->now_us;
+    s->crowd = 1; /* a new client was in none */
     list_init(&s->everyone);
     list_init(&s->changed);
     list_init(&s->parked);
@@ -124,6 +125,14 @@ void server_time(struct server *s, uint64_t now_us, uint64_t wall_us)
 uint64_t server_reads(const struct server *s)
 {
     return s->stats.reads;
+}
+
+size_t server_crowd(struct server *s)
+{
+    size_t size = s->crowd_size;
+    s->crowd_size = 0;
+    s->crowd++;
+    return size;
 }
 
 void server_woken(struct server *s)

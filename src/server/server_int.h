@@ -144,6 +144,7 @@ struct client {
     uint32_t wait_count;
     uint32_t bad_passwords;
     uint64_t created_us, active_us, leave_by_us, drained_us;
+    uint64_t crowd; /* the last one it was counted in */
     const struct command *last_row;
     char peer[ADDRESS_TEXT], local[ADDRESS_TEXT];
 };
@@ -210,6 +211,8 @@ struct server {
     struct buf scratch, error;
 
     uint64_t now_us, wall_us, started_us, started_wall_us;
+    uint64_t crowd; /* its number */
+    size_t crowd_size;
     struct rsm_limits limits;
     bool again;
     uint32_t runs; /* for the samples of time */

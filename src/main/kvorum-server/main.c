@@ -324,15 +324,6 @@ static void sleep_until(struct process *p, uint64_t now_us, uint64_t when_us)
     event_base_loop(p->base, EVLOOP_ONCE);
 }
 
-static void gather(struct process *p)
-{
-    uint64_t us = (uint64_t)p->config->client_gather_us;
-    if (!pace_gathers(&p->pace, server_reads(p->server), p->now_us, us))
-        return;
-    pace_wait(us);
-    event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-}
-
 /* What the peers are to get goes out before the clients' replies: a majority waits for it. */
 static void flush_peers(struct process *p)
 {
@@ -351,7 +342,7 @@ static void run(struct process *p)
         node_written(p->node, now_us);
         p->woken = false;
         sleep_until(p, now_us, next_us);
-        gather(p);
+        pace_gather(p);
         process_wake(p);
         next_us = node_turn(p->node);
         if (p->transport)

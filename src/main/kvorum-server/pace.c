@@ -1,7 +1,8 @@
 /* The pace of the loop. A pass costs the same wake-ups and system calls whether it finds one request or fifty, and many
  * clients who send one request at a time come one by one: then most of the processor goes into waking, theirs too. While
- * they come that fast, a pass that found a few of them waits a moment and takes those who have come meanwhile along. Whoever
- * comes alone is never kept waiting; a pass that found many has gathered already.
+ * there is such a crowd, and it comes fast, a pass that found a few of them waits a moment and takes those who have come
+ * meanwhile along. A few clients are never kept waiting: however fast they come, nobody else would come in that time. A
+ * pass that found many has gathered already.
  *
  * It is a bound on latency (client-gather) paid only while several requests arrive within it. */
 #include "main/kvorum-server/process.h"
@@ -11,8 +12,9 @@
 
 enum {
     WINDOW_US = 1000, /* over which arrivals are counted */
-    COMPANY = 3,      /* as many are expected to come while one waits, or he does not wait */
-    FEW = 8,
+    CROWD = 16,       /* clients who came in it */
+    COMPANY = 3,      /* requests that are to be expected while one waits */
+    FEW = 8,          /* found by the pass */
 };
 
 void pace_begin(void)
@@ -20,20 +22,27 @@ void pace_begin(void)
     (void)prctl(PR_SET_TIMERSLACK, 1000UL); /* ns; the kernel's 50 us would be as long as the wait */
 }
 
-bool pace_gathers(struct pace *c, uint64_t reads, uint64_t now_us, uint64_t gather_us)
+static void count(struct process *p, struct pace *c)
 {
-    uint64_t found = reads - c->reads, passed_us = now_us - c->since_us;
-    c->reads = reads;
-    if (passed_us >= WINDOW_US) {
-        c->per_second = (reads - c->since_reads) * 1000000 / passed_us;
-        c->since_us = now_us;
-        c->since_reads = reads;
-    }
-    return found > 0 && found <= FEW && c->per_second * gather_us >= COMPANY * UINT64_C(1000000);
+    uint64_t passed_us = p->now_us - c->since_us;
+    if (passed_us < WINDOW_US)
+        return;
+    uint64_t per_second = (c->reads - c->since_reads) * 1000000 / passed_us;
+    c->company = server_crowd(p->server) >= CROWD ? per_second : 0;
+    c->since_us = p->now_us;
+    c->since_reads = c->reads;
 }
 
-void pace_wait(uint64_t us)
+void pace_gather(struct process *p)
 {
-    struct timespec t = {.tv_nsec = (long)us * 1000};
+    struct pace *c = &p->pace;
+    uint64_t before = c->reads, gather_us = (uint64_t)p->config->client_gather_us;
+    c->reads = server_reads(p->server);
+    count(p, c);
+    uint64_t found = c->reads - before;
+    if (found == 0 || found > FEW || c->company * gather_us < COMPANY * UINT64_C(1000000))
+        return;
+    struct timespec t = {.tv_nsec = (long)gather_us * 1000};
     (void)nanosleep(&t, NULL); /* a signal ends it early: so be it */
+    event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }

@@ -30,8 +30,9 @@ struct process {
     int keeper_fd;
 
     struct pace {
-        uint64_t reads, per_second;     /* of clients' sockets: until the last pass; as they came lately */
+        uint64_t reads;                 /* of clients' sockets, until the last pass */
         uint64_t since_us, since_reads; /* where the window begins in which they are counted */
+        uint64_t company; /* requests a second of a crowd in the last window; 0: there was none */
     } pace;
 
     bool leaving, handing_over, exit_now;
@@ -45,9 +46,7 @@ void process_time(struct process *p);
 
 /* pace.c: fewer, fuller passes while many clients send one request at a time. */
 void pace_begin(void);
-/* After the pass has looked at its sockets; `reads`: of clients so far. true: wait gather_us, and look once more. */
-bool pace_gathers(struct pace *c, uint64_t reads, uint64_t now_us, uint64_t gather_us);
-void pace_wait(uint64_t us);
+void pace_gather(struct process *p); /* after a pass has looked at its sockets; may look once more */
 
 /* system.c: what is asked of the operating system before anything else. */
 bool system_daemonize(void);
