@@ -57,12 +57,13 @@ def errors_of(load, but):
     return sum(count for a in load.appenders for what, count in a.session.errors.items() if what not in but)
 
 
-def leave_under_load(system):
+def leave_under_load(system, number):
     """(gap in ms, errors that sessions on all ports saw beside redirects, errors on the surviving nodes' proxy ports)"""
     leader = system.find_leader()
+    # Sessions of their own each time: a name goes on with the numbers it had.
     # To a node that has left nobody can connect: that is its absence, and no answer. To be cut off in the middle of a request is one.
-    on_all = Load([node.port for node in system.servers], prefix="session")
-    on_proxies = Load([node.proxy_port for node in system.servers if node is not leader], prefix="proxy")
+    on_all = Load([node.port for node in system.servers], prefix="session%d" % number)
+    on_proxies = Load([node.proxy_port for node in system.servers if node is not leader], prefix="proxy%d" % number)
     for load in (on_all, on_proxies):
         load.start()
     try:
@@ -78,7 +79,7 @@ def leave_under_load(system):
 
 
 def left(system, count):
-    gaps, on_all, on_proxies = zip(*(leave_under_load(system) for _ in range(count)))
+    gaps, on_all, on_proxies = zip(*(leave_under_load(system, number) for number in range(count)))
     print("  left: %s ms" % " ".join("%.1f" % ms for ms in gaps), flush=True)
     return [row("leader told to leave (SIGTERM) under load to first write", gaps, 20, 50, "less", " ms"),
             row("... errors but -NOTLEADER and redirects on sessions, all together", [sum(on_all)], 0, 0, "less"),
