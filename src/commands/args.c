@@ -92,8 +92,8 @@ void reply_help(struct command_context *c, const char *name, const char *const *
 
 void note_any_due(struct command_context *c)
 {
-    uint64_t at_ms = store_next_expiry_ms(c->view.store), due_ms = at_ms + c->view.lingers_ms;
-    if (c->view.writing || at_ms == STORE_NEVER || due_ms > c->view.now_ms)
+    uint64_t due_ms = store_next_due_ms(&c->view);
+    if (c->view.writing || due_ms == STORE_NEVER || due_ms > c->view.now_ms)
         return;
     if (!c->view.due_ms || due_ms < c->view.due_ms)
         c->view.due_ms = due_ms;

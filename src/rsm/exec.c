@@ -119,13 +119,13 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
     if (!row)
         return true;
     assert(row->run && !(row->flags & CMD_WRITE));
-    if (row->flags & CMD_WHOLE_DB && rsm_keys_due(r, now)) {
-        *due_ms = store_next_expiry_ms(r->store) + rsm_lingers_ms(r);
-        return false;
-    }
     struct rsm_request q = {.resp = resp, .user = user};
     struct command_context c = context(r, &q, chance, reply);
     c.view = rsm_view(r, now, db);
+    if (row->flags & CMD_WHOLE_DB && rsm_keys_due(r, now)) {
+        *due_ms = store_next_due_ms(&c.view);
+        return false;
+    }
     c.argv = argv;
     c.argc = argc;
     if (db >= store_databases(r->store)) {

@@ -54,16 +54,19 @@ struct store *rsm_store(struct rsm *r)
     return r->store;
 }
 
+/* Clocks are cut to milliseconds: a key that went in the millisecond its time names could go almost one early. Since version
+ * 2 it goes in the next one, as in Redis. */
 struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
 {
     return (struct store_view){
-        .store = r->store, .db = db, .now_ms = now_ms, .lingers_ms = rsm_lingers_ms(r)};
+        .store = r->store, .db = db, .now_ms = now_ms, .lingers_ms = r->apply_version >= 2};
 }
 
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms)
 {
-    uint64_t next = store_next_expiry_ms(r->store);
-    return next != STORE_NEVER && next + rsm_lingers_ms(r) <= now_ms;
+    struct store_view view = rsm_view(r, now_ms, 0);
+    uint64_t due_ms = store_next_due_ms(&view);
+    return due_ms != STORE_NEVER && due_ms <= now_ms;
 }
 
 size_t rsm_session_count(const struct rsm *r)

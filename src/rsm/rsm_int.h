@@ -195,12 +195,6 @@ struct rsm {
     struct rsm_arrays arrays;
 };
 
-/* Clocks are cut to milliseconds: a key that went in the millisecond its time names could go almost one early. Since version
- * 2 it goes in the next one, as in Redis. */
-static inline uint64_t rsm_lingers_ms(const struct rsm *r)
-{
-    return r->apply_version >= 2;
-}
 static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)
 {
     struct store_view view = rsm_view(r, r->stamp_ms, db);

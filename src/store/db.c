@@ -110,6 +110,12 @@ uint64_t store_next_expiry_ms(const struct store *s)
     return expiry_soonest(s).at_ms;
 }
 
+uint64_t store_next_due_ms(const struct store_view *v)
+{
+    uint64_t at_ms = store_next_expiry_ms(v->store);
+    return at_ms == STORE_NEVER ? STORE_NEVER : at_ms + v->lingers_ms;
+}
+
 size_t store_expire(struct store_view *v, size_t limit)
 {
     size_t done = 0;

@@ -94,6 +94,7 @@ bool store_visible(struct store_view *v, const struct store_key *k);
 
 /* Expiry: the earliest expiry time of all keys, 0: none has one. */
 uint64_t store_next_expiry_ms(const struct store *s);
+uint64_t store_next_due_ms(const struct store_view *v); /* when the first key goes; STORE_NEVER */
 /* Deletes at most `limit` due keys in order of (time, database, key); the number deleted. */
 size_t store_expire(struct store_view *v, size_t limit);
 
