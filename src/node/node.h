@@ -249,7 +249,7 @@ enum node_phase {
 };
 const struct histogram *node_phase(const struct node *n, enum node_phase phase);
 /* From the proposal until this peer has it on its disk, and we know. NULL: not a peer. */
-const struct histogram *node_peer_acks(const struct node *n, uint64_t peer);
+const struct histogram *node_peer_acks(struct node *n, uint64_t peer);
 void node_phases_reset(struct node *n);
 
 /* Too much proposed and not yet committed: stop reading client sockets until it is not. */

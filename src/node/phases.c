@@ -24,13 +24,14 @@ static uint64_t since_ns(uint64_t now_us, uint64_t then_us)
     return now_us > then_us ? (now_us - then_us) * 1000 : 0;
 }
 
-/* Somebody (`reached`: how many blocks he has) has everything up to `index`. */
+/* Somebody (`reached`: how many blocks he has) has everything up to `index`. h NULL: how long it took is not counted. */
 static void reach(struct node *n, uint64_t *reached, uint64_t index, struct histogram *h)
 {
     struct phases *p = &n->phases;
     for (; *reached < p->proposed && block_at(p, *reached)->last <= index; ++*reached) {
         const struct timed_block *b = block_at(p, *reached);
-        histogram_add(h, since_ns(n->now_us, b->proposed_us), b->entries);
+        if (h)
+            histogram_add(h, since_ns(n->now_us, b->proposed_us), b->entries);
     }
 }
 
@@ -38,11 +39,8 @@ static void reach_commit(struct node *n, uint64_t index)
 {
     struct phases *p = &n->phases;
     uint64_t before = p->committed;
-    if (n->peer_count)
-        reach(n, &p->committed, index, &p->of[NODE_PHASE_REPLICATION]);
-    else /* a majority of one: its journal is all there is */
-        while (p->committed < p->proposed && block_at(p, p->committed)->last <= index)
-            p->committed++;
+    /* A majority of one: its journal is all there is. */
+    reach(n, &p->committed, index, n->peer_count ? &p->of[NODE_PHASE_REPLICATION] : NULL);
     for (uint64_t i = before; i < p->committed; i++)
         block_at(p, i)->committed_us = n->now_us;
 }
@@ -131,12 +129,10 @@ const struct histogram *node_phase(const struct node *n, enum node_phase phase)
     return &n->phases.of[phase];
 }
 
-const struct histogram *node_peer_acks(const struct node *n, uint64_t peer)
+const struct histogram *node_peer_acks(struct node *n, uint64_t peer)
 {
-    for (size_t i = 0; i < n->peer_count; i++)
-        if (n->peers[i].id == peer)
-            return &n->peers[i].acks;
-    return NULL;
+    const struct peer *p = node_peer(n, peer);
+    return p ? &p->acks : NULL;
 }
 
 void node_phases_reset(struct node *n)

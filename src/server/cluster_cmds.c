@@ -295,10 +295,7 @@ static void cluster_help(struct client *c, const struct slice *argv, size_t argc
         "    Print this help.",
     };
     (void)c, (void)argv, (void)argc;
-    size_t count = sizeof lines / sizeof lines[0];
-    resp_array(out, count);
-    for (size_t i = 0; i < count; i++)
-        resp_simple(out, lines[i]);
+    reply_lines(out, lines, sizeof lines / sizeof lines[0]);
 }
 
 enum { PARKS = 1, DATA = 2 /* needs a node that has loaded */, PENDS = 4 };

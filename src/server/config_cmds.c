@@ -184,10 +184,7 @@ static void config_help(struct buf *out)
         "HELP",
         "    Print this help.",
     };
-    size_t count = sizeof lines / sizeof lines[0];
-    resp_array(out, count);
-    for (size_t i = 0; i < count; i++)
-        resp_simple(out, lines[i]);
+    reply_lines(out, lines, sizeof lines / sizeof lines[0]);
 }
 
 void config_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)

@@ -49,9 +49,9 @@ uint16_t server_port_of(const struct server *s, enum follower_mode mode);
 /* File descriptors that clients may never use up: peers, journal, snapshots, libraries. */
 enum { SERVER_RESERVED_FDS = 128 };
 
-/* At the start of every pass. */
 uint64_t server_reads(const struct server *s); /* of clients' sockets that brought something, so far */
 size_t server_crowd(struct server *s);         /* how many clients' those were since this was asked last */
+/* At the start of every pass. */
 void server_time(struct server *s, uint64_t now_us, uint64_t wall_us);
 /* At the end, after node_turn: writes, closes. true: a further pass is wanted at once. */
 bool server_turn(struct server *s);

@@ -387,6 +387,7 @@ void count_error(struct server *s, struct slice reply);
 /* The time of a command's first sixteen runs is taken, then that of every sixteenth run of any, which counts for sixteen. */
 uint64_t time_begin(struct server *s, const struct command_stat *stat); /* 0: not this one */
 void time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns);
+void reply_lines(struct buf *out, const char *const *lines, size_t count); /* HELP */
 void reply_error(struct client *c, struct buf *out, const char *text);
 void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -115,6 +115,13 @@ void count_error(struct server *s, struct slice reply)
     }
 }
 
+void reply_lines(struct buf *out, const char *const *lines, size_t count)
+{
+    resp_array(out, count);
+    for (size_t i = 0; i < count; i++)
+        resp_simple(out, lines[i]);
+}
+
 void reply_error(struct client *c, struct buf *out, const char *text)
 {
     size_t start = out->len;
