@@ -4,7 +4,7 @@ import resource
 import statistics
 
 from report import row
-from systems import fill, start_one, start_redis
+from systems import fill, start_one, start_redis, swapped
 from throughput import KEYS, load
 
 STARTERS = (start_one, start_redis)
@@ -26,7 +26,7 @@ def by_keys(rounds, quick):
     taken = {(starter, test): [] for starter in STARTERS for test in TESTS}
     for number in range(rounds):
         for test in TESTS:
-            for starter in turn(number):
+            for starter in swapped(number, STARTERS):
                 halves = zip(systems[starter], sizes)
                 taken[starter, test].append([load(system, test, 16, requests, keys=keys)[1] for system, keys in halves])
     for pair in systems.values():
@@ -42,7 +42,7 @@ def by_connections(rounds, quick):
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * counts[1] + 1000, hard), hard))  # the servers raise their own
     taken = {(starter, test): [] for starter in STARTERS for test in TESTS}
     for number in range(rounds):
-        for starter in turn(number):
+        for starter in swapped(number, STARTERS):
             system = starter()
             fill(system.port, KEYS)
             for test in TESTS:
@@ -50,11 +50,6 @@ def by_connections(rounds, quick):
             system.stop()
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return rows("P=1, from %s to %s connections" % tuple("{:,}".format(n) for n in counts), taken)
-
-
-def turn(number):
-    """The order is swapped every round."""
-    return STARTERS if number % 2 == 0 else STARTERS[::-1]
 
 
 def rows(what, taken):

@@ -3,7 +3,7 @@
 import statistics
 
 from report import row
-from systems import start_one, start_redis
+from systems import start_one, start_redis, swapped
 from throughput import load
 
 # name, bytes of a value, requests, keys, least ratio
@@ -20,7 +20,7 @@ def large(rounds, quick):
     ours, theirs = [], []
     for number in range(rounds):
         order = [(ours, start_one), (theirs, start_redis)]
-        for taken, starter in order if number % 2 == 0 else reversed(order):
+        for taken, starter in swapped(number, order):
             system = starter()
             taken.append(measure(system, 10 if quick else 1))
             system.stop()

@@ -6,7 +6,7 @@ import time
 
 from load import rate
 from report import row
-from systems import KEYS, fill, start_redis, start_three
+from systems import KEYS, fill, start_redis, start_three, swapped
 
 FIXED_RATE = 20000
 BLOCK_BYTES = 256  # a journal's block of one small entry, about
@@ -53,7 +53,7 @@ def latency(rounds, quick):
     ours, theirs = [], []
     for number in range(rounds):
         order = [(ours, start_three), (theirs, start_redis)]
-        for taken, starter in order if number % 2 == 0 else reversed(order):
+        for taken, starter in swapped(number, order):
             system = starter()
             taken.append(measure(system, quick))
             system.stop()

@@ -3,7 +3,7 @@
 import statistics
 
 from report import row
-from systems import fill, settled_bytes, start_one, start_redis
+from systems import fill, settled_bytes, start_one, start_redis, swapped
 
 # name, value, words behind it. The integers need all of their 64 bits.
 KINDS = [
@@ -29,8 +29,7 @@ def memory(rounds, quick):
     small, large, pause_s = (20000, 100000, 0.1) if quick else (10 ** 6, 10 ** 7, 1.0)
     rows, empty = [], []
     for number, (name, value, words) in enumerate(KINDS):
-        order = [start_one, start_redis]
-        taken = {starter: slope(starter, value, words, small, large, pause_s) for starter in (order if number % 2 == 0 else order[::-1])}
+        taken = {starter: slope(starter, value, words, small, large, pause_s) for starter in swapped(number, (start_one, start_redis))}
         (ours, fixed), (theirs, their_fixed) = taken[start_one], taken[start_redis]
         empty.append((fixed / 1e6, their_fixed / 1e6))
         print("  %s: %.1f bytes a key beside %.1f" % (name, ours, theirs), flush=True)

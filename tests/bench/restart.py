@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from report import row
-from systems import SYNCED, RespError, ask, info, kvorum_alone, PORTS, redis, scratch, wait
+from systems import SYNCED, RespError, ask, info, kvorum_alone, PORTS, redis, scratch, swapped, wait
 
 KEPT = ["--checkpoint-bytes", "1000gb"]  # no snapshot but the ones asked for
 
@@ -67,7 +67,7 @@ def load(rounds, quick):
     shutil.copy(snapshot_of(node), os.path.join(peer.folder, "dump.rdb"))
     for turn in range(rounds):
         took = {}
-        for server in (node, peer) if turn % 2 else (peer, node):
+        for server in swapped(turn, (peer, node)):
             took[server] = restart(server)
             if ask(server.port, "DBSIZE") != keys:
                 raise RuntimeError("not all was loaded")

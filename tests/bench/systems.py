@@ -93,6 +93,11 @@ def take_oks(conn, count):
         raise RuntimeError("filling failed: %r" % got[:200])
 
 
+def swapped(number, pair):
+    """The two of a pair in the order of round `number`: it changes every round, so that neither is always the first."""
+    return pair if number % 2 == 0 else pair[::-1]
+
+
 def settled_bytes(system, pause_s=1.0, looks=30):
     """Resident memory once no child (a snapshot, a rewrite of the AOF) runs and three looks, `pause_s` apart, saw the same within
     half a percent."""

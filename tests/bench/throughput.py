@@ -5,7 +5,7 @@ import statistics
 import subprocess
 
 from report import row
-from systems import KEYS, VALUE_BYTES, fill, start_one, start_redis, start_three
+from systems import KEYS, VALUE_BYTES, fill, start_one, start_redis, start_three, swapped
 
 CLIENTS = 50
 # name, redis-benchmark's test, pipeline, requests, goal, floor
@@ -50,7 +50,7 @@ def paired(rows, start, rounds, scale):
     for number in range(rounds):
         order = [("kvorum", start), ("redis", start_redis)]
         pair = {}
-        for which, starter in order if number % 2 == 0 else reversed(order):
+        for which, starter in swapped(number, order):
             system = starter()
             fill(system.port, KEYS)
             for name, test, pipeline, requests, *_ in rows:
