@@ -195,7 +195,8 @@ void check_admin(struct proc *p, uint64_t ticket, const struct node_answer *answ
 
 /* ---- what tests ask ----------------------------------------------------------------------------------- */
 
-/* NULL: nobody serves, or its newest configuration is not committed. */
+/* NULL: nobody serves, or its newest configuration is not committed. A paused node may have lost its office long ago without
+ * having noticed: by its members nobody goes any more who has written others since. */
 static const struct raft_members *membership(struct world *w)
 {
     const struct raft *newest = NULL;
@@ -204,7 +205,9 @@ static const struct raft_members *membership(struct world *w)
         if (n && node_is_serving(n) && (!newest || raft_term(n->raft) > raft_term(newest)))
             newest = n->raft;
     }
-    return newest && raft_members_index(newest) <= raft_commit(newest) ? raft_members(newest) : NULL;
+    if (!newest || raft_term(newest) < w->written_term || raft_members_index(newest) > raft_commit(newest))
+        return NULL;
+    return raft_members(newest);
 }
 
 bool world_is_member(struct world *w, uint64_t id)
