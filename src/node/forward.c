@@ -25,21 +25,22 @@ enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
 
 struct request {
     struct list link;
-    uint64_t cookie, ticket;
+    uint64_t cookie, place; /* place: in the round. A read has a new cookie in each */
+    struct node_asker who;
     uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
     uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */
     enum forward_op op;
     bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
-    bool behind;        /* a write of its connection was unanswered when it came */
-    bool refused;       /* by ourselves, within the client's call: answered at the turn's end */
-    struct buf payload, refusal;
+    bool held;          /* answered, and handed on by a turn's end */
+    enum node_outcome outcome;
+    struct buf payload, reply;
 };
 
 struct proxied {
     struct list requests; /* in order of arrival: re-sends keep it */
     uint64_t cookie, number;
     uint64_t round, place; /* of the next one to be sent */
-    uint64_t bulk_cookie;  /* of the last one that went as bulk */
+    uint64_t bulk_end;     /* the place behind the last one that went as bulk; 0: none did */
     uint64_t again_us;     /* what was not taken goes out again then: a new round does not begin before */
     char session[33];
     bool resend; /* a new round is due */
@@ -70,7 +71,7 @@ static void request_free(struct request *q)
 {
     list_remove(&q->link);
     buf_deinit(&q->payload);
-    buf_deinit(&q->refusal);
+    buf_deinit(&q->reply);
     mem_free(q);
 }
 
@@ -119,7 +120,7 @@ static uint64_t lowest_unanswered(struct node *n)
 static enum node_channel channel_of(const struct proxied *p, const struct request *q)
 {
     const struct request *first = list_entry(p->requests.next, struct request, link);
-    return q->payload.len > CONTROL_MAX_BYTES || first->cookie <= p->bulk_cookie ? NODE_BULK : NODE_CONTROL;
+    return q->payload.len > CONTROL_MAX_BYTES || first->place < p->bulk_end ? NODE_BULK : NODE_CONTROL;
 }
 
 /* u64 cookie, u64 boot nonce, u64 round, u64 place, u8 op, u8 may open a session, u64 lowest unanswered number, then the
@@ -129,12 +130,13 @@ static void deliver(struct node *n, struct request *q)
     struct proxied *p = n->proxied;
     uint64_t leader = raft_leader(n->raft);
     struct buf frame = BUF_EMPTY;
+    q->place = p->place++;
     frame_begin(n, &frame, FRAME_FORWARD);
-    frame.data[1] |= q->behind ? 0 : FORWARD_FIRST;
+    frame.data[1] |= q->who.behind ? 0 : FORWARD_FIRST;
     put_u64(&frame, q->cookie);
     put_u64(&frame, n->config.self.boot_nonce);
     put_u64(&frame, p->round);
-    put_u64(&frame, p->place++);
+    put_u64(&frame, q->place);
     put_u8(&frame, (uint8_t)q->op);
     put_u8(&frame, !q->unknown);
     put_u64(&frame, lowest_unanswered(n));
@@ -149,14 +151,15 @@ static void deliver(struct node *n, struct request *q)
     }
     enum node_channel channel = channel_of(p, q);
     if (channel == NODE_BULK)
-        p->bulk_cookie = q->cookie;
+        p->bulk_end = p->place;
     if (!frame_send(n, leader, channel, &frame)) {
         q->sent = false;
         p->resend = true;
     }
 }
 
-/* From here on nothing is sent until forward_turn has begun the next round. */
+/* From here on nothing is sent until forward_turn has begun the next round. A read's answer in this one would find nobody:
+ * what stands before it may be answered by the next leader, with a newer state. A write's is the answer whenever it comes. */
 static void end_round(struct node *n)
 {
     list_for_each(it, &n->proxied->requests)
@@ -164,20 +167,23 @@ static void end_round(struct node *n)
         struct request *q = list_entry(it, struct request, link);
         q->unknown |= q->sent && q->op == FORWARD_WRITE;
         q->sent = false;
+        if (q->op == FORWARD_WRITE)
+            continue;
+        q->cookie = ++n->proxied->cookie;
+        q->held = false;
     }
     n->proxied->resend = true;
 }
 
-static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op, bool behind,
-                              uint64_t ticket)
+static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
+                              const struct node_asker *who)
 {
     struct proxied *p = n->proxied;
     struct request *q = mem_calloc(1, sizeof(*q));
     struct rsm_request own = *req;
     q->cookie = ++p->cookie;
-    q->ticket = ticket;
+    q->who = *who;
     q->op = op;
-    q->behind = behind;
     if (op == FORWARD_WRITE && req->numbering == RSM_TAGGED && req->kind != RSM_SESSION &&
         req->kind != RSM_SETTING) {
         own.numbering = RSM_PROXY_NUMBER;
@@ -194,21 +200,21 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     return NODE_PENDING;
 }
 
-enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, bool behind,
-                               uint64_t ticket, struct buf *error)
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read,
+                               const struct node_asker *who, struct buf *error)
 {
     if (!n->running) {
         buf_append_cstr(error, "-LOADING kvorum is loading the dataset in memory\r\n");
         return NODE_REFUSED;
     }
-    return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, behind, ticket);
+    return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, who);
 }
 
-enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, bool behind,
-                                     uint64_t ticket)
+enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key,
+                                     const struct node_asker *who)
 {
     struct rsm_request req = {.kind = RSM_COMMAND, .db = db, .resp = 2, .argv = &key, .argc = 1};
-    return take(n, &req, FORWARD_WATCH, behind, ticket);
+    return take(n, &req, FORWARD_WATCH, who);
 }
 
 /* Whatever was sent to the leader that is gone has to be asked again. */
@@ -231,17 +237,43 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
                    uint64_t index)
 {
     struct node_answer a = {.outcome = outcome, .reply = reply, .index = index};
-    uint64_t ticket = q->ticket;
+    uint64_t ticket = q->who.ticket;
     request_free(q);
     n->clients.answer(n->clients.arg, ticket, &a);
 }
 
-static void answer_refused(struct node *n, struct request *q)
+static void hold(struct request *q, enum node_outcome outcome, struct slice reply)
 {
-    struct buf reply = q->refusal;
-    q->refusal = (struct buf)BUF_EMPTY;
-    answer(n, q, NODE_REFUSED, buf_slice(&reply), 0);
-    buf_deinit(&reply);
+    q->held = true;
+    q->outcome = outcome;
+    buf_truncate(&q->reply, 0);
+    buf_append_slice(&q->reply, reply);
+}
+
+/* A read whose answer is here has to wait for those before it on its connection, whose answers may be lost: asked again, they
+ * see a newer state, and so must it. */
+static bool overtakes(const struct node *n, const struct request *q)
+{
+    for (const struct list *it = n->proxied->requests.next; it != &q->link; it = it->next) {
+        const struct request *before = list_entry(it, struct request, link);
+        if (before->op != FORWARD_WRITE && before->who.stream == q->who.stream)
+            return true;
+    }
+    return false;
+}
+
+static void answer_held(struct node *n)
+{
+    list_for_each_safe(it, tmp, &n->proxied->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (!q->held || (q->op != FORWARD_WRITE && overtakes(n, q)))
+            continue;
+        struct buf reply = q->reply;
+        q->reply = (struct buf)BUF_EMPTY;
+        answer(n, q, q->outcome, buf_slice(&reply), 0);
+        buf_deinit(&reply);
+    }
 }
 
 /* Frames may be lost, and with them a request or its answer, without any link of ours breaking: the leader's link to us is
@@ -275,18 +307,13 @@ void forward_turn(struct node *n)
         p->resend = false;
         return;
     }
-    list_for_each_safe(it, tmp, &p->requests)
-    {
-        struct request *q = list_entry(it, struct request, link);
-        if (q->refused)
-            answer_refused(n, q);
-    }
+    answer_held(n);
     ask_again(n);
     if (p->resend && leader && n->now_us >= p->again_us) {
         end_round(n);
         p->resend = false;
         p->round++;
-        p->place = p->bulk_cookie = 0;
+        p->place = p->bulk_end = 0;
         list_for_each_safe(it, tmp, &p->requests)
         {
             struct request *q = list_entry(it, struct request, link);
@@ -347,9 +374,9 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (q->cookie != cookie)
             continue;
         struct slice reply = slice_of(r->at, reader_left(r));
-        if (n->proxied->taking && outcome == NODE_REFUSED) {
-            q->refused = true;
-            buf_append_slice(&q->refusal, reply);
+        if ((n->proxied->taking && outcome == NODE_REFUSED) ||
+            (outcome == NODE_DONE && q->op != FORWARD_WRITE && overtakes(n, q))) {
+            hold(q, (enum node_outcome)outcome, reply);
         } else if (outcome == NODE_REFUSED && q->unknown) { /* now; it may have run when it was first sent */
             answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
         } else if (outcome == NODE_DONE || outcome == NODE_REFUSED) {

@@ -180,13 +180,18 @@ bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, 
 /* Proxy port of a follower: hands the request to the leader, again and again across changes of leader,
  * exactly once; parks while there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command
  * (or several: an EXEC is a write). Works on the leader too (it then is its own proxy). Requests of one
- * `stream` (connection) run in order: a write must not be forwarded while a read of the same connection is
- * unanswered; the server sees to that. `behind`: a write of its connection is unanswered. */
-enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, bool behind,
-                               uint64_t ticket, struct buf *error);
+ * connection run in order: a write must not be forwarded while a read of the same connection is unanswered; the
+ * server sees to that. */
+struct node_asker {
+    uint64_t ticket;
+    uint64_t stream; /* the connection's number */
+    bool behind;     /* a write of its connection is unanswered */
+};
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read,
+                               const struct node_asker *who, struct buf *error);
 /* WATCH through a proxy port: the answer's reply is an integer reply with the version. */
-enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, bool behind,
-                                     uint64_t ticket);
+enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key,
+                                     const struct node_asker *who);
 
 /* Administration: done by the leader, forwarded there; idempotent. Answer by ticket. */
 enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uint16_t peer_port,

@@ -172,8 +172,8 @@ static enum node_outcome read_forwarded(struct client *c, const struct command *
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     session_stamp(c, &req, false);
     buf_truncate(&s->error, 0);
-    enum node_outcome outcome =
-        node_forward(s->node, &req, true, c->writes_open, ticket_of(c, c->tail), &s->error);
+    struct node_asker who = client_asks(c, c->tail);
+    enum node_outcome outcome = node_forward(s->node, &req, true, &who, &s->error);
     if (outcome != NODE_PENDING)
         return outcome;
     struct slot *slot = slot_push(c, SLOT_NODE, KIND_COMMAND);
@@ -278,11 +278,11 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     }
     session_stamp(c, req, numbered);
     buf_truncate(&s->error, 0);
-    uint64_t ticket = ticket_of(c, c->tail);
+    struct node_asker who = client_asks(c, c->tail);
     if (log_enabled(LOG_DEBUG))
-        trace(c, row, req, ticket);
-    enum node_outcome outcome = forward ? node_forward(s->node, req, false, c->writes_open, ticket, &s->error)
-                                        : node_write(s->node, req, ticket, &s->error);
+        trace(c, row, req, who.ticket);
+    enum node_outcome outcome = forward ? node_forward(s->node, req, false, &who, &s->error)
+                                        : node_write(s->node, req, who.ticket, &s->error);
     switch (outcome) {
     case NODE_PENDING:
         push_write(c, row, kind, key_slot);

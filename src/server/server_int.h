@@ -302,6 +302,7 @@ static inline bool ring_empty(const struct client *c)
     return c->head == c->tail;
 }
 uint64_t ticket_of(const struct client *c, uint32_t seq);
+struct node_asker client_asks(const struct client *c, uint32_t seq);
 /* Where the reply to the request being run goes: `out`, or a slot of its own. */
 struct buf *reply_begin(struct client *c);
 void ring_free(struct client *c);

@@ -77,6 +77,12 @@ uint64_t ticket_of(const struct client *c, uint32_t seq)
            (uint64_t)c->generation << TICKET_SLOT_BITS | (seq & SLOT_MASK);
 }
 
+struct node_asker client_asks(const struct client *c, uint32_t seq)
+{
+    return (struct node_asker){
+        .ticket = ticket_of(c, seq), .stream = ticket_of(c, 0), .behind = c->writes_open};
+}
+
 struct client *ticket_owner(struct server *s, uint64_t ticket)
 {
     uint64_t place = ticket >> (TICKET_SLOT_BITS + TICKET_GENERATION_BITS);
@@ -169,11 +175,11 @@ static bool route_again(struct client *c, struct slot *slot)
                                       .resp = c->resp,
                                       .argv = s->argv,
                                       .argc = argc};
+            struct node_asker who = client_asks(c, c->head);
             buf_truncate(&s->error, 0);
             slot->state = SLOT_NODE;
-            outcome = slot->kind == KIND_WATCH
-                          ? NODE_NOT_LEADER
-                          : node_forward(s->node, &req, true, c->writes_open, ticket, &s->error);
+            outcome = slot->kind == KIND_WATCH ? NODE_NOT_LEADER
+                                               : node_forward(s->node, &req, true, &who, &s->error);
         }
         if (outcome == NODE_PENDING || outcome == NODE_DONE)
             return true;

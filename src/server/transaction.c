@@ -317,8 +317,8 @@ bool watch_answered(struct client *c, struct slot *slot, const struct node_answe
     add_watch(c, slot->db, s->argv[c->watch_done++], (uint64_t)version);
     if (c->watch_done == argc)
         return true;
-    c->watch_failed = node_forward_watch(s->node, slot->db, s->argv[c->watch_done], c->writes_open,
-                                         ticket_of(c, c->head)) != NODE_PENDING;
+    struct node_asker who = client_asks(c, c->head);
+    c->watch_failed = node_forward_watch(s->node, slot->db, s->argv[c->watch_done], &who) != NODE_PENDING;
     return c->watch_failed;
 }
 
@@ -358,13 +358,13 @@ void watch_command(struct client *c, const struct slice *argv, size_t argc, stru
     slot->key_slot = key;
     slot->row = command_lookup(argv[0]);
     slot_pack(&slot->bytes, argv + 1, argc - 1);
+    struct node_asker who = client_asks(c, c->tail - 1);
     c->exclusive = true;
     c->watch_done = 0;
     c->watch_failed = false;
     if (serving) {
         watch_here(c, false);
-    } else if (node_forward_watch(s->node, c->db, argv[1], c->writes_open, ticket_of(c, c->tail - 1)) !=
-               NODE_PENDING) {
+    } else if (node_forward_watch(s->node, c->db, argv[1], &who) != NODE_PENDING) {
         slot->state = SLOT_ROUTE;
         client_advance(c);
     }

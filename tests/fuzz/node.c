@@ -359,6 +359,7 @@ static void ask(struct world *w)
     struct rsm_request q = {
         .kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3, .client_id = SLICE_LITERAL("c")};
     uint64_t ms, ticket = w->tickets += 2 - (w->tickets & 1);
+    struct node_asker who = {.stream = how >> 2 & 3, .behind = how & 2};
     switch (what % 9) {
     case 0:
         node_write(w->node, &q, ticket, &error);
@@ -370,11 +371,13 @@ static void ask(struct world *w)
         w->tickets = ++ticket; /* odd: its answer is the peer's word */
         argv[0] = how & 1 ? SLICE_LITERAL("get") : SLICE_LITERAL("set");
         q.argc = how & 1 ? 2 : 3;
-        node_forward(w->node, &q, how & 1, how & 2, ticket, &error);
+        who.ticket = ticket;
+        node_forward(w->node, &q, how & 1, &who, &error);
         break;
     case 3:
         w->tickets = ++ticket;
-        node_forward_watch(w->node, 0, argv[1], how & 1, ticket);
+        who.ticket = ticket;
+        node_forward_watch(w->node, 0, argv[1], &who);
         break;
     case 4:
         node_checkpoint(w->node, how & 1, ticket, &error);

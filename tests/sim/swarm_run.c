@@ -93,7 +93,8 @@ static void ask_write(struct run *r, struct node *n)
     struct rsm_request req = {
         .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
     struct buf error = BUF_EMPTY;
-    node_forward(n, &req, false, false, PROBE | ++r->ticket << 2 | WRITE_DONE, &error);
+    struct node_asker who = {.ticket = PROBE | ++r->ticket << 2 | WRITE_DONE};
+    node_forward(n, &req, false, &who, &error);
     buf_deinit(&error);
 }
 

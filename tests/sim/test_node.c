@@ -176,12 +176,13 @@ static void drawn(uint64_t seed, const void *arg)
                               .dbs = dbs,
                               .commands = 1};
     (void)arg;
+    struct node_asker nobody = {.ticket = 1ull << 62};
     struct faults f = {.cut = true};
     scenario_new(&s, seed, 3, &f, NULL);
     scenario_run(&s, 2 * SECOND);
     for (int i = 0; i < 100; i++) {
         struct buf error = BUF_EMPTY;
-        node_forward(world_node(s.world, (uint32_t)i % 3), &req, false, false, 1ull << 62, &error);
+        node_forward(world_node(s.world, (uint32_t)i % 3), &req, false, &nobody, &error);
         buf_deinit(&error);
         scenario_run(&s, scenario_between(&s, 0, 40000));
     }

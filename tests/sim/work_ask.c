@@ -171,8 +171,9 @@ enum node_outcome work_ask_write(struct work *k, struct client *c, struct node *
     req.argv = o.argv;
     req.argc = o.argc;
     struct buf error = BUF_EMPTY;
-    enum node_outcome outcome = c->forwarded ? node_forward(n, &req, false, false, ticket_of(k, c), &error)
-                                             : node_write(n, &req, ticket_of(k, c), &error);
+    struct node_asker who = asker_of(k, c);
+    enum node_outcome outcome =
+        c->forwarded ? node_forward(n, &req, false, &who, &error) : node_write(n, &req, who.ticket, &error);
     buf_deinit(&error);
     buf_deinit(&o.big);
     return outcome;
@@ -206,14 +207,15 @@ enum node_outcome work_ask_read(struct work *k, struct client *c, struct node *n
 {
     if (c->ask.pair)
         c->forwarded = false; /* only one key is read by a forwarded request */
+    struct node_asker who = asker_of(k, c);
     if (c->forwarded && c->phase == WATCHING)
-        return node_forward_watch(n, 0, slice_cstr(c->ask.key), false, ticket_of(k, c));
+        return node_forward_watch(n, 0, slice_cstr(c->ask.key), &who);
     if (c->forwarded) {
         struct slice argv[2] = {SLICE_LITERAL("get"), slice_cstr(c->ask.key)};
         struct rsm_request req = {
             .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
         struct buf error = BUF_EMPTY;
-        enum node_outcome outcome = node_forward(n, &req, true, false, ticket_of(k, c), &error);
+        enum node_outcome outcome = node_forward(n, &req, true, &who, &error);
         buf_deinit(&error);
         return outcome;
     }

@@ -112,6 +112,12 @@ static inline uint64_t ticket_of(const struct work *k, const struct client *c)
     return (uint64_t)client_number(k, c) << 32 | c->attempt;
 }
 
+/* What is asked at once comes through one connection. */
+static inline struct node_asker asker_of(const struct work *k, const struct client *c)
+{
+    return (struct node_asker){.ticket = ticket_of(k, c), .stream = ticket_of(k, c)};
+}
+
 /* work.c */
 bool work_trusts_clocks(const struct work *k); /* no key may go early */
 void work_wrong(struct work *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

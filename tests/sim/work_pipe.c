@@ -46,7 +46,7 @@ static uint32_t draw_place(struct work *k, uint32_t mostly)
 }
 
 static enum node_outcome send_write(struct work *k, struct client *c, struct node *n, struct item *i,
-                                    bool any_write, uint64_t ticket)
+                                    const struct node_asker *who)
 {
     char token[48], id[16];
     struct buf error = BUF_EMPTY;
@@ -59,8 +59,8 @@ static enum node_outcome send_write(struct work *k, struct client *c, struct nod
         .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 3};
     req.client_id = slice_of(id, (size_t)snprintf(id, sizeof(id), "p%u", client_number(k, c)));
     req.request_id = c->number;
-    enum node_outcome outcome = c->forwarded ? node_forward(n, &req, false, any_write, ticket, &error)
-                                             : node_write(n, &req, ticket, &error);
+    enum node_outcome outcome =
+        c->forwarded ? node_forward(n, &req, false, who, &error) : node_write(n, &req, who->ticket, &error);
     buf_deinit(&error);
     return outcome;
 }
@@ -81,7 +81,7 @@ static void run_read(struct work *k, struct client *c, uint32_t at, struct node 
 }
 
 static enum node_outcome send_read(struct work *k, struct client *c, struct node *n, uint32_t at,
-                                   bool any_write, uint64_t ticket)
+                                   const struct node_asker *who)
 {
     struct item *i = &c->pipe->items[at];
     uint64_t now_ms = 0;
@@ -91,11 +91,12 @@ static enum node_outcome send_read(struct work *k, struct client *c, struct node
         struct rsm_request req = {
             .kind = RSM_COMMAND, .resp = 2, .user = SLICE_LITERAL("default"), .argv = argv, .argc = 2};
         struct buf error = BUF_EMPTY;
-        enum node_outcome outcome = node_forward(n, &req, true, any_write, ticket, &error);
+        enum node_outcome outcome = node_forward(n, &req, true, who, &error);
         buf_deinit(&error);
         return outcome;
     }
-    enum node_outcome outcome = node_read(n, any_write ? node_pending_index(n) : 0, false, ticket, &now_ms);
+    enum node_outcome outcome =
+        node_read(n, who->behind ? node_pending_index(n) : 0, false, who->ticket, &now_ms);
     if (outcome == NODE_DONE)
         run_read(k, c, at, n, now_ms);
     return outcome;
@@ -108,7 +109,8 @@ void work_pipe_send(struct work *k, struct client *c, struct node *n)
     struct pipe *p = c->pipe;
     enum node_outcome outcomes[PIPE_MAX];
     *p = (struct pipe){.count = 2 + (uint32_t)prng_below(&k->chance, PIPE_MAX - 1)};
-    bool any_write = false, reading = false;
+    struct node_asker who = asker_of(k, c);
+    bool reading = false;
     uint32_t mostly = (uint32_t)prng_below(&k->chance, k->config.keys);
     k->asking = true;
     c->committed = world_committed(k->world, c->node);
@@ -117,10 +119,9 @@ void work_pipe_send(struct work *k, struct client *c, struct node *n)
         bool read = prng_below(&k->chance, 3) == 0;
         reading = read || (c->forwarded && reading);
         *i = (struct item){.read = reading, .place = draw_place(k, mostly)};
-        uint64_t ticket = ticket_of(k, c) + at;
-        outcomes[at] =
-            i->read ? send_read(k, c, n, at, any_write, ticket) : send_write(k, c, n, i, any_write, ticket);
-        any_write |= !i->read && outcomes[at] == NODE_PENDING;
+        who.ticket = ticket_of(k, c) + at;
+        outcomes[at] = i->read ? send_read(k, c, n, at, &who) : send_write(k, c, n, i, &who);
+        who.behind |= !i->read && outcomes[at] == NODE_PENDING;
     }
     k->asking = false;
     uint32_t attempt = c->attempt;
@@ -131,7 +132,8 @@ void work_pipe_send(struct work *k, struct client *c, struct node *n)
 
 /* ---- answers ---------------------------------------------------------------------------------------------- */
 
-/* In the order in which they were sent: a write behind a write ends behind it, a read behind a write sees it. */
+/* In the order in which they were sent: a write behind a write ends behind it, a read behind a write sees it, and a read behind
+ * a read no less than that one. */
 static void check_order(struct work *k, struct client *c)
 {
     const struct pipe *p = c->pipe;
@@ -139,7 +141,8 @@ static void check_order(struct work *k, struct client *c)
         const struct item *i = &p->items[at];
         for (uint32_t before = 0; i->done && before < at; before++) {
             const struct item *b = &p->items[before];
-            if (b->read || !b->done || b->place != i->place || (i->read ? b->end <= i->end : b->end < i->end))
+            if (!b->done || b->place != i->place || (b->read && !i->read) ||
+                (i->read ? b->end <= i->end : b->end < i->end))
                 continue;
             work_wrong(
                 k,

@@ -14,6 +14,8 @@
 
 #define TICKET 4242
 
+static const struct node_asker asker = {.ticket = TICKET};
+
 #define assert_begins(text, with) assert_int_equal(strncmp(text, with, strlen(with)), 0)
 
 static struct one *other(struct three *t, const struct one *o)
@@ -98,7 +100,7 @@ static void a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others(void **s
     for (int i = 0; i < NODES; i++) {
         struct one *o = &t->one[i];
         o->ticket = 0;
-        assert_int_equal(node_forward(o->node, &req, false, false, TICKET, &error), NODE_PENDING);
+        assert_int_equal(node_forward(o->node, &req, false, &asker, &error), NODE_PENDING);
         assert_int_equal(o->ticket, 0); /* never from within the call */
         three_run(t, 200);
         assert_int_equal(o->ticket, TICKET);
@@ -115,7 +117,8 @@ static void hand_over(struct one *o, const char *append, bool behind, uint64_t t
                            slice_cstr(append ? append : "")};
     struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = append ? 3 : 2};
     struct buf error = BUF_EMPTY;
-    assert_int_equal(node_forward(o->node, &req, !append, behind, ticket, &error), NODE_PENDING);
+    struct node_asker who = {.ticket = ticket, .behind = behind};
+    assert_int_equal(node_forward(o->node, &req, !append, &who, &error), NODE_PENDING);
     buf_deinit(&error);
 }
 
@@ -187,7 +190,7 @@ static void a_retry_is_asked_about_once(void **state)
     assert_int_equal(three_set(t, leader, "key", "v"), NODE_DONE);
     leader->lose_type = FRAME_RAFT; /* no round comes to an end */
     leader->lose = 1000000;
-    assert_int_equal(node_forward(follower->node, &req, false, false, TICKET, &error), NODE_PENDING);
+    assert_int_equal(node_forward(follower->node, &req, false, &asker, &error), NODE_PENDING);
     hand_over(follower, NULL, true, TICKET + 1);
     size_t asked = 0;
     for (int i = 0; i < 50; i++) {
@@ -374,7 +377,7 @@ static void while_it_loads_all_is_refused(void **state)
     uint64_t x;
     int refused = 0;
     refused += node_write(n, &req, TICKET, &error) == NODE_REFUSED;
-    refused += node_forward(n, &req, false, false, TICKET, &error) == NODE_REFUSED;
+    refused += node_forward(n, &req, false, &asker, &error) == NODE_REFUSED;
     refused += node_forget(n, 1, TICKET, &error) == NODE_REFUSED;
     refused += node_transfer(n, 1, TICKET, &error) == NODE_REFUSED;
     refused += node_meet(n, "10.0.0.2", 7000, 17000, TICKET, &error) == NODE_REFUSED;

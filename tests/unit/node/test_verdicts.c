@@ -203,8 +203,9 @@ static enum node_outcome numbered(struct three *t, struct one *o, bool forward, 
     req.numbering = RSM_SESSION_NUMBER;
     req.session = session;
     req.request_id = number;
-    enum node_outcome taken = forward ? node_forward(o->node, &req, false, false, ++ticket, &error)
-                                      : node_write(o->node, &req, ++ticket, &error);
+    struct node_asker who = {.ticket = ++ticket};
+    enum node_outcome taken = forward ? node_forward(o->node, &req, false, &who, &error)
+                                      : node_write(o->node, &req, ticket, &error);
     assert_int_equal(taken, NODE_PENDING);
     three_run(t, 300);
     assert_int_equal(o->ticket, ticket);
@@ -299,7 +300,8 @@ static void hand_over(struct one *o, uint64_t session, uint64_t number, uint64_t
         req.numbering = RSM_SESSION_NUMBER;
     req.session = session;
     req.request_id = number;
-    assert_int_equal(node_forward(o->node, &req, false, number == 0, ticket, &error), NODE_PENDING);
+    struct node_asker who = {.ticket = ticket, .behind = number == 0};
+    assert_int_equal(node_forward(o->node, &req, false, &who, &error), NODE_PENDING);
     buf_deinit(&error);
 }
 

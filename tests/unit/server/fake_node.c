@@ -133,21 +133,21 @@ enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint
     return NODE_PENDING;
 }
 
-enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read, bool behind,
-                               uint64_t ticket, struct buf *error)
+enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read,
+                               const struct node_asker *who, struct buf *error)
 {
     (void)error;
     n->forwards_asked++;
     n->forwarded_reads += read;
-    n->forwarded_behind += behind;
-    keep(n, req, ticket, true);
+    n->forwarded_behind += who->behind;
+    keep(n, req, who->ticket, true);
     return NODE_PENDING;
 }
 
-enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key, bool behind,
-                                     uint64_t ticket)
+enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key,
+                                     const struct node_asker *who)
 {
-    (void)n, (void)db, (void)key, (void)behind, (void)ticket;
+    (void)n, (void)db, (void)key, (void)who;
     return NODE_REFUSED;
 }
 
