@@ -102,6 +102,13 @@ static bool is_settled(const struct client *c)
     return ring_empty(c) && client_unsent(c) == 0 && !c->exclusive;
 }
 
+/* A request that meets our FIN on its way gets no answer, and its client cannot know whether it ran. So whoever has nothing
+ * open when the office is lost is given the time to ask once more, and to hear who leads. */
+static bool is_waited_for(const struct client *c)
+{
+    return !c->told && c->server->now_us + LEAVING_MAX_US < c->leave_by_us + LEAVING_LINGER_US;
+}
+
 static void end_connection(struct client *c)
 {
     if (!is_settled(c))
@@ -116,6 +123,8 @@ static void end_connection(struct client *c)
     bool late = c->server->now_us > c->leave_by_us;
     if (c->in.len > c->in_at && !late)
         return; /* waits its turn, or has come in part: it too gets its answer */
+    if (is_waited_for(c))
+        return;
     enum socket_state state = look_into(c);
     if (state == SOCKET_ENDED)
         client_doom(c, NULL);
@@ -130,6 +139,7 @@ void client_leave(struct client *c)
     if (c->leaving || c->half_closed || c->closing)
         return;
     c->leaving = true;
+    c->told = c->poison != POISON_NONE;
     if (c->poison == POISON_UNTIL_EMPTY)
         c->poison = POISON_UNTIL_CLOSE;
     c->leave_by_us = c->server->now_us + LEAVING_MAX_US;

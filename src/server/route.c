@@ -73,6 +73,7 @@ void route_unpark(struct client *c)
 
 void poison(struct client *c)
 {
+    c->told = true;
     if (c->poison != POISON_UNTIL_CLOSE)
         c->poison = c->leaving ? POISON_UNTIL_CLOSE : POISON_UNTIL_EMPTY;
 }
@@ -80,6 +81,7 @@ void poison(struct client *c)
 void route_refuse(struct client *c, struct buf *out, uint16_t slot, bool write, bool numbered)
 {
     struct server *s = c->server;
+    c->told = true;
     if (write)
         poison(c);
     uint16_t port = s->leader_ports[c->mode] ? s->leader_ports[c->mode] : s->leader_port;

@@ -102,6 +102,7 @@ bool server_listen(struct server *s, struct buf *error)
 
 void server_stop_listening(struct server *s)
 {
+    listeners_drain(s);
     listeners_close(s);
 }
 

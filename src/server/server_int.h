@@ -33,6 +33,7 @@ enum {
     HALF_CLOSED_MAX_US = 10000000,
     HALF_CLOSED_DRAINED_US = 1000000,
     LEAVING_MAX_US = 5000000,
+    LEAVING_LINGER_US = 500000, /* a client that leaves is waited for, to be told where to go */
     CRON_MS = 100,
 };
 
@@ -102,6 +103,7 @@ struct client {
     bool stalled;          /* the request at the front of `in` waits for the connection */
     bool exclusive;        /* a slot whose answer changes the connection is open: nothing is parsed */
     bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
+    bool told;       /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec;
     bool more_waits; /* the last read filled its buffer: the socket may hold more */
@@ -351,6 +353,7 @@ void client_enforce_limit(struct client *c); /* output */
 void server_woken(struct server *s); /* at the start of every callback of libevent's */
 void server_heard(struct server *s); /* after every read of a client's socket */
 bool listeners_open(struct server *s, struct buf *error);
+void listeners_drain(struct server *s); /* takes in whom the kernel has accepted already */
 void listeners_close(struct server *s);
 void listeners_rearm(struct server *s);
 

@@ -159,12 +159,32 @@ static void test_idle_connections_leave(void **state)
     int led = bench_connect(b, b->port), proxied = bench_connect(b, b->proxy_port);
     bench_role(b, false, FAKE_OTHER);
     int later = bench_connect(b, b->port);
+    bench_sleep(b, 400);
+    assert_reply(b, led, "");
+    bench_sleep(b, 200);
     assert_reply(b, led, "<end>");
     assert_reply(b, proxied, "");
     assert_reply(b, later, "");
     close(led);
     close(proxied);
     close(later);
+}
+
+/* Between two requests when the office is lost: the next one is answered, and only then the connection goes. */
+static void test_idle_connections_are_told(void **state)
+{
+    struct bench *b = *state;
+    int writes = bench_connect(b, b->port), reads = bench_connect(b, b->port);
+    bench_role(b, false, FAKE_OTHER);
+    bench_send(b, writes, "PING");
+    assert_reply(b, writes, "+PONG|");
+    bench_send(b, writes, "SET foo 1");
+    assert_reply(b, writes, "-MOVED 12182 10.0.0.9:7009|<end>");
+    bench_send(b, reads, "GET foo");
+    assert_reply(b, reads, "-MOVED 12182 10.0.0.9:7009|<end>");
+    assert_int_equal(b->node->writes_asked, 0);
+    close(writes);
+    close(reads);
 }
 
 static void test_lost_reads_go_elsewhere(void **state)
@@ -250,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_step_down, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_a_request_at_step_down, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle_connections_leave, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_idle_connections_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_reads_go_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
