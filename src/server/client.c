@@ -235,6 +235,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     }
     c->more_waits = (size_t)n == asked; /* there may be more */
     client_touch(c);
+    client_answered(c);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)

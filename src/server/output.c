@@ -177,6 +177,8 @@ static void go_on(struct client *c)
 
 void client_flush(struct client *c)
 {
+    list_remove(&c->changed_link);
+    c->dirty = false;
     if (!c->doomed && c->stalled && !c->exclusive)
         go_on(c);
     if (c->doomed)
@@ -191,4 +193,18 @@ void client_flush(struct client *c)
         end_connection(c);
     if (!c->doomed)
         client_arm(c);
+}
+
+void client_answered(struct client *c)
+{
+    struct server *s = c->server;
+    if (!ring_empty(c) || client_unsent(c) == 0)
+        return;
+    s->answered[s->answered_count++] = c;
+    if (s->answered_count < ANSWERED_MAX)
+        return;
+    s->answered_count = 0;
+    for (size_t i = 0; i < ANSWERED_MAX; i++)
+        if (!s->answered[i]->doomed) /* or it is in `changed`, to be freed */
+            client_flush(s->answered[i]);
 }

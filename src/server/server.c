@@ -223,6 +223,7 @@ bool server_turn(struct server *s)
         wake_parked(s);
     if (!list_empty(&s->waiting))
         wait_tick(s);
+    s->answered_count = 0;
     struct list todo;
     list_init(&todo);
     /* Clients touched while this runs (CLIENT KILL, say) are looked at in the next pass. */
@@ -233,8 +234,6 @@ bool server_turn(struct server *s)
     }
     while (!list_empty(&todo)) {
         struct client *c = list_entry(todo.next, struct client, changed_link);
-        list_remove(&c->changed_link);
-        c->dirty = false;
         client_flush(c);
         if (!c->doomed)
             continue;

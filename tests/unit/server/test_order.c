@@ -1,7 +1,10 @@
 /* Replies in the order of requests, reads at the state they belong to, one round for many reads. */
 #include "bench.h"
 
+#include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int setup(void **state)
@@ -162,6 +165,75 @@ static void test_full_node_is_not_fed(void **state)
     close(fd);
 }
 
+enum { MANY = 20, ANSWERED_TOGETHER = 16 }; /* the server's ANSWERED_MAX; all of MANY are ready in one pass */
+
+static void connect_many(struct bench *b, int fds[MANY])
+{
+    b->node->alone = true;
+    for (int i = 0; i < MANY; i++)
+        fds[i] = bench_connect(b, b->port);
+}
+
+/* One pass of the loop without its end. */
+static void hear(struct bench *b)
+{
+    usleep(2000);
+    event_base_loop(b->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static bool has_come(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+/* Of many, the first get their answers before the last are read; one whose write is open waits for the end of the pass. */
+static void test_answers_in_mid_pass(void **state)
+{
+    struct bench *b = *state;
+    int fds[MANY];
+    connect_many(b, fds);
+    bench_send(b, fds[1], "PING"); /* of a pass before: not counted with these */
+    assert_reply(b, fds[1], "+PONG|");
+    dprintf(fds[0], "PING\r\nSET k v\r\n");
+    for (int i = 1; i < MANY; i++)
+        dprintf(fds[i], "ECHO hi\r\nPING\r\n");
+    hear(b);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(has_come(fds[i]), i > 0 && i <= ANSWERED_TOGETHER);
+    assert_reply(b, fds[0], "+PONG|");
+    for (int i = 1; i < MANY; i++)
+        assert_reply(b, fds[i], "$2|hi|+PONG|");
+    fake_commit(b->node, 1);
+    assert_reply(b, fds[0], "+OK|");
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+}
+
+/* One leaves, one is killed when it has been answered and one before it was read: in mid-pass all that is as at its end. */
+static void test_leaving_in_mid_pass(void **state)
+{
+    enum { KILLED = 2, LEAVING = 3, KILLER = 5, UNREAD = 18 }; /* ids count from 1 */
+    struct bench *b = *state;
+    int fds[MANY];
+    connect_many(b, fds);
+    for (int i = 0; i < MANY; i++)
+        if (i == KILLER)
+            dprintf(fds[i], "CLIENT KILL ID %d\r\nCLIENT KILL ID %d\r\n", KILLED + 1, UNREAD + 1);
+        else
+            dprintf(fds[i], i == LEAVING ? "PING\r\nQUIT\r\n" : "PING\r\n");
+    hear(b);
+    bench_run(b);
+    for (int i = 0; i < MANY; i++)
+        assert_reply(b, fds[i],
+                     i == KILLER                  ? ":1|:1|"
+                     : i == LEAVING               ? "+PONG|+OK|<end>"
+                     : i == KILLED || i == UNREAD ? "<end>"
+                                                  : "+PONG|");
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +246,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deep_pipeline, setup, teardown),
         cmocka_unit_test_setup_teardown(test_request_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full_node_is_not_fed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answers_in_mid_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leaving_in_mid_pass, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
