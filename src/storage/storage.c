@@ -185,6 +185,8 @@ static void queue_write(struct storage *s, struct op *op)
     if (op->type == OP_CUT || op->type == OP_COMPACT || op->type == OP_RESET || op->type == OP_RESCUE ||
         op->type == OP_INSTALL)
         s->asked_cut = s->asked;
+    if (op->type == OP_COMPACT)
+        s->asked_compact = s->asked;
     s->queued_bytes += op->block.len;
     bool wake = s->write_waiting;
     s->write_waiting = false;
@@ -385,6 +387,9 @@ void storage_stats(struct storage *s, struct storage_stats *out)
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
     out->queued_bytes = s->queued_bytes;
+    /* What a snapshot has just made superfluous must not ask for the next one. */
+    if (s->done < s->asked_compact)
+        out->journal_bytes = 0;
     /* It may have begun since we looked at the clock. */
     out->running_us = s->running_since_us && now_us > s->running_since_us ? now_us - s->running_since_us : 0;
     pthread_mutex_unlock(&s->lock);

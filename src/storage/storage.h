@@ -131,7 +131,8 @@ bool storage_poll(struct storage *s, struct storage_event *out);
 struct storage_stats {
     uint64_t fsync_count, fsync_us_total, fsync_us_max, bytes_written;
     uint64_t queued_bytes, running_us;
-    uint64_t journal_bytes; /* since the last compaction: what the checkpoint threshold compares */
+    /* Since the last compaction, 0 until the writer has come to it: what the checkpoint threshold compares. */
+    uint64_t journal_bytes;
     uint64_t snapshot_bytes;
     uint64_t disk_free;
 };

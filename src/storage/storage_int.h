@@ -108,6 +108,7 @@ struct storage {
     uint64_t queued_bytes;
     uint64_t asked, done,
         asked_cut; /* the writer's requests, counted: taken, finished, and the last that took entries away */
+    uint64_t asked_compact;   /* and the last compaction */
     struct journal_view view; /* what may be read just now */
     uint64_t generation;
     struct snapshot_id newest;                /* index 0: none */

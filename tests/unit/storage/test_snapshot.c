@@ -164,6 +164,40 @@ static void a_snapshot_lets_the_journal_shrink(void **state)
     disk_remove(dir);
 }
 
+static uint64_t journal_bytes(struct storage *s)
+{
+    struct storage_stats stats;
+    storage_stats(s, &stats);
+    return stats.journal_bytes;
+}
+
+/* A threshold that is compared before the writer has come to the compaction must not see what that takes away: every
+ * snapshot under load would be followed by one that nobody needs. */
+static void a_compaction_counts_as_soon_as_it_is_asked_for(void **state)
+{
+    (void)state;
+    char *dir;
+    struct storage *s = open_node(&dir, 1000);
+    struct buf content = BUF_EMPTY;
+    disk_rdb(&content, 3000, 1);
+    disk_append(s, 1001, 2000, 1, 1000);
+    disk_wait_persisted(s, 2000);
+    assert_true(journal_bytes(s) > 1000 * 1000);
+    write_snapshot(s, 2000, 1, &content);
+    disk_append(s, 2001, 2100, 1, 1000);
+    storage_compact(s, 2000);
+    assert_true(journal_bytes(s) < 200 * 1000);
+    disk_wait_persisted(s, 2100);
+    for (int i = 0; journal_bytes(s) == 0; i++) { /* by now the writer comes to it */
+        assert_true(i < 500);
+        usleep(20000);
+    }
+    assert_in_range(journal_bytes(s), 50 * 1000, 200 * 1000);
+    storage_close(s);
+    buf_deinit(&content);
+    disk_remove(dir);
+}
+
 /* Everything below it compacted, nothing behind it: the log's end is the snapshot's. */
 static void a_journal_may_be_empty_behind_the_snapshot(void **state)
 {
@@ -741,6 +775,7 @@ int main(void)
         cmocka_unit_test(the_sum_holds_back_the_last_eight_bytes),
         cmocka_unit_test(a_snapshot_lets_the_journal_shrink),
         cmocka_unit_test(a_journal_may_be_empty_behind_the_snapshot),
+        cmocka_unit_test(a_compaction_counts_as_soon_as_it_is_asked_for),
         cmocka_unit_test(compaction_gives_the_disk_back),
         cmocka_unit_test(a_snapshot_travels_in_pieces),
         cmocka_unit_test(pieces_are_read_in_whole_blocks),
