@@ -59,6 +59,7 @@ static void append(struct node *n, const struct raft_duties *d, const struct raf
         block = block_slice(source, d->append_first, d->append_last);
     }
     cache_add(&n->cache, &block);
+    n->feed_grown += block.len;
     n->ports.append(n->ports.arg, &block, d->append_ticket);
     if (d->append_noop)
         blob_unref(block.blob);
@@ -88,8 +89,8 @@ static enum node_channel append_channel(const struct node *n, struct peer *p, co
     return p->bulk_last ? NODE_BULK : NODE_CONTROL;
 }
 
-static void send_message(struct node *n, const struct raft_message *m, const struct raft_block *blocks,
-                         size_t count)
+static size_t send_message(struct node *n, const struct raft_message *m, const struct raft_block *blocks,
+                           size_t count)
 {
     char space[160];
     struct buf head = {space, 0, sizeof(space)};
@@ -102,6 +103,7 @@ static void send_message(struct node *n, const struct raft_message *m, const str
     struct peer *p = m->type == RAFT_MSG_APPEND ? node_peer(n, m->to) : NULL;
     enum node_channel channel = p ? append_channel(n, p, m, bytes) : NODE_CONTROL;
     n->ports.send(n->ports.arg, m->to, channel, buf_slice(&head), blocks, count);
+    return bytes;
 }
 
 static void queue_append(struct peer *p, const struct raft_message *m)
@@ -117,8 +119,8 @@ static void queue_append(struct peer *p, const struct raft_message *m)
     p->queue[p->queue_count++] = *m;
 }
 
-/* APPENDs leave in the order Raft made them, so one that waits for the journal holds back those behind it;
- * beats and votes pass. What the leader of a former term still had queued is dropped. */
+/* APPENDs leave in the order Raft made them, so one that waits for the journal, or for the peer's pace, holds back those
+ * behind it; beats and votes pass. What the leader of a former term still had queued is dropped. */
 void node_send_append_queue(struct node *n, struct peer *p)
 {
     size_t done = 0;
@@ -130,9 +132,11 @@ void node_send_append_queue(struct node *n, struct peer *p)
             send_message(n, m, NULL, 0);
             continue;
         }
+        if (!feed_may(n, p, m))
+            break;
         size_t count = gather(n, m->first, m->last);
         if (count) {
-            send_message(n, m, n->gathered, count);
+            feed_sent(n, p, m, send_message(n, m, n->gathered, count));
             continue;
         }
         p->reading = true;
@@ -161,7 +165,7 @@ void node_on_append_read(struct node *n, struct peer *p, const struct node_disk_
         if (b->last < m.last)
             m.last = b->last;
         struct raft_block part = block_slice(b, m.first, m.last);
-        send_message(n, &m, &part, 1);
+        feed_sent(n, p, &m, send_message(n, &m, &part, 1));
     }
     node_send_append_queue(n, p);
 }
@@ -217,6 +221,7 @@ uint64_t node_step(struct node *n, struct raft_event *event, const struct raft_b
     struct raft_duties d;
     event->now_us = n->now_us;
     raft_step(n->raft, event, &d);
+    feed_stepped(n);
     if (d.say)
         node_say(n, LOG_NOTICE, "%s", d.say);
     if (d.save_vote)

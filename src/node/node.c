@@ -333,9 +333,10 @@ static void tick(struct node *n)
 
 static uint64_t deadline(const struct node *n)
 {
-    uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n);
+    uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n), feed = feed_deadline_us(n);
     uint64_t beat = n->now_us + n->config.heartbeat_us;
     at = at < again ? at : again;
+    at = at < feed ? at : feed;
     return at < beat ? at : beat;
 }
 
@@ -384,6 +385,7 @@ uint64_t node_turn(struct node *n)
     forward_turn(n);
     admin_turn(n);
     snapshot_turn(n);
+    feed_turn(n);
     more |= rsm_store(n->rsm) && store_sweep(rsm_store(n->rsm), 64);
     trim_cache(n);
     tell_server(n);

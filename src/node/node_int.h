@@ -171,6 +171,8 @@ struct peer {
     bool reading;
     uint64_t read_cookie;
     uint64_t bulk_last; /* of the APPENDs that went by bulk, until it is acknowledged; else 0 */
+    /* (feed.c) Bytes that were sent ahead of its pace, as of a time and a size of the log. */
+    uint64_t feed_debt, feed_us, feed_grown;
     /* The snapshot being sent. */
     bool snapshotting, piece_unsent; /* unsent: the bulk link is not there yet, or full */
     uint64_t snapshot_index, snapshot_term, snapshot_offset, snapshot_total, snapshot_cookie,
@@ -325,6 +327,10 @@ struct node {
     struct raft_entry *received;
     size_t received_cap;
 
+    /* feed.c */
+    uint64_t feed_commit, feed_commit_us; /* as last seen; when it last moved */
+    uint64_t feed_grown;                  /* bytes appended since the start */
+
     struct raft_members applied_members; /* as of the applied index: what a snapshot may hold (B36) */
     uint64_t applied_members_index;
 
@@ -365,6 +371,14 @@ void node_on_identity_saved(struct node *n);
 void node_save_identity(struct node *n, uint64_t cookie);
 void node_send_append_queue(struct node *n, struct peer *p);
 void node_on_append_read(struct node *n, struct peer *p, const struct node_disk_event *event);
+
+/* feed.c: what a lagging peer lacks, piece by piece. */
+void feed_stepped(struct node *n);
+bool feed_may(struct node *n, struct peer *p,
+              const struct raft_message *m); /* false: held back for a while */
+void feed_sent(struct node *n, struct peer *p, const struct raft_message *m, size_t bytes);
+void feed_turn(struct node *n);
+uint64_t feed_deadline_us(const struct node *n);
 
 /* wire.c */
 void frame_begin(struct node *n, struct buf *out, enum frame_type type);

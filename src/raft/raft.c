@@ -431,6 +431,7 @@ bool raft_progress(const struct raft *r, uint64_t peer, struct raft_progress *ou
         out->round_trip_us = p->round_trip_us;
         out->inflight_bytes = p->inflight_bytes;
         out->snapshotting = p->state == RAFT_SNAPSHOT;
+        out->probing = p->state == RAFT_PROBE;
         out->refused = p->refused;
         out->short_log = p->known_short;
         return true;

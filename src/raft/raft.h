@@ -197,6 +197,7 @@ struct raft_progress {
     uint64_t round_trip_us; /* of the last round */
     size_t inflight_bytes;
     bool snapshotting;
+    bool probing;   /* where the logs agree is being asked, by one APPEND at a time */
     bool refused;   /* it was rolled back: neither sent to nor counted until it is replaced */
     bool short_log; /* it says so of itself */
 };

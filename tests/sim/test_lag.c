@@ -1,5 +1,6 @@
 /* Followers far behind, entries of 400 KB, links and disks that take longer over one of them than a heartbeat takes to come by:
- * what they lack is sent once, as fast as the link carries it, and a leader that cannot commit before they have it soon can. */
+ * what they lack is sent once, as fast as the link carries it, and a leader that cannot commit before they have it soon can.
+ * While the others commit it is sent at a pace that leaves them room. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,11 @@
 #include <stdlib.h>
 
 enum { WRITES = 50, VALUE_BYTES = 400 << 10, LINK_BYTES_S = 10 << 20 };
+enum {
+    FED_WRITES = 50,
+    FED_BYTES = 2 << 20 /* in all more than the leader keeps in memory */,
+    PACE_BYTES_S = 32000000
+};
 enum { HUGE_WRITES = 3, HUGE_BYTES = 5 << 20 /* more than is read from the journal at a time */ };
 
 struct writer {
@@ -115,6 +121,39 @@ static void one(uint64_t seed, const void *arg)
     mem_free(writer.value);
 }
 
+/* How long the third takes to get what it missed, while the others write small ones, or nothing. */
+static uint64_t feed_us(uint64_t seed, bool busy)
+{
+    struct writer writer = {.at_once = 1, .writes = FED_WRITES, .value_len = FED_BYTES};
+    struct world *w = new_world(seed, 3000, &writer);
+    uint32_t leader = (uint32_t)world_leader(w), late = (leader + 1) % 3;
+    world_crash(w, late);
+    write_all(&writer);
+    uint64_t missed = applied(w, leader), start;
+    writer.writes = busy ? UINT32_MAX : writer.asked;
+    writer.value_len = 10;
+    world_run(w, world_now_us(w) + 100000, write_next, &writer);
+    world_start(w, late);
+    for (start = world_now_us(w); applied(w, late) < missed;) {
+        world_run(w, world_now_us(w) + 20000, write_next, &writer);
+        assert_null(world_failed(w));
+        assert_int_equal(world_leader(w), leader);
+        assert_true(world_now_us(w) < start + 60 * SECOND);
+    }
+    uint64_t took_us = world_now_us(w) - start;
+    world_free(w);
+    mem_free(writer.value);
+    return took_us;
+}
+
+static void paced(uint64_t seed, const void *arg)
+{
+    (void)arg;
+    uint64_t at_pace_us = (uint64_t)FED_WRITES * FED_BYTES * SECOND / PACE_BYTES_S;
+    assert_in_range(feed_us(seed, true), at_pace_us * 9 / 10, at_pace_us * 3 / 2);
+    assert_in_range(feed_us(seed, false), 0, at_pace_us / 2);
+}
+
 /* Small entries behind big ones do not overtake them: they would be refused, and all sent again. */
 static void small_among_big(uint64_t seed, const void *arg)
 {
@@ -152,6 +191,12 @@ static void huge(uint64_t seed, const void *arg)
     mem_free(writer.value);
 }
 
+static void test_paced(void **state)
+{
+    (void)state;
+    scenario_seeds(2, paced, NULL);
+}
+
 static void test_huge(void **state)
 {
     (void)state;
@@ -182,7 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_among_big), cmocka_unit_test(test_slow_link),
-        cmocka_unit_test(test_slow_link_and_disk), cmocka_unit_test(test_huge)};
+        cmocka_unit_test(test_slow_link_and_disk), cmocka_unit_test(test_huge), cmocka_unit_test(test_paced)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
