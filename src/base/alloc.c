@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static _Noreturn void out_of_memory(size_t size)
 {
@@ -44,4 +45,13 @@ size_t mem_usable(const void *ptr)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void *mem_alloc_huge(void)
+{
+    void *p = aligned_alloc(MEM_HUGE_BYTES, MEM_HUGE_BYTES);
+    if (!p)
+        out_of_memory(MEM_HUGE_BYTES);
+    (void)madvise(p, MEM_HUGE_BYTES, MADV_HUGEPAGE); /* refused, small pages serve as well */
+    return p;
 }

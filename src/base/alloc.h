@@ -11,5 +11,9 @@ void *mem_realloc(void *ptr, size_t size);
 /* The usable size of what mem_alloc gave: what INFO and maxmemory count. */
 size_t mem_usable(const void *ptr);
 void mem_free(void *ptr);
+/* MEM_HUGE_BYTES, not cleared, where possible in one huge page: what is read here and there in large tables waits for
+ * the walk through the page tables as long as for the memory itself. */
+enum { MEM_HUGE_BYTES = 2 * 1024 * 1024 };
+void *mem_alloc_huge(void);
 
 #endif

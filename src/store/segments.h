@@ -1,5 +1,7 @@
 /* An array in segments of 8 KiB: growing adds one, shrinking frees one, nothing is ever copied but the short
- * list of segments itself. Item sizes are powers of two. */
+ * list of segments itself. Item sizes are powers of two. Beyond the first 2 MiB segments lie side by side in huge
+ * pages, for large tables are read all over the place. A page that is written while a snapshot's child holds it too
+ * costs a copy of 4 KiB like any other, as Linux since 5.8 splits it first; it is put together again in its own time. */
 #ifndef STORE_SEGMENTS_H
 #define STORE_SEGMENTS_H
 
