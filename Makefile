@@ -9,9 +9,13 @@ WARN += $(if $(findstring clang,$(CC)),-Wno-string-conversion)
 HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 # Contraction off: a fused multiply-add on one node and not on another would be a divergence.
 CFLAGS ?= -O2 -g
+# gcc compiles the server once more as a whole when it links it: a tenth fewer instructions a SET. The objects are whole without
+# that, and all else is linked of them as they are. `make LTO=` leaves it out.
+LTO ?= $(if $(filter gcc%,$(notdir $(CC))),-flto=auto -ffat-lto-objects)
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -MMD -MP -ffp-contract=off -fno-omit-frame-pointer $(WARN) $(HARDEN) $(CFLAGS)
 LDFLAGS ?=
-ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LINK_LTO) $(LDFLAGS)
+LINK_LTO = -fno-lto
 MALLOC ?= -ljemalloc
 LIBS = -levent_core -levent_pthreads -lrocksdb $(MALLOC) -lpthread -lm
 TEST_LIBS = -lcmocka -lhiredis
@@ -50,6 +54,9 @@ build: $(PROGRAMS)
 FAULT_PROGRAMS = $(addprefix $(BUILD)/tests/fault/,badfs.so badclock.so load other/kvorum-server)
 tests: $(TEST_BIN) $(JUDGE) $(SWARM) $(BUILD)/tests/example_retry $(BUILD)/tests/bench/rate $(FAULT_PROGRAMS)
 objects: $(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ) $(TEST_OBJ)
+
+$(ROOM_OBJ) $(MAIN_OBJ) $(PROGRAM_OBJ): ALL_CFLAGS += $(LTO)
+$(BUILD)/kvorum-server: LINK_LTO = $(LTO)
 
 # One short line a file; V=1 shows the commands.
 quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "  $(1)";))

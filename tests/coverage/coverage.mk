@@ -2,7 +2,7 @@
 # walked on. FILE=src/node/duties.c, or a folder, lists the lines that were not, by the counters of the run before.
 COVERAGE_BUILD = build/coverage
 COVERAGE_FLUSH = $(COVERAGE_BUILD)/obj/tests/coverage/flush.o
-COVERAGE_SETTINGS = CC=gcc BUILD=$(COVERAGE_BUILD) CFLAGS='-Og -g --coverage -fprofile-update=atomic' \
+COVERAGE_SETTINGS = CC=gcc LTO= BUILD=$(COVERAGE_BUILD) CFLAGS='-Og -g --coverage -fprofile-update=atomic' \
     LDFLAGS='--coverage -Wl,--wrap=_exit $(COVERAGE_FLUSH)'
 
 .PHONY: coverage coverage-build

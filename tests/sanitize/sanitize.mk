@@ -7,7 +7,7 @@ SAN_BUILD_valgrind = build/valgrind
 SAN_SETTINGS_address = $(FUZZ_SETTINGS)
 SAN_SETTINGS_smoke = $(FUZZ_SETTINGS)
 SAN_SETTINGS_thread = CC=clang MALLOC= HARDEN=-fPIE CFLAGS='-O1 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread
-SAN_SETTINGS_valgrind = CC=gcc MALLOC= HARDEN=-fPIE CFLAGS='-O1 -g'
+SAN_SETTINGS_valgrind = CC=gcc LTO= MALLOC= HARDEN=-fPIE CFLAGS='-O1 -g'
 
 .PHONY: sanitize sanitize-build san-address san-smoke san-thread san-valgrind
 sanitize:
