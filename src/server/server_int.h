@@ -34,7 +34,7 @@ enum {
     HALF_CLOSED_DRAINED_US = 1000000,
     LEAVING_MAX_US = 5000000,
     LEAVING_LINGER_US = 500000, /* a client that leaves is waited for, to be told where to go */
-    ANSWERED_MAX = 16, /* clients; they and their sockets are still in the processor's cache when all are */
+    ANSWERED_MAX = 64, /* clients; they and their sockets are still in the processor's cache when all are */
     CRON_MS = 100,
 };
 
