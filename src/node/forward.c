@@ -158,21 +158,42 @@ static void deliver(struct node *n, struct request *q)
     }
 }
 
-/* From here on nothing is sent until forward_turn has begun the next round. A read's answer in this one would find nobody:
- * what stands before it may be answered by the next leader, with a newer state. A write's is the answer whenever it comes. */
+/* A read that is asked again sees a newer state than before, and so must those behind it: answers under way to them would find
+ * nobody. A write's answer is the answer whenever it comes. */
+static void ask_anew(struct node *n, struct request *q)
+{
+    q->unknown |= q->sent && q->op == FORWARD_WRITE;
+    q->sent = false;
+    if (q->op == FORWARD_WRITE)
+        return;
+    q->cookie = ++n->proxied->cookie;
+    q->held = false;
+}
+
+/* From here on nothing is sent until forward_turn has begun the next round. */
 static void end_round(struct node *n)
 {
-    list_for_each(it, &n->proxied->requests)
+    list_for_each(it, &n->proxied->requests) ask_anew(n, list_entry(it, struct request, link));
+    n->proxied->resend = true;
+}
+
+/* Reads before the first one that was not taken have been, and keep their answers under way: were all asked again, they might be
+ * so for ever where every round has a gap. */
+static void begin_round(struct node *n)
+{
+    struct proxied *p = n->proxied;
+    bool taken = true;
+    list_for_each(it, &p->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        q->unknown |= q->sent && q->op == FORWARD_WRITE;
-        q->sent = false;
-        if (q->op == FORWARD_WRITE)
-            continue;
-        q->cookie = ++n->proxied->cookie;
-        q->held = false;
+        taken &= q->sent;
+        if (q->op == FORWARD_WRITE || !taken)
+            ask_anew(n, q);
+        q->place = 0;
     }
-    n->proxied->resend = true;
+    p->resend = false;
+    p->round++;
+    p->place = p->bulk_end = 0;
 }
 
 static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
@@ -310,10 +331,7 @@ void forward_turn(struct node *n)
     answer_held(n);
     ask_again(n);
     if (p->resend && leader && n->now_us >= p->again_us) {
-        end_round(n);
-        p->resend = false;
-        p->round++;
-        p->place = p->bulk_end = 0;
+        begin_round(n);
         list_for_each_safe(it, tmp, &p->requests)
         {
             struct request *q = list_entry(it, struct request, link);
@@ -354,9 +372,11 @@ static void on_gap(struct node *n, struct request *q, uint64_t round)
 {
     if (round != n->proxied->round)
         return;
-    for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next)
-        list_entry(it, struct request, link)->sent = false;
-    end_round(n);
+    for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next) {
+        struct request *behind = list_entry(it, struct request, link);
+        behind->sent = false; /* so it has surely not run */
+        ask_anew(n, behind);
+    }
     not_taken(n);
 }
 
