@@ -51,7 +51,7 @@ def write(seconds, patient, ports)
     begin
       redis.set("w:#{count}", count)
       count += 1
-    rescue Redis::BaseError => e
+    rescue Redis::BaseError, SystemCallError => e # the client hands on what connect says of a server that is just killed
       errors += 1
       last_ms = now_ms
       first_ms = last_ms if errors == 1
