@@ -219,7 +219,7 @@ void scenario_settle(struct scenario *s, uint32_t skip)
 {
     scenario_heal(s);
     scenario_quiet(s);
-    scenario_run(s, 4 * SECOND);
+    scenario_run(s, 6 * SECOND); /* a disk that has begun to stall may do so for four */
     if (world_leader(s->world) < 0)
         scenario_fail(s, "not settled: no leader");
     check_due(s, skip);
