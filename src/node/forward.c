@@ -42,6 +42,7 @@ struct proxied {
     uint64_t round, place; /* of the next one to be sent */
     uint64_t bulk_end;     /* the place behind the last one that went as bulk; 0: none did */
     uint64_t again_us;     /* what was not taken goes out again then: a new round does not begin before */
+    uint64_t wait_us;      /* for the next time: twice as long, until something is answered */
     char session[33];
     bool resend; /* a new round is due */
     bool taking; /* a client's call is under way: it must not be answered from within it */
@@ -49,7 +50,7 @@ struct proxied {
 
 /* Beside the outcomes of node.h: not taken, for one before it is missing or was refused; `index` is the round. */
 enum { FORWARD_GAP = 0x80 };
-enum { FORWARD_AGAIN_US = 1000 };
+enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000 };
 /* A flag of the frame: no write of its connection was unanswered. A build that does not know it holds back more. */
 enum { FORWARD_FIRST = 4 };
 
@@ -64,6 +65,7 @@ void forward_init(struct node *n)
 {
     n->proxied = mem_calloc(1, sizeof(*n->proxied));
     list_init(&n->proxied->requests);
+    n->proxied->wait_us = FORWARD_AGAIN_US;
     n->proxied->cookie = node_first_cookie(n);
 }
 
@@ -243,6 +245,7 @@ void forward_leader_changed(struct node *n)
 {
     end_round(n);
     n->proxied->again_us = 0;
+    n->proxied->wait_us = FORWARD_AGAIN_US;
     for (struct list *it = n->proxied->requests.next; raft_leader(n->raft) && it != &n->proxied->requests;
          it = it->next)
         list_entry(it, struct request, link)->lost_us = 0;
@@ -258,6 +261,7 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
                    uint64_t index)
 {
     struct node_answer a = {.outcome = outcome, .reply = reply, .index = index};
+    n->proxied->wait_us = FORWARD_AGAIN_US;
     uint64_t ticket = q->who.ticket;
     request_free(q);
     n->clients.answer(n->clients.arg, ticket, &a);
@@ -359,12 +363,16 @@ uint64_t forward_deadline_us(const struct node *n)
 }
 
 /* By a leader that does not serve yet, or a node that led before it was restarted: it may be long until we hear of another.
- * Each round is refused request by request; were each refusal to begin another one at once, rounds would multiply. */
+ * Each round is refused request by request; were each refusal to begin another one at once, rounds would multiply. And a
+ * round is all that has gathered, so they come less and less often. */
 static void not_taken(struct node *n)
 {
-    n->proxied->resend = true;
-    if (n->proxied->again_us <= n->now_us)
-        n->proxied->again_us = n->now_us + FORWARD_AGAIN_US;
+    struct proxied *p = n->proxied;
+    p->resend = true;
+    if (p->again_us > n->now_us)
+        return;
+    p->again_us = n->now_us + p->wait_us;
+    p->wait_us = 2 * p->wait_us < FORWARD_AGAIN_MAX_US ? 2 * p->wait_us : FORWARD_AGAIN_MAX_US;
 }
 
 /* The leader has taken neither this one nor any behind it. */
