@@ -11,8 +11,9 @@
  * where one is missing it takes no more of the round. Nor does it take what might run before one that it refused, and that stood
  * before it on its connection: a refusal leaves no trace, and where it is lost the request is sent again, and may run then. The
  * leader knows no connections, but is told of what has no unanswered write before it. Whatever goes wrong begins a new round
- * with all that is unanswered. While one that went as bulk is unanswered the others follow on its channel, lest they overtake
- * it for ever. What a leader hands to itself is taken like what others hand to it: it may lose the office as well. */
+ * with all that is unanswered, but for reads that were taken before it went wrong: their answers are under way. While one that
+ * went as bulk is unanswered the others follow on its channel, lest they overtake it for ever. What a leader hands to itself is
+ * taken like what others hand to it: it may lose the office as well. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"
@@ -25,7 +26,7 @@ enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
 
 struct request {
     struct list link;
-    uint64_t cookie, place; /* place: in the round. A read has a new cookie in each */
+    uint64_t cookie, place; /* a read that is asked anew has a new cookie; place: in the round */
     struct node_asker who;
     uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
     uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */

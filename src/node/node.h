@@ -177,16 +177,17 @@ bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct s
 bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                 uint64_t *due_ms);
 
-/* Proxy port of a follower: hands the request to the leader, again and again across changes of leader,
- * exactly once; parks while there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command
- * (or several: an EXEC is a write). Works on the leader too (it then is its own proxy). Requests of one
- * connection run in order: a write must not be forwarded while a read of the same connection is unanswered; the
- * server sees to that. */
+/* Who hands a request to the leader through this node. */
 struct node_asker {
     uint64_t ticket;
     uint64_t stream; /* the connection's number */
     bool behind;     /* a write of its connection is unanswered */
 };
+/* Proxy port of a follower: hands the request to the leader, again and again across changes of leader,
+ * exactly once; parks while there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command
+ * (or several: an EXEC is a write). Works on the leader too (it then is its own proxy). Requests of one
+ * connection run in order, and its reads are answered in order: a write must not be forwarded while a read of the
+ * same connection is unanswered; the server sees to that. */
 enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bool read,
                                const struct node_asker *who, struct buf *error);
 /* WATCH through a proxy port: the answer's reply is an integer reply with the version. */
