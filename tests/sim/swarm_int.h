@@ -41,6 +41,8 @@ void run_probe(struct run *r); /* from here on probe_done tells which of the fol
 void run_write(struct run *r, struct node *n, uint32_t times); /* whatever comes of it */
 void run_read(struct run *r, struct node *n, bool follower);
 bool run_serves(struct run *r, uint32_t bits); /* one of these nodes serves a write and a read, soon enough */
+/* Until then all of these have applied the same, and have the same state. */
+bool run_becomes_equal(struct run *r, uint32_t bits, uint64_t end_us);
 bool run_until(struct run *r, uint64_t at_us); /* false: something is wrong */
 void run_wrong(struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

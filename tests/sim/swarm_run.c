@@ -167,7 +167,7 @@ static bool equal(struct run *r, uint32_t bits)
     return first != NULL;
 }
 
-static bool becomes_equal(struct run *r, uint32_t bits, uint64_t end_us)
+bool run_becomes_equal(struct run *r, uint32_t bits, uint64_t end_us)
 {
     while (!equal(r, bits)) {
         if (world_now_us(r->world) >= end_us || !run_for(r, 100000))
@@ -193,7 +193,7 @@ static bool quiet(struct run *r)
 static bool judge(struct run *r)
 {
     uint32_t bits = members(r);
-    if (!becomes_equal(r, bits, world_now_us(r->world) + 10 * SECOND)) {
+    if (!run_becomes_equal(r, bits, world_now_us(r->world) + 10 * SECOND)) {
         run_wrong(r, "members %x do not become equal", bits);
         return false;
     }

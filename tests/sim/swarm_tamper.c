@@ -1,5 +1,6 @@
 /* The divergence alarm: the state of one member is changed behind its back. Once the nodes have compared their states that
- * one serves no more, the others do, and it can be replaced. */
+ * one serves no more, the others do, and it can be replaced. Where it lags, the snapshot of another may come first, and mend
+ * it. */
 #include "swarm_int.h"
 
 enum { PATIENCE_S = 60, TICK_US = 10000, WRITES = 64, WORD_US = 2000000 };
@@ -26,8 +27,16 @@ static bool found_out(struct run *r, uint32_t victim)
     return false;
 }
 
+/* Another node's snapshot has taken the place of its state, or it has forgotten that this is wrong. */
+static bool is_mended(struct run *r, uint32_t members, uint32_t victim)
+{
+    if (!run_becomes_equal(r, members, world_now_us(r->world) + 10 * SECOND))
+        run_wrong(r, "node %u trusts its state again, and it is not that of the others", victim);
+    return r->wrong[0] == 0;
+}
+
 /* It may finish its sentence, no more. */
-static bool is_silent(struct run *r, uint32_t victim)
+static bool is_silent(struct run *r, uint32_t members, uint32_t victim)
 {
     if (!run_until(r, world_now_us(r->world) + WORD_US))
         return false;
@@ -37,6 +46,8 @@ static bool is_silent(struct run *r, uint32_t victim)
         run_read(r, n, tries % 2);
         if (!run_until(r, world_now_us(r->world) + SECOND / 10))
             return false;
+        if (!is_diverged(r, victim))
+            return is_mended(r, members, victim);
         if (r->probe_done || node_is_serving(n))
             run_wrong(r, "node %u knows that its state is wrong, and serves", victim);
     }
@@ -51,7 +62,7 @@ bool swarm_tamper(struct run *r, uint32_t members)
     while (!(members >> victim & 1));
     world_tamper(r->world, victim);
     world_counts(r->world)->fired[FAULT_TAMPER]++;
-    if (!found_out(r, victim) || !is_silent(r, victim))
+    if (!found_out(r, victim) || !is_silent(r, members, victim))
         return false;
     for (uint32_t i = 0; i < world_count(r->world); i++)
         if (i != victim && (members >> i & 1) && is_diverged(r, i))
