@@ -45,7 +45,7 @@ SUPPORT_OBJ = $(call helper_obj,tests/support) $(call helper_obj,tests/check)
 # What is not told how many jobs to run takes one a core.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all build deps tests objects unit sim lint test flags link-flags mutants clean cluster cluster-status cluster-stop bench fault prove
+.PHONY: all build deps tests objects unit sim lint test flags link-flags mutants clean cluster cluster-status cluster-stop bench fault prove compat-suite
 all: deps
 	@$(SUBMAKE) build
 deps:
@@ -134,6 +134,10 @@ cluster-stop:
 # The long runs, by hand; PART=name for one of them. tests/README.md keeps their figures.
 prove: all tests $(SWARM)
 	@tests/prove/run $(PART)
+# Redis's own test suite: redis-compat/README.md.
+compat-suite: all
+	@deps/install suite
+	@redis-compat/run --all --jobs 2 $(if $(WRITE),--write)
 # Real servers under real faults; SCENARIO=name for one of them, SEED=n, TIME=scale of their seconds.
 fault: all tests
 	@tests/fault/fault $(SCENARIO)
