@@ -52,6 +52,14 @@ const char *command_name(const struct command_context *c);
 /* A HELP reply: lines ends with NULL; the usual first and last lines are added. */
 void reply_help(struct command_context *c, const char *name, const char *const *lines);
 
+/* What a command has done to a key, in Redis's word for it: after it is done, once for each key, and only if something was
+ * done. `key`: an argument, or bytes that the change leaves alone. */
+static inline void notify(const struct command_context *c, enum store_event_class class, const char *event,
+                          struct slice key)
+{
+    store_tell(&c->view, class, event, c->view.db, key);
+}
+
 /* expire.c: relative or absolute times given to a command. */
 enum expiry_unit { UNIT_SECONDS, UNIT_MILLISECONDS };
 /* As SET and GETEX take a time: positive, at most what int64 milliseconds hold. */

@@ -93,10 +93,12 @@ static void expire(struct command_context *c, enum expiry_unit unit, bool relati
         resp_integer(c->out, 0);
         return;
     }
-    if (when <= (int64_t)c->view.now_ms)
+    bool gone = when <= (int64_t)c->view.now_ms;
+    if (gone)
         store_delete(&c->view, c->argv[1]);
     else
         store_set_expiry(&c->view, &k, (uint64_t)when);
+    notify(c, EVENT_GENERIC, gone ? "del" : "expire", c->argv[1]);
     resp_integer(c->out, 1);
 }
 
@@ -157,7 +159,9 @@ void persist_command(struct command_context *c)
 {
     struct store_key *k = store_find(&c->view, c->argv[1]);
     bool had = k && store_key_expiry_ms(k) != STORE_NEVER;
-    if (had)
+    if (had) {
         store_set_expiry(&c->view, &k, STORE_NEVER);
+        notify(c, EVENT_GENERIC, "persist", c->argv[1]);
+    }
     resp_integer(c->out, had);
 }

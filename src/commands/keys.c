@@ -4,8 +4,12 @@
 void del_command(struct command_context *c)
 {
     int64_t n = 0;
-    for (size_t i = 1; i < c->argc; i++)
-        n += store_delete(&c->view, c->argv[i]);
+    for (size_t i = 1; i < c->argc; i++) {
+        if (!store_delete(&c->view, c->argv[i]))
+            continue;
+        notify(c, EVENT_GENERIC, "del", c->argv[i]);
+        n++;
+    }
     resp_integer(c->out, n);
 }
 
@@ -64,8 +68,11 @@ static void rename_key(struct command_context *c, bool only_if_free)
         return;
     }
     bool taken = only_if_free && store_find(&c->view, c->argv[2]);
-    if (!same && !taken)
+    if (!same && !taken) {
         store_rename(&c->view, c->argv[1], c->view.db, c->argv[2]);
+        notify(c, EVENT_GENERIC, "rename_from", c->argv[1]);
+        notify(c, EVENT_GENERIC, "rename_to", c->argv[2]);
+    }
     if (only_if_free)
         resp_integer(c->out, !taken);
     else
@@ -109,8 +116,10 @@ void copy_command(struct command_context *c)
         return;
     }
     bool done = store_find(&c->view, c->argv[1]) && (!exists_in(c, db, c->argv[2]) || replace);
-    if (done)
+    if (done) {
         store_copy(&c->view, c->argv[1], db, c->argv[2]);
+        store_tell(&c->view, EVENT_GENERIC, "copy_to", db, c->argv[2]);
+    }
     resp_integer(c->out, done);
 }
 
@@ -124,8 +133,11 @@ void move_command(struct command_context *c)
         return;
     }
     bool done = store_find(&c->view, c->argv[1]) && !exists_in(c, db, c->argv[1]);
-    if (done)
+    if (done) {
         store_rename(&c->view, c->argv[1], db, c->argv[1]);
+        notify(c, EVENT_GENERIC, "move_from", c->argv[1]);
+        store_tell(&c->view, EVENT_GENERIC, "move_to", db, c->argv[1]);
+    }
     resp_integer(c->out, done);
 }
 

@@ -100,6 +100,9 @@ static void set_value(struct command_context *c, struct slice key, struct slice 
     struct store_key *k = store_put_string(&c->view, key, value, keep || at_ms != STORE_NEVER);
     if (at_ms != STORE_NEVER)
         store_set_expiry(&c->view, &k, at_ms);
+    notify(c, EVENT_STRING, "set", key);
+    if (at_ms != STORE_NEVER)
+        notify(c, EVENT_GENERIC, "expire", key);
 }
 
 void set_command(struct command_context *c)
@@ -167,8 +170,10 @@ void getset_command(struct command_context *c)
 void getdel_command(struct command_context *c)
 {
     struct store_key *k = store_find(&c->view, c->argv[1]);
-    if (reply_value(c, k) && k)
+    if (reply_value(c, k) && k) {
         store_delete(&c->view, c->argv[1]);
+        notify(c, EVENT_GENERIC, "del", c->argv[1]);
+    }
 }
 
 void getex_command(struct command_context *c)
@@ -185,10 +190,13 @@ void getex_command(struct command_context *c)
     if (!check_string(c, k) || !option_time(c, &o, &at_ms))
         return;
     reply_string(c, k);
-    if (o.flags & (OPT_EXAT | OPT_PXAT) && at_ms <= c->view.now_ms)
+    if (o.flags & (OPT_EXAT | OPT_PXAT) && at_ms <= c->view.now_ms) {
         store_delete(&c->view, c->argv[1]);
-    else if (o.time_arg || (o.flags & OPT_PERSIST && store_key_expiry_ms(k) != STORE_NEVER))
+        notify(c, EVENT_GENERIC, "del", c->argv[1]);
+    } else if (o.time_arg || (o.flags & OPT_PERSIST && store_key_expiry_ms(k) != STORE_NEVER)) {
         store_set_expiry(&c->view, &k, at_ms);
+        notify(c, EVENT_GENERIC, o.time_arg ? "expire" : "persist", c->argv[1]);
+    }
 }
 
 /* ---- parts of a value ---- */
@@ -206,7 +214,8 @@ void append_command(struct command_context *c)
 {
     struct store_key *k = store_find(&c->view, c->argv[1]);
     if (!k) {
-        set_value(c, c->argv[1], c->argv[2], STORE_NEVER, false);
+        store_put_string(&c->view, c->argv[1], c->argv[2], false);
+        notify(c, EVENT_STRING, "append", c->argv[1]);
         resp_integer(c->out, (int64_t)c->argv[2].len);
         return;
     }
@@ -216,6 +225,7 @@ void append_command(struct command_context *c)
     if (!check_length(c, len, c->argv[2].len))
         return;
     store_string_write(&c->view, k, len, c->argv[2]);
+    notify(c, EVENT_STRING, "append", c->argv[1]);
     resp_integer(c->out, (int64_t)(len + c->argv[2].len));
 }
 
@@ -249,6 +259,7 @@ void setrange_command(struct command_context *c)
     if (!k)
         k = store_put_string(&c->view, c->argv[1], (struct slice){NULL, 0}, false);
     k = store_string_write(&c->view, k, (size_t)offset, data);
+    notify(c, EVENT_STRING, "setrange", c->argv[1]);
     resp_integer(c->out, (int64_t)store_string_len(k));
 }
 

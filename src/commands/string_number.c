@@ -18,6 +18,7 @@ static void add(struct command_context *c, int64_t by)
         return;
     }
     store_put_i64(&c->view, c->argv[1], value, true);
+    notify(c, EVENT_STRING, "incrby", c->argv[1]);
     resp_integer(c->out, value);
 }
 
@@ -69,5 +70,6 @@ void incrbyfloat_command(struct command_context *c)
     }
     struct slice sum = {text, format_long_double(text, value)};
     store_put_text(&c->view, c->argv[1], sum, true);
+    notify(c, EVENT_STRING, "incrbyfloat", c->argv[1]);
     resp_bulk(c->out, sum);
 }

@@ -94,6 +94,7 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
                                   slice_cstr(q->settings[i + 1]));
         assert(ok);
     }
+    rsm_events_refresh(r);
     rsm_sessions_deinit(&r->sessions);
     rsm_sessions_init(&r->sessions, r->seed);
     reseed_store(r, index);
@@ -117,6 +118,7 @@ static void change_settings(struct rsm *r, const struct rsm_request *q, struct b
         }
     }
     r->settings = changed;
+    rsm_events_refresh(r);
     result->settings_changed = true;
     resp_simple(reply, "OK");
 }
@@ -136,6 +138,7 @@ static void evict(struct rsm *r, uint64_t index, const struct rsm_request *q, st
             store_version(&view, w->key) != w->version)
             continue;
         store_delete(&view, w->key);
+        store_tell(&view, EVENT_EVICTED, "evicted", w->db, w->key);
         store_stats(r->store)->evicted++;
     }
     resp_simple(reply, "OK");

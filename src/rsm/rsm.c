@@ -58,8 +58,12 @@ struct store *rsm_store(struct rsm *r)
  * 2 it goes in the next one, as in Redis. */
 struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
 {
-    return (struct store_view){
-        .store = r->store, .db = db, .now_ms = now_ms, .lingers_ms = r->apply_version >= 2};
+    return (struct store_view){.store = r->store,
+                               .db = db,
+                               .now_ms = now_ms,
+                               .lingers_ms = r->apply_version >= 2,
+                               .listening = r->listening,
+                               .listener = &r->listener};
 }
 
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms)

@@ -140,6 +140,9 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
 /* The version WATCH remembers. Same rule for due keys. */
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms);
+/* Who hears what happens to keys as entries are applied, and what queries miss: the classes of the setting
+ * notify-keyspace-events, and `classes` beside them. It is copied; `heard` NULL: nobody. No part of the state. */
+void rsm_listen(struct rsm *r, const struct store_listener *listener, unsigned classes);
 struct store *rsm_store(struct rsm *r);
 /* For a look at one database as it is at that time. */
 struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db);
@@ -147,16 +150,20 @@ struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db);
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
 
 /* Replicated settings by their CONFIG names: session-window, session-timeout (seconds), session-max,
- * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode. */
+ * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode,
+ * notify-keyspace-events. */
 const char *rsm_setting(const struct rsm *r,
                         const char *name); /* current value as text, NULL: not a replicated setting */
 const char *rsm_setting_name(size_t i);    /* i-th replicated setting, NULL at the end */
 /* Validates before proposing: NULL when fine, else the text of the error. */
 const char *rsm_setting_check(const char *name, struct slice value);
 const char *rsm_setting_default(const char *name);
+/* Where events are told of: __keyspace@db__:key, __keyevent@db__:event. What modules do is told by none. */
+enum { RSM_EVENTS_BY_KEY = 1 << 16, RSM_EVENTS_BY_NAME = 1 << 17, RSM_EVENTS_MODULE = 1 << 18 };
 struct rsm_limits {
     uint64_t max_bulk, maxmemory;
     uint32_t databases;
+    unsigned events; /* notify-keyspace-events: event classes, and the bits below */
     enum { RSM_READ_QUORUM, RSM_READ_LOG, RSM_READ_LOCAL } read_mode;
 };
 struct rsm_limits rsm_limits(const struct rsm *r);

@@ -71,6 +71,7 @@ enum {
     SETTING_MAXMEMORY,
     SETTING_MAXMEMORY_POLICY,
     SETTING_READ_MODE,
+    SETTING_EVENTS,
     SETTING_COUNT
 };
 struct rsm_settings {
@@ -85,6 +86,12 @@ bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value);
 bool rsm_setting_fixed(size_t which); /* only founding sets it */
 bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only);
 uint64_t rsm_settings_digest(const struct rsm_settings *s);
+
+/* events.c: letters to bits and back; `text` has room for a setting. NULL: fine, else what is wrong. */
+const char *rsm_events_parse(struct slice text, uint64_t *out);
+void rsm_events_print(uint64_t bits, char *text);
+/* After the settings or the listener have changed. */
+void rsm_events_refresh(struct rsm *r);
 
 /* session.c: the table. */
 struct rsm_session {
@@ -193,6 +200,9 @@ struct rsm {
     uint64_t apply_version;
     struct hash_seed seed;
     struct rsm_arrays arrays;
+    struct store_listener listener; /* heard NULL: nobody listens */
+    unsigned listens;               /* to these, whatever the setting says */
+    unsigned listening;             /* what it is told */
 };
 
 static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)

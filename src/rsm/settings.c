@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum setting_kind { NUMBER, MEMORY, CHOICE };
+enum setting_kind { NUMBER, MEMORY, CHOICE, EVENTS };
 
 struct setting {
     const char *name;
@@ -48,6 +48,7 @@ static const struct setting table[SETTING_COUNT] = {
          false},
     [SETTING_READ_MODE] = {"read-mode", CHOICE, "quorum", 0, 0, read_modes,
                            "argument(s) must be one of the following: quorum, log, local", false},
+    [SETTING_EVENTS] = {"notify-keyspace-events", EVENTS, "", 0, 0, NULL, NULL, false},
 };
 
 size_t rsm_setting_find(struct slice name)
@@ -74,6 +75,8 @@ static const char *parse(const struct setting *s, struct slice text, uint64_t *o
 {
     if (s->kind == CHOICE)
         return parse_choice(s, text, out);
+    if (s->kind == EVENTS)
+        return rsm_events_parse(text, out);
     if (s->kind == MEMORY) {
         if (!parse_memory(text, out))
             return "argument must be a memory value";
@@ -96,6 +99,8 @@ bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value)
     s->value[which] = v;
     if (table[which].kind == CHOICE)
         snprintf(s->text[which], sizeof s->text[which], "%s", table[which].choices[v]);
+    else if (table[which].kind == EVENTS)
+        rsm_events_print(v, s->text[which]);
     else
         snprintf(s->text[which], sizeof s->text[which], "%" PRIu64, v);
     return true;
@@ -171,7 +176,8 @@ struct rsm_limits rsm_limits(const struct rsm *r)
     const uint64_t *v = r->settings.value;
     struct rsm_limits limits = {.max_bulk = v[SETTING_MAX_BULK],
                                 .maxmemory = v[SETTING_MAXMEMORY],
-                                .databases = (uint32_t)v[SETTING_DATABASES]};
+                                .databases = (uint32_t)v[SETTING_DATABASES],
+                                .events = (unsigned)v[SETTING_EVENTS]};
     limits.read_mode = v[SETTING_READ_MODE] == 0   ? RSM_READ_QUORUM
                        : v[SETTING_READ_MODE] == 1 ? RSM_READ_LOG
                                                    : RSM_READ_LOCAL;

@@ -13,6 +13,8 @@ struct spot db_spot(struct store *s, uint32_t db, struct slice key)
 static void expire_spot(struct store_view *v, uint32_t db, struct spot *at)
 {
     versions_expired(v->store, db, at->hash, at->k);
+    store_tell(v, EVENT_CHANGED, NULL, db, key_slice(at->k));
+    store_tell(v, EVENT_EXPIRED, "expired", db, key_slice(at->k));
     db_remove(v->store, at);
     v->store->stats.expired++;
 }
@@ -39,7 +41,7 @@ struct spot db_find(struct store_view *v, uint32_t db, struct slice key)
     return at;
 }
 
-void db_insert(struct spot *at, struct store_key *k)
+void db_insert(struct store_view *v, struct spot *at, struct store_key *k)
 {
     struct store_db *db = at->db;
     assert(db->count < KEYS_MAX);
@@ -48,6 +50,7 @@ void db_insert(struct spot *at, struct store_key *k)
     at->k = k;
     *db_slot(db, at->place) = k;
     index_insert(db, at->hash, at->place);
+    store_tell(v, EVENT_NEW, "new", db_number(db), key_slice(k));
 }
 
 void db_moved(struct spot *at, struct store_key *k)

@@ -31,11 +31,18 @@ void store_free(struct store *s)
     mem_free(s);
 }
 
+static void found_or_missed(struct store_view *v, struct slice key, bool found)
+{
+    (*(found ? &v->store->stats.hits : &v->store->stats.misses))++;
+    if (!found && !v->due_ms) /* with a due key it will be read again */
+        store_tell(v, EVENT_MISS, "keymiss", v->db, key);
+}
+
 struct store_key *store_find(struct store_view *v, struct slice key)
 {
     struct spot at = db_find(v, v->db, key);
     if (!v->writing)
-        (*(at.k ? &v->store->stats.hits : &v->store->stats.misses))++;
+        found_or_missed(v, key, at.k != NULL);
     return at.k;
 }
 
@@ -47,6 +54,7 @@ bool store_delete(struct store_view *v, struct slice key)
         return false;
     versions_deleted(v->store, v->db, at.hash, v->index);
     db_remove(v->store, &at);
+    store_tell(v, EVENT_CHANGED, NULL, v->db, key);
     return true;
 }
 
@@ -75,7 +83,7 @@ void store_set_expiry(struct store_view *v, struct store_key **k, uint64_t at_ms
     struct spot at = db_spot(v->store, v->db, key_slice(*k));
     assert(at.k == *k);
     set_expiry(&at, at_ms);
-    key_set_version(at.k, v->index);
+    db_changed(v, &at);
     *k = at.k;
 }
 
@@ -90,8 +98,8 @@ static struct spot make_room(struct store_view *v, uint32_t db, struct slice to)
 
 static void settle(struct store_view *v, struct spot *at, struct store_key *k, uint64_t at_ms)
 {
-    db_insert(at, k);
-    key_set_version(k, v->index);
+    db_insert(v, at, k);
+    db_changed(v, at);
     db_digest_add(at);
     set_expiry(at, at_ms);
 }
@@ -112,6 +120,7 @@ void store_rename(struct store_view *v, struct slice from, uint32_t to_db, struc
     value_move(target.db, k, source.db, old);
     settle(v, &target, k, at_ms);
     versions_deleted(v->store, v->db, source.hash, v->index);
+    store_tell(v, EVENT_CHANGED, NULL, v->db, from);
     key_free(v->store, source.db, old);
 }
 
@@ -136,6 +145,7 @@ void store_flush(struct store_view *v, bool all)
     for (uint32_t i = all ? 0 : v->db; i < (all ? v->store->db_count : v->db + 1); i++) {
         versions_flushed(v->store, i, v->index);
         db_drop(v->store, i);
+        store_tell(v, EVENT_FLUSHED, NULL, i, slice_of(NULL, 0));
     }
 }
 

@@ -21,6 +21,31 @@ enum store_type { STORE_STRING = 0 /* lists, hashes, sets, ... come as files of 
 struct store *store_new(uint32_t databases, struct hash_seed seed);
 void store_free(struct store *s);
 
+/* What happens to keys is told as it happens: keyspace notifications and the caches of clients live on it. The classes are
+ * those of Redis's notify-keyspace-events. */
+enum store_event_class {
+    EVENT_GENERIC = 1 << 0, /* g: del, expire, rename_from, ... */
+    EVENT_STRING = 1 << 1,  /* $ */
+    EVENT_LIST = 1 << 2,    /* l */
+    EVENT_SET = 1 << 3,     /* s */
+    EVENT_HASH = 1 << 4,    /* h */
+    EVENT_ZSET = 1 << 5,    /* z */
+    EVENT_EXPIRED = 1 << 6, /* x */
+    EVENT_EVICTED = 1 << 7, /* e */
+    EVENT_STREAM = 1 << 8,  /* t */
+    EVENT_MISS = 1 << 9,    /* m: a reader found nothing */
+    EVENT_NEW = 1 << 10,    /* n: a key that was not there */
+    /* No class of Redis's: the key is not what it was, whatever was done to it. Its event is NULL. */
+    EVENT_CHANGED = 1 << 11,
+    /* A whole database is empty now: no event, no key. */
+    EVENT_FLUSHED = 1 << 12,
+};
+/* Called in the middle of a change: must not look into the store. `key` and `event` are good for the call. */
+struct store_listener {
+    void *arg;
+    void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
+};
+
 /* The view one command has. `writing` false: nothing may change, and due keys are noted in due_ms. */
 struct store_view {
     struct store *store;
@@ -29,9 +54,20 @@ struct store_view {
     uint64_t lingers_ms; /* how long a key is still there once its time has come; its due time is the sum */
     uint64_t index;      /* of the entry being applied: becomes the version of every key it changes */
     bool writing;
+    unsigned listening; /* event classes that somebody wants to hear of; 0: nobody listens */
+    const struct store_listener *listener; /* NULL when `listening` is 0 */
     uint64_t
         due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
 };
+
+/* Says that something has happened to a key of the view's database. Deleting, expiring, making and changing keys the store
+ * tells itself; what it was called, a command does. */
+static inline void store_tell(const struct store_view *v, enum store_event_class class, const char *event,
+                              uint32_t db, struct slice key)
+{
+    if (__builtin_expect(v->listening & class, 0))
+        v->listener->heard(v->listener->arg, class, event, db, key);
+}
 
 /* NULL: absent (or due). Counts hits and misses for readers. */
 struct store_key *store_find(struct store_view *v, struct slice key);

@@ -133,11 +133,6 @@ static inline uint64_t key_version(const struct store_key *k)
     return k->meta >> 8;
 }
 
-static inline void key_set_version(struct store_key *k, uint64_t index)
-{
-    k->meta = index << 8 | (k->meta & 0xff);
-}
-
 static inline struct expiry_block *key_block(const struct store_key *k)
 {
     return (struct expiry_block *)(void *)((char *)(uintptr_t)k + sizeof *k);
@@ -203,16 +198,26 @@ struct spot { /* where a key stands, or would */
     uint32_t place;      /* PLACE_NONE: absent */
     struct store_key *k; /* NULL: absent */
 };
+static inline uint32_t db_number(const struct store_db *db)
+{
+    return (uint32_t)(db - db->store->dbs);
+}
 struct spot db_spot(struct store *s, uint32_t db, struct slice key);
 /* db_spot for a command: a writer deletes a due key first, a reader notes it in the view and sees it as
  * absent. */
 struct spot db_find(struct store_view *v, uint32_t db, struct slice key);
-void db_insert(struct spot *at, struct store_key *k); /* at the end */
-void db_moved(struct spot *at, struct store_key *k);  /* the key at this spot has a new address */
+void db_insert(struct store_view *v, struct spot *at, struct store_key *k); /* at the end */
+void db_moved(struct spot *at, struct store_key *k); /* the key at this spot has a new address */
 /* Takes it out of array, index, heap and digest; the key is the caller's to free, versions are the caller's
  * too. */
 struct store_key *db_unlink(struct spot *at);
 void db_remove(struct store *s, struct spot *at); /* db_unlink, and frees it */
+/* What every change of a living key ends with: WATCH sees it, and those who hold a copy hear of it. */
+static inline void db_changed(struct store_view *v, const struct spot *at)
+{
+    at->k->meta = v->index << 8 | (at->k->meta & 0xff);
+    store_tell(v, EVENT_CHANGED, NULL, db_number(at->db), key_slice(at->k));
+}
 /* Whole contribution of a key to the digest, to be subtracted before a change and added after it. */
 void db_digest_add(struct spot *at);
 void db_digest_subtract(struct spot *at);

@@ -110,7 +110,7 @@ struct store_key *string_put_as(struct store_view *v, struct slice key, struct s
     if (!at.k) {
         struct store_key *k = key_new(at.db, key, false, area);
         fill(at.db, k, value, enc, number);
-        db_insert(&at, k);
+        db_insert(v, &at, k);
     } else {
         db_digest_subtract(&at);
         if (!keep_expiry)
@@ -119,7 +119,7 @@ struct store_key *string_put_as(struct store_view *v, struct slice key, struct s
         db_moved(&at, key_resize_value(at.db, at.k, area));
         fill(at.db, at.k, value, enc, number);
     }
-    key_set_version(at.k, v->index);
+    db_changed(v, &at);
     db_digest_add(&at);
     return at.k;
 }
@@ -205,6 +205,6 @@ struct store_key *store_string_write(struct store_view *v, struct store_key *k, 
         memcpy(bytes + offset, data.data, data.len);
     }
     at.db->digest += digest_head(at.hash, at.k) + digest_value(at.hash, at.k, from, to);
-    key_set_version(at.k, v->index);
+    db_changed(v, &at);
     return at.k;
 }
