@@ -11,10 +11,11 @@
 #include <time.h>
 
 enum {
-    WINDOW_US = 1000, /* over which arrivals are counted */
-    CROWD = 16,       /* clients who came in it */
-    COMPANY = 3,      /* requests that are to be expected while one waits */
-    FEW = 8,          /* found by the pass */
+    WINDOW_US = 1000,  /* over which arrivals are counted */
+    CROWD = 16,        /* clients who came in it */
+    COMPANY = 3,       /* requests that are to be expected while one waits */
+    COMPANY_ASKED = 1, /* where a reply needs other nodes: each pass wakes them, and their answers the next */
+    FEW = 8,           /* found by the pass */
 };
 
 void pace_begin(void)
@@ -40,7 +41,10 @@ void pace_gather(struct process *p)
     c->reads = server_reads(p->server);
     count(p, c);
     uint64_t found = c->reads - before;
-    if (found == 0 || found > FEW || c->company * gather_us < COMPANY * UINT64_C(1000000))
+    if (found == 0 || found > FEW)
+        return;
+    uint64_t least = node_reads_at_once(p->node) ? COMPANY : COMPANY_ASKED;
+    if (c->company * gather_us < least * 1000000)
         return;
     struct timespec t = {.tv_nsec = (long)gather_us * 1000};
     (void)nanosleep(&t, NULL); /* a signal ends it early: so be it */
