@@ -39,7 +39,12 @@ bool arg_db(struct command_context *c, size_t i, uint32_t *db)
 
 bool check_string(struct command_context *c, const struct store_key *k)
 {
-    if (!k || store_key_type(k) == STORE_STRING)
+    return check_type(c, k, STORE_STRING);
+}
+
+bool check_type(struct command_context *c, const struct store_key *k, enum store_type type)
+{
+    if (!k || store_key_type(k) == type)
         return true;
     resp_error(c->out, "WRONGTYPE Operation against a key holding the wrong kind of value");
     return false;

@@ -34,6 +34,8 @@ enum {
     /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE,
        RANDOMKEY). */
     CMD_WHOLE_DB = 1 << 24,
+    /* Ours: runs at apply from apply version 3 on; before, on all nodes alike, it is an unknown command. */
+    CMD_SINCE_3 = 1 << 25,
 };
 
 struct command_context {
@@ -115,6 +117,8 @@ void command_command(struct command_context *c);
 
 /* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to
  * run: the subcommand's where there is one. */
+/* Redis's error for a command that is not there. */
+void command_reply_unknown(const struct slice *argv, size_t argc, struct buf *error);
 const struct command *command_check(const struct slice *argv, size_t argc, struct buf *error);
 /* The same when `row` is known, as command_lookup gave it for argv[0]. */
 const struct command *command_check_row(const struct command *row, const struct slice *argv, size_t argc,

@@ -41,6 +41,7 @@ static inline bool arg_is(const struct command_context *c, size_t i, const char 
     return slice_is_word(c->argv[i], word);
 }
 bool check_string(struct command_context *c, const struct store_key *k); /* k NULL is fine */
+bool check_type(struct command_context *c, const struct store_key *k, enum store_type type); /* likewise */
 void reply_ok(struct command_context *c);
 void reply_null(struct command_context *c);
 void reply_syntax_error(struct command_context *c);

@@ -34,9 +34,8 @@ void touch_command(struct command_context *c)
 
 void type_command(struct command_context *c)
 {
-    static const char *const names[] = {[STORE_STRING] = "string"};
     struct store_key *k = store_find(&c->view, c->argv[1]);
-    resp_simple(c->out, k ? names[store_key_type(k)] : "none");
+    resp_simple(c->out, k ? store_type_name(store_key_type(k)) : "none");
 }
 
 void dbsize_command(struct command_context *c)

@@ -16,6 +16,14 @@ struct search {
 
 enum { ANY_TYPE = -1, NO_TYPE = -2 };
 
+static int type_named(struct slice name)
+{
+    int type = 0;
+    while (type < STORE_TYPES && !slice_is_word(name, store_type_name((enum store_type)type)))
+        type++;
+    return type < STORE_TYPES ? type : NO_TYPE;
+}
+
 static void consider(void *arg, struct store_key *k)
 {
     struct search *s = arg;
@@ -89,7 +97,7 @@ static bool parse_scan_options(struct command_context *c, struct search *s, size
             s->pattern = c->argv[i + 1];
             s->all = slice_equal(s->pattern, SLICE_LITERAL("*"));
         } else if (more && arg_is(c, i, "type")) {
-            s->type = slice_is_word(c->argv[i + 1], "string") ? STORE_STRING : NO_TYPE;
+            s->type = type_named(c->argv[i + 1]);
         } else {
             reply_syntax_error(c);
             return false;

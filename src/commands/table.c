@@ -129,7 +129,7 @@ static void put_text(struct buf *out, struct slice s, size_t max)
     buf_append(out, s.data, len ? strnlen(s.data, len) : 0);
 }
 
-static void reply_unknown(const struct slice *argv, size_t argc, struct buf *error)
+void command_reply_unknown(const struct slice *argv, size_t argc, struct buf *error)
 {
     struct buf text = BUF_EMPTY;
     buf_append_cstr(&text, "ERR unknown command '");
@@ -170,7 +170,7 @@ const struct command *command_check_row(const struct command *row, const struct 
 {
     if (!row) {
         if (argc)
-            reply_unknown(argv, argc, error);
+            command_reply_unknown(argv, argc, error);
         else
             resp_error(error, "ERR unknown command ''");
         return NULL;

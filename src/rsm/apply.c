@@ -1,6 +1,7 @@
 /* One entry: parse, let time pass, judge its number, run it. Nothing here fails halfway: an entry that this
  * build does not understand is turned away before anything has moved. */
 #include "rsm/rsm_int.h"
+#include "store/rdb.h"
 
 #include "base/number.h"
 #include "base/resp.h"
@@ -70,7 +71,7 @@ static void reseed_store(struct rsm *r, uint64_t index)
         for (size_t i = 0; i < store_count(old, db); i++) {
             const struct store_key *k = store_at(old, db, i);
             buf_truncate(&value, 0);
-            store_rdb_save(k, &value);
+            store_rdb_save(k, &(struct rdb_out){&value, NULL, NULL});
             struct reader in = reader_of(buf_slice(&value));
             const struct store_key *moved =
                 store_rdb_load(&view, store_key_name(k), store_rdb_type(k), &in, store_key_expiry_ms(k));
@@ -95,6 +96,7 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
         assert(ok);
     }
     rsm_events_refresh(r);
+    rsm_settings_limits(&r->settings, &r->limits);
     rsm_sessions_deinit(&r->sessions);
     rsm_sessions_init(&r->sessions, r->seed);
     reseed_store(r, index);
@@ -119,6 +121,7 @@ static void change_settings(struct rsm *r, const struct rsm_request *q, struct b
     }
     r->settings = changed;
     rsm_events_refresh(r);
+    rsm_settings_limits(&r->settings, &r->limits);
     result->settings_changed = true;
     resp_simple(reply, "OK");
 }

@@ -18,14 +18,16 @@ static struct command_context context(struct rsm *r, const struct rsm_request *q
                                     .max_bulk = r->settings.value[SETTING_MAX_BULK]};
 }
 
-static void run(struct command_context *c)
+static void run(const struct rsm *r, struct command_context *c)
 {
     if (c->view.db >= store_databases(c->view.store)) {
         resp_error(c->out, "ERR DB index is out of range");
         return;
     }
     const struct command *row = command_check(c->argv, c->argc, c->out);
-    if (row && row->run)
+    if (row && row->flags & CMD_SINCE_3 && r->apply_version < 3)
+        command_reply_unknown(c->argv, c->argc, c->out);
+    else if (row && row->run)
         row->run(c);
     else if (row)
         resp_errorf(c->out, "ERR '%s' is not a command of the replicated state", row->name);
@@ -39,7 +41,7 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
     c.view = rsm_write_view(r, index, d->req.db);
     c.argv = d->req.argv;
     c.argc = d->req.argc;
-    run(&c);
+    run(r, &c);
 }
 
 /* A key whose time came since WATCH has another version too, whether or not it was removed yet. */
@@ -97,7 +99,7 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
         c.argc = q->counts[i];
         c.view = rsm_write_view(r, index, q->dbs[i]);
         if (!run_aside(r, &c))
-            run(&c);
+            run(r, &c);
         c.argv += q->counts[i];
     }
 }

@@ -8,6 +8,7 @@ struct rsm *rsm_new(void)
 {
     struct rsm *r = mem_calloc(1, sizeof *r);
     rsm_settings_init(&r->settings);
+    rsm_settings_limits(&r->settings, &r->limits);
     rsm_sessions_init(&r->sessions, r->seed);
     r->store = store_new((uint32_t)r->settings.value[SETTING_DATABASES], r->seed);
     r->apply_version = 1;
@@ -63,7 +64,8 @@ struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
                                .now_ms = now_ms,
                                .lingers_ms = r->apply_version >= 2,
                                .listening = r->listening,
-                               .listener = &r->listener};
+                               .listener = &r->listener,
+                               .limits = &r->limits};
 }
 
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms)

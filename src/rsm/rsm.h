@@ -153,8 +153,9 @@ bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
  * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode,
  * notify-keyspace-events. */
 const char *rsm_setting(const struct rsm *r,
-                        const char *name); /* current value as text, NULL: not a replicated setting */
-const char *rsm_setting_name(size_t i);    /* i-th replicated setting, NULL at the end */
+                        const char *name);        /* current value as text, NULL: not a replicated setting */
+const char *rsm_setting_name(size_t i);           /* i-th replicated setting, NULL at the end */
+const char *rsm_setting_named(struct slice name); /* its name, for that or an older one; NULL: none */
 /* Validates before proposing: NULL when fine, else the text of the error. */
 const char *rsm_setting_check(const char *name, struct slice value);
 const char *rsm_setting_default(const char *name);
@@ -169,9 +170,10 @@ struct rsm_limits {
 struct rsm_limits rsm_limits(const struct rsm *r);
 uint64_t rsm_apply_version(const struct rsm *r);
 /* The newest this build can apply. A test builds one that can do more.
- * 2: a key is there for the whole of the millisecond that its time names, and gone in the next one. */
+ * 2: a key is there for the whole of the millisecond that its time names, and gone in the next one.
+ * 3: the commands with CMD_SINCE_3. */
 #ifndef RSM_APPLY_VERSION
-#define RSM_APPLY_VERSION 2
+#define RSM_APPLY_VERSION 3
 #endif
 
 /* Sessions of clients, for INFO and tests; those of proxying nodes are not counted. */

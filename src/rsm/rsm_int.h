@@ -72,6 +72,15 @@ enum {
     SETTING_MAXMEMORY_POLICY,
     SETTING_READ_MODE,
     SETTING_EVENTS,
+    SETTING_LIST_SIZE,
+    SETTING_HASH_ENTRIES,
+    SETTING_HASH_VALUE,
+    SETTING_INTSET_ENTRIES,
+    SETTING_ZSET_ENTRIES,
+    SETTING_ZSET_VALUE,
+    SETTING_STREAM_BYTES,
+    SETTING_STREAM_ENTRIES,
+    SETTING_HLL_SPARSE,
     SETTING_COUNT
 };
 struct rsm_settings {
@@ -86,6 +95,7 @@ bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value);
 bool rsm_setting_fixed(size_t which); /* only founding sets it */
 bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only);
 uint64_t rsm_settings_digest(const struct rsm_settings *s);
+void rsm_settings_limits(const struct rsm_settings *s, struct store_limits *out);
 
 /* events.c: letters to bits and back; `text` has room for a setting. NULL: fine, else what is wrong. */
 const char *rsm_events_parse(struct slice text, uint64_t *out);
@@ -194,6 +204,7 @@ struct rsm {
     struct store *store;
     struct rsm_sessions sessions;
     struct rsm_settings settings;
+    struct store_limits limits; /* those of the settings that the store goes by */
     uint64_t applied, applied_term;
     uint64_t stamp_ms;
     uint64_t cluster_id;

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum setting_kind { NUMBER, MEMORY, CHOICE, EVENTS };
+enum setting_kind { NUMBER, MEMORY, CHOICE, EVENTS, SIGNED };
 
 struct setting {
     const char *name;
@@ -18,6 +18,7 @@ struct setting {
     const char *const *choices;
     const char *error; /* what is wrong with a value out of bounds */
     bool fixed;
+    const char *old_name; /* before Redis 7, or NULL */
 };
 
 static const char *const policies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
@@ -25,6 +26,12 @@ static const char *const policies[] = {"volatile-lru",   "volatile-lfu", "volati
                                        "allkeys-random", "noeviction",   NULL};
 enum { FIRST_ALLKEYS_POLICY = 4, NO_EVICTION = 7 };
 static const char *const read_modes[] = {"quorum", "log", "local", NULL};
+
+#define SIZE(name, kind, initial, old)                                                                       \
+    {                                                                                                        \
+        name, kind, initial, 0, INT64_MAX, NULL,                                                             \
+            "argument must be between 0 and 9223372036854775807 inclusive", false, old                       \
+    }
 
 static const struct setting table[SETTING_COUNT] = {
     [SETTING_SESSION_WINDOW] = {"session-window", NUMBER, "128", 1, 65536, NULL,
@@ -49,12 +56,23 @@ static const struct setting table[SETTING_COUNT] = {
     [SETTING_READ_MODE] = {"read-mode", CHOICE, "quorum", 0, 0, read_modes,
                            "argument(s) must be one of the following: quorum, log, local", false},
     [SETTING_EVENTS] = {"notify-keyspace-events", EVENTS, "", 0, 0, NULL, NULL, false},
+    [SETTING_LIST_SIZE] = {"list-max-listpack-size", SIGNED, "-2", 0, 0, NULL, NULL, false,
+                           "list-max-ziplist-size"},
+    [SETTING_HASH_ENTRIES] = SIZE("hash-max-listpack-entries", NUMBER, "512", "hash-max-ziplist-entries"),
+    [SETTING_HASH_VALUE] = SIZE("hash-max-listpack-value", MEMORY, "64", "hash-max-ziplist-value"),
+    [SETTING_INTSET_ENTRIES] = SIZE("set-max-intset-entries", NUMBER, "512", NULL),
+    [SETTING_ZSET_ENTRIES] = SIZE("zset-max-listpack-entries", NUMBER, "128", "zset-max-ziplist-entries"),
+    [SETTING_ZSET_VALUE] = SIZE("zset-max-listpack-value", MEMORY, "64", "zset-max-ziplist-value"),
+    [SETTING_STREAM_BYTES] = SIZE("stream-node-max-bytes", MEMORY, "4096", NULL),
+    [SETTING_STREAM_ENTRIES] = SIZE("stream-node-max-entries", NUMBER, "100", NULL),
+    [SETTING_HLL_SPARSE] = SIZE("hll-sparse-max-bytes", MEMORY, "3000", NULL),
 };
 
 size_t rsm_setting_find(struct slice name)
 {
     size_t i = 0;
-    while (i < SETTING_COUNT && !slice_is_word(name, table[i].name))
+    while (i < SETTING_COUNT && !slice_is_word(name, table[i].name) &&
+           !(table[i].old_name && slice_is_word(name, table[i].old_name)))
         i++;
     return i;
 }
@@ -84,6 +102,10 @@ static const char *parse(const struct setting *s, struct slice text, uint64_t *o
         int64_t v;
         if (!parse_i64(text, &v))
             return "argument couldn't be parsed into an integer";
+        if (s->kind == SIGNED && v >= INT32_MIN && v <= INT32_MAX) {
+            *out = (uint64_t)v;
+            return NULL;
+        }
         if (v < 0)
             return s->error;
         *out = (uint64_t)v;
@@ -101,6 +123,8 @@ bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value)
         snprintf(s->text[which], sizeof s->text[which], "%s", table[which].choices[v]);
     else if (table[which].kind == EVENTS)
         rsm_events_print(v, s->text[which]);
+    else if (table[which].kind == SIGNED)
+        snprintf(s->text[which], sizeof s->text[which], "%" PRId64, (int64_t)v);
     else
         snprintf(s->text[which], sizeof s->text[which], "%" PRIu64, v);
     return true;
@@ -145,6 +169,11 @@ const char *rsm_setting_name(size_t i)
     return i < SETTING_COUNT ? table[i].name : NULL;
 }
 
+const char *rsm_setting_named(struct slice name)
+{
+    return rsm_setting_name(rsm_setting_find(name));
+}
+
 const char *rsm_setting_default(const char *name)
 {
     size_t i = rsm_setting_find(slice_cstr(name));
@@ -182,4 +211,18 @@ struct rsm_limits rsm_limits(const struct rsm *r)
                        : v[SETTING_READ_MODE] == 1 ? RSM_READ_LOG
                                                    : RSM_READ_LOCAL;
     return limits;
+}
+
+void rsm_settings_limits(const struct rsm_settings *s, struct store_limits *out)
+{
+    const uint64_t *v = s->value;
+    *out = (struct store_limits){.list_max_listpack_size = (int64_t)v[SETTING_LIST_SIZE],
+                                 .hash_max_listpack_entries = v[SETTING_HASH_ENTRIES],
+                                 .hash_max_listpack_value = v[SETTING_HASH_VALUE],
+                                 .set_max_intset_entries = v[SETTING_INTSET_ENTRIES],
+                                 .zset_max_listpack_entries = v[SETTING_ZSET_ENTRIES],
+                                 .zset_max_listpack_value = v[SETTING_ZSET_VALUE],
+                                 .stream_node_max_bytes = v[SETTING_STREAM_BYTES],
+                                 .stream_node_max_entries = v[SETTING_STREAM_ENTRIES],
+                                 .hll_sparse_max_bytes = v[SETTING_HLL_SPARSE]};
 }

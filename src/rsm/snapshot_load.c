@@ -1,6 +1,7 @@
 /* Loading a snapshot, or a dump of stock Redis, from pieces of any size. Bytes wait in `pending` until a
  * whole record (an opcode and what belongs to it) is there: the first look only measures, so a piece costs no
- * more than its size. Everything goes into a new rsm; a file that turns out bad leaves nothing but the words
+ * more than its size. How long a collection is only reading it tells; one that is not all there yet is tried again once a
+ * quarter more has come, so that all tries together cost a few times its size. Everything goes into a new rsm; a file that turns out bad leaves nothing but the words
  * why. */
 #include "rsm/rsm_int.h"
 
@@ -137,7 +138,8 @@ static enum extent measure_record(struct reader *r, uint8_t op)
     case RDB_TYPE_STRING:
         return (e = measure_string(r)) == WHOLE ? measure_string(r) : e;
     default:
-        return BAD;
+        return store_rdb_knows(op) ? measure_string(r)
+                                   : BAD; /* what follows the name only reading it will tell */
     }
 }
 
@@ -176,20 +178,29 @@ static void begin_keys(struct rsm_loader *l)
     if (l->keys_begun)
         return;
     l->keys_begun = true;
+    rsm_settings_limits(&l->r->settings, &l->r->limits);
     store_free(l->r->store);
     l->r->store = store_new((uint32_t)l->r->settings.value[SETTING_DATABASES], l->r->seed);
 }
 
+/* A file of ours says in which form a collection lies, one of Redis leaves it to our settings. */
 static bool load_key(struct rsm_loader *l, struct reader *r, int type)
 {
     struct slice key;
     struct store *s = l->r->store;
-    struct store_view view = {.store = s, .db = l->db, .index = l->floor, .writing = true};
+    struct store_view view = rsm_view(l->r, 0, l->db);
+    view.index = l->floor;
+    view.writing = true;
+    if (l->ours)
+        view.limits = NULL;
     if (!rdb_get_string(r, &l->text[0], &key))
         return rsm_loader_fail(l, "damaged: a malformed key at byte %llu", (unsigned long long)l->consumed);
     size_t before = store_count(s, l->db);
-    if (!store_rdb_load(&view, key, type, r, l->expiry_ms))
+    if (!store_rdb_load(&view, key, type, r, l->expiry_ms)) {
+        if (type != RDB_TYPE_STRING && !l->ending)
+            return false;
         return rsm_loader_fail(l, "damaged: a malformed value at byte %llu", (unsigned long long)l->consumed);
+    }
     if (store_count(s, l->db) == before)
         return rsm_loader_fail(l, "damaged: a key stands twice at byte %llu",
                                (unsigned long long)l->consumed);
@@ -261,6 +272,11 @@ static bool read_record(struct rsm_loader *l, struct reader *r, uint8_t op)
     }
 }
 
+static bool is_collection(uint8_t op)
+{
+    return op != RDB_TYPE_STRING && store_rdb_knows(op);
+}
+
 /* true: a record was taken off the front of `r`. */
 static bool next_record(struct rsm_loader *l, struct reader *r)
 {
@@ -274,8 +290,12 @@ static bool next_record(struct rsm_loader *l, struct reader *r)
     if (e == BAD)
         return fail_record(l, op);
     get_u8(&body);
-    if (!read_record(l, &body, op))
+    if (!read_record(l, &body, op)) {
+        l->try_at = reader_left(r) + reader_left(r) / 4;
         return false;
+    }
+    if (is_collection(op))
+        measured.at = body.at;
     if (body.failed || body.at != measured.at)
         return rsm_loader_fail(l, "damaged at byte %llu", (unsigned long long)l->consumed);
     size_t len = (size_t)(measured.at - r->at);
@@ -315,6 +335,9 @@ bool rsm_loader_feed(struct rsm_loader *l, struct slice piece)
     struct reader r = reader_of(buf_slice(&l->pending));
     if (l->consumed == 0 && (reader_left(&r) < MAGIC_BYTES || !read_magic(l, &r)))
         return !l->failed;
+    if (!l->ending && l->pending.len < l->try_at)
+        return true;
+    l->try_at = 0;
     while (!l->complete && next_record(l, &r))
         ;
     if (l->complete && reader_left(&r))
@@ -326,7 +349,8 @@ bool rsm_loader_feed(struct rsm_loader *l, struct slice piece)
 struct rsm *rsm_loader_finish(struct rsm_loader *l, struct rsm_snapshot_meta *meta, struct buf *keep)
 {
     struct rsm *r = NULL;
-    if (l->complete && !l->failed) {
+    l->ending = true;
+    if (rsm_loader_feed(l, slice_of(NULL, 0)) && l->complete) {
         r = l->r;
         l->r = NULL;
         buf_truncate(keep, 0);

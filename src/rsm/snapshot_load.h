@@ -11,6 +11,8 @@ struct rsm_loader {
     struct buf members, text[2];
     uint64_t crc, consumed;
     bool failed, complete, keys_begun;
+    bool ending;   /* all has been fed */
+    size_t try_at; /* pending bytes before a collection is tried again */
     uint32_t db;
     uint64_t expiry_ms; /* of the key that follows */
     /* From our AUX fields; `ours` once one of them was seen, `seen` has a bit for each. */

@@ -9,13 +9,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define CHUNK_BYTES ((size_t)64 << 10)
-
 struct writer {
     struct buf buf;
     uint64_t crc;
     bool (*emit)(void *arg, const void *data, size_t len);
     void *arg;
+    bool failed; /* while draining */
 };
 
 static bool flush(struct writer *w)
@@ -28,7 +27,15 @@ static bool flush(struct writer *w)
 
 static bool flush_when_full(struct writer *w)
 {
-    return w->buf.len < CHUNK_BYTES || flush(w);
+    return w->buf.len < RDB_OUT_BYTES || flush(w);
+}
+
+static void drain(void *arg)
+{
+    struct writer *w = arg;
+    if (!w->failed && !flush(w))
+        w->failed = true;
+    buf_truncate(&w->buf, 0);
 }
 
 static void aux(struct writer *w, const char *name, struct slice value)
@@ -115,8 +122,8 @@ static bool write_db(struct writer *w, const struct store *s, uint32_t db)
         }
         put_u8(&w->buf, (uint8_t)store_rdb_type(k));
         rdb_put_string(&w->buf, store_key_name(k));
-        store_rdb_save(k, &w->buf);
-        if (!flush_when_full(w))
+        store_rdb_save(k, &(struct rdb_out){&w->buf, drain, w});
+        if (w->failed || !flush_when_full(w))
             return false;
     }
     return true;

@@ -46,11 +46,7 @@ const struct directive *config_row(struct slice name)
 
 const char *config_replicated_name(struct slice name)
 {
-    const char *known;
-    for (size_t i = 0; (known = rsm_setting_name(i)); i++)
-        if (slice_is_word(name, known))
-            return known;
-    return NULL;
+    return rsm_setting_named(name);
 }
 
 bool config_is_replicated(struct slice name)
@@ -83,7 +79,8 @@ const char *config_next_name(size_t *at)
         rows++;
     while (*at < rows) {
         const char *name = config_table[(*at)++].name;
-        if (!config_replicated_name(slice_cstr(name)))
+        const char *replicated = config_replicated_name(slice_cstr(name));
+        if (!replicated || strcmp(replicated, name)) /* an older name of one is listed too */
             return name;
     }
     return rsm_setting_name((*at)++ - rows);

@@ -3,21 +3,17 @@
  * by the hash of the key's name. A change subtracts the terms it touches and adds them again: APPEND to a
  * value of 100 MB costs one part, not the value.
  *
- * The mixing is a 64x64->128 bit multiplication folded, 16 bytes at a time: it finds divergence by accident,
- * it does not have to withstand an attacker. Versions are left out: they are raised by snapshots.
+ * Collections keep a digest of their elements up themselves, the same whatever their encoding. Bytes are mixed 16 at a
+ * time. Versions are left out: they are raised by snapshots.
  *
  * What changes in memory by itself shows when its key is changed next, for then other terms are subtracted than were
  * added; or when all is read for a snapshot. */
+#include "store/mix.h"
 #include "store/store_int.h"
+#include "store/value.h"
 
 #define PART_BYTES ((size_t)4096)
 #define LANES      ((size_t)4)
-
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
 
 static uint64_t read_u64(const char *at)
 {
@@ -26,26 +22,22 @@ static uint64_t read_u64(const char *at)
     return v;
 }
 
-#define ODD_1 UINT64_C(0x9e3779b97f4a7c15)
-#define ODD_2 UINT64_C(0xd1b54a32d192ed03)
-#define ODD_3 UINT64_C(0xabc98388fb8fac03)
-
 static uint64_t part_key(uint64_t hash, size_t part)
 {
-    return hash + (part + 1) * ODD_2;
+    return hash + (part + 1) * MIX_2;
 }
 
-static uint64_t mix_bytes(uint64_t key, const char *data, size_t len)
+uint64_t mix_bytes(uint64_t key, const char *data, size_t len)
 {
-    uint64_t acc = fold(key ^ ODD_1, len ^ ODD_2);
+    uint64_t acc = mix_fold(key ^ MIX_1, len ^ MIX_2);
     for (; len >= 16; data += 16, len -= 16)
-        acc = fold(read_u64(data) ^ ODD_2, read_u64(data + 8) ^ acc);
+        acc = mix_fold(read_u64(data) ^ MIX_2, read_u64(data + 8) ^ acc);
     if (len) {
         char tail[16] = {0};
         memcpy(tail, data, len);
-        acc = fold(read_u64(tail) ^ ODD_3, read_u64(tail + 8) ^ acc);
+        acc = mix_fold(read_u64(tail) ^ MIX_3, read_u64(tail + 8) ^ acc);
     }
-    return fold(acc ^ ODD_1, ODD_3);
+    return mix_fold(acc ^ MIX_1, MIX_3);
 }
 
 /* The sum of mix_bytes over LANES whole parts. Within one part each multiplication waits for the one before it; side by side they
@@ -54,15 +46,15 @@ static uint64_t mix_parts(uint64_t hash, size_t first, const char *data)
 {
     uint64_t acc[LANES], sum = 0;
     for (size_t i = 0; i < LANES; i++)
-        acc[i] = fold(part_key(hash, first + i) ^ ODD_1, PART_BYTES ^ ODD_2);
+        acc[i] = mix_fold(part_key(hash, first + i) ^ MIX_1, PART_BYTES ^ MIX_2);
     for (const char *end = data + PART_BYTES; data < end; data += 16)
 #pragma GCC unroll 4
         for (size_t i = 0; i < LANES; i++) {
             const char *at = data + i * PART_BYTES;
-            acc[i] = fold(read_u64(at) ^ ODD_2, read_u64(at + 8) ^ acc[i]);
+            acc[i] = mix_fold(read_u64(at) ^ MIX_2, read_u64(at + 8) ^ acc[i]);
         }
     for (size_t i = 0; i < LANES; i++)
-        sum += fold(acc[i] ^ ODD_1, ODD_3);
+        sum += mix_fold(acc[i] ^ MIX_1, MIX_3);
     return sum;
 }
 
@@ -73,15 +65,19 @@ uint64_t digest_head(uint64_t hash, const struct store_key *k)
     if (enc == ENC_BIG) {
         enc = ENC_RAW;
         len = key_big(k).len;
+    } else if (key_is_collection(k)) {
+        len = store_key_size(k);
     }
     uint64_t kind = (uint64_t)store_key_type(k) << 8 | enc;
-    uint64_t acc = fold(hash ^ ODD_3, kind ^ ODD_1);
-    acc = fold(acc ^ len, key_at_ms(k) ^ ODD_2);
-    return fold(acc ^ k->key_len, ODD_1);
+    uint64_t acc = mix_fold(hash ^ MIX_3, kind ^ MIX_1);
+    acc = mix_fold(acc ^ len, key_at_ms(k) ^ MIX_2);
+    return mix_fold(acc ^ k->key_len, MIX_1);
 }
 
 uint64_t digest_value(uint64_t hash, const struct store_key *k, size_t from, size_t to)
 {
+    if (key_is_collection(k))
+        return mix_fold(hash ^ MIX_2, store_collection(k).digest ^ MIX_3);
     const char *data = key_value(k);
     size_t len = k->value_len;
     if (key_encoding(k) == ENC_BIG) {
@@ -107,8 +103,14 @@ uint64_t store_digest(const struct store *s)
     uint64_t sum = 0;
     for (uint32_t i = 0; i < s->db_count; i++)
         if (s->dbs[i].count)
-            sum += fold(s->dbs[i].digest ^ ODD_1, ODD_2 + 2 * (uint64_t)i);
+            sum += mix_fold(s->dbs[i].digest ^ MIX_1, MIX_2 + 2 * (uint64_t)i);
     return sum;
+}
+
+static bool is_collection_sound(const struct store_key *k)
+{
+    struct collection c = store_collection(k);
+    return value_ops(store_key_type(k))->digest(&c) == c.digest;
 }
 
 bool store_is_sound(const struct store *s)
@@ -119,6 +121,8 @@ bool store_is_sound(const struct store *s)
             const struct store_key *k = db_key(&s->dbs[d], i);
             uint64_t hash = key_hash(&s->seed, key_slice(k));
             sum += digest_head(hash, k) + digest_value(hash, k, 0, SIZE_MAX);
+            if (key_is_collection(k) && !is_collection_sound(k))
+                return false;
         }
         if (sum != s->dbs[d].digest)
             return false;

@@ -1,5 +1,6 @@
 /* One key's allocation: header, expiry block, key, value. The layout is drawn in store_int.h. */
 #include "store/store_int.h"
+#include "store/value.h"
 
 static size_t key_size(size_t key_len, bool block, size_t value_len)
 {
@@ -68,11 +69,7 @@ void key_set_big(struct store_key *k, const struct big_value *big)
 
 void key_free(struct store *s, struct store_db *db, struct store_key *k)
 {
-    if (key_encoding(k) == ENC_BIG) {
-        struct big_value big = key_big(k);
-        db->memory -= mem_usable(big.data);
-        sweep_value(s, big.data);
-    }
+    value_drop(s, db, k);
     db->memory -= mem_usable(k);
     mem_free(k);
 }
@@ -97,14 +94,26 @@ uint64_t store_key_expiry_ms(const struct store_key *k)
     return key_at_ms(k);
 }
 
+const char *store_type_name(enum store_type type)
+{
+    static const char *const names[STORE_TYPES] = {"string", "list", "set", "zset", "hash", "stream"};
+    return names[type];
+}
+
 const char *store_key_encoding(const struct store_key *k)
 {
     static const char *const names[] = {"int", "embstr", "raw", "raw"};
-    return names[key_encoding(k) & 3];
+    if (key_is_collection(k))
+        return value_ops(store_key_type(k))->encodings[store_collection(k).form];
+    return names[key_encoding(k)];
 }
 
 size_t store_key_bytes(const struct store_key *k)
 {
     size_t bytes = mem_usable(k);
+    if (key_is_collection(k)) {
+        struct collection c = store_collection(k);
+        return bytes + value_ops(store_key_type(k))->bytes(&c);
+    }
     return key_encoding(k) == ENC_BIG ? bytes + mem_usable(key_big(k).data) : bytes;
 }

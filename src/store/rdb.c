@@ -16,6 +16,7 @@
 
 #include "base/number.h"
 #include "store/store_int.h"
+#include "store/value.h"
 
 enum { FORM_INT8, FORM_INT16, FORM_INT32, FORM_LZF };
 
@@ -212,11 +213,13 @@ bool rdb_get_string(struct reader *r, struct buf *scratch, struct slice *out)
 
 int store_rdb_type(const struct store_key *k)
 {
-    (void)k; /* strings are the only type yet */
-    return RDB_TYPE_STRING;
+    if (!key_is_collection(k))
+        return RDB_TYPE_STRING;
+    struct collection c = store_collection(k);
+    return value_ops(store_key_type(k))->rdb_type(&c);
 }
 
-void store_rdb_save(const struct store_key *k, struct buf *out)
+static void save_text(const struct store_key *k, struct buf *out)
 {
     int64_t v;
     struct slice text;
@@ -236,14 +239,29 @@ void store_rdb_save(const struct store_key *k, struct buf *out)
     }
 }
 
-struct store_key *store_rdb_load(struct store_view *v, struct slice key, int type, struct reader *r,
-                                 uint64_t expiry_ms)
+void store_rdb_save(const struct store_key *k, struct rdb_out *out)
+{
+    if (!key_is_collection(k)) {
+        save_text(k, out->buf);
+        return;
+    }
+    struct collection c = store_collection(k);
+    value_ops(store_key_type(k))->save(&c, out);
+}
+
+bool store_rdb_knows(int rdb_type)
+{
+    enum store_type type;
+    return rdb_type == RDB_TYPE_STRING || value_type_of_rdb(rdb_type, &type);
+}
+
+static struct store_key *load_text(struct store_view *v, struct slice key, struct reader *r)
 {
     struct buf scratch = BUF_EMPTY;
     struct slice text;
     uint8_t first;
     struct store_key *k = NULL;
-    if (type == RDB_TYPE_STRING && get_string(r, &scratch, &text, &first)) {
+    if (get_string(r, &scratch, &text, &first)) {
         int64_t number = 0;
         enum encoding enc = string_best_encoding(text, &number);
         if (text.len <= EMBSTR_MAX && first >> 6 == 1)
@@ -251,9 +269,24 @@ struct store_key *store_rdb_load(struct store_view *v, struct slice key, int typ
         else if (text.len <= EMBSTR_MAX && first == 0x80)
             enc = ENC_EMBSTR;
         k = string_put_as(v, key, text, enc, number, false);
-        if (expiry_ms != STORE_NEVER)
-            store_set_expiry(v, &k, expiry_ms);
     }
     buf_deinit(&scratch);
+    return k;
+}
+
+struct store_key *store_rdb_load(struct store_view *v, struct slice key, int rdb_type, struct reader *r,
+                                 uint64_t expiry_ms)
+{
+    enum store_type type;
+    struct store_key *k = NULL;
+    if (rdb_type == RDB_TYPE_STRING) {
+        k = load_text(v, key, r);
+    } else if (value_type_of_rdb(rdb_type, &type)) {
+        struct collection c = {.form = FORM_PACKED};
+        if (value_ops(type)->load(&c, rdb_type, r, v->limits))
+            k = store_put_collection(v, key, type, c);
+    }
+    if (k && expiry_ms != STORE_NEVER)
+        store_set_expiry(v, &k, expiry_ms);
     return k;
 }

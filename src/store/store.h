@@ -16,7 +16,17 @@ struct store_key; /* one key with its value; owned by the store, valid until the
 
 #define STORE_NEVER 0 /* expiry time of a key without one; times are ms since 1970 by the cluster clock */
 
-enum store_type { STORE_STRING = 0 /* lists, hashes, sets, ... come as files of their own */ };
+enum store_type { STORE_STRING, STORE_LIST, STORE_SET, STORE_ZSET, STORE_HASH, STORE_STREAM, STORE_TYPES };
+
+/* From when on a collection is no longer kept packed; Redis's settings of the same names. */
+struct store_limits {
+    int64_t list_max_listpack_size; /* elements a node; -1 to -5: 4, 8, 16, 32, 64 KiB */
+    uint64_t hash_max_listpack_entries, hash_max_listpack_value;
+    uint64_t set_max_intset_entries;
+    uint64_t zset_max_listpack_entries, zset_max_listpack_value;
+    uint64_t stream_node_max_bytes, stream_node_max_entries; /* 0: no limit */
+    uint64_t hll_sparse_max_bytes;
+};
 
 struct store *store_new(uint32_t databases, struct hash_seed seed);
 void store_free(struct store *s);
@@ -56,6 +66,7 @@ struct store_view {
     bool writing;
     unsigned listening; /* event classes that somebody wants to hear of; 0: nobody listens */
     const struct store_listener *listener; /* NULL when `listening` is 0 */
+    const struct store_limits *limits;
     uint64_t
         due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
 };
@@ -84,7 +95,8 @@ void store_look_ahead(const struct store *s, const struct store_ahead *keys, siz
 enum store_type store_key_type(const struct store_key *k);
 struct slice store_key_name(const struct store_key *k);
 uint64_t store_key_expiry_ms(const struct store_key *k); /* STORE_NEVER or the time */
-/* "raw", "embstr", "int" by Redis 7's rules (OBJECT ENCODING). */
+const char *store_type_name(enum store_type type);       /* as TYPE says it */
+/* "raw", "embstr", "int", "listpack", ... by Redis 7's rules (OBJECT ENCODING). */
 const char *store_key_encoding(const struct store_key *k);
 size_t store_key_bytes(const struct store_key *k); /* memory it takes */
 
@@ -159,9 +171,12 @@ struct store_stats *store_stats(struct store *s);
 /* Snapshot: bytes of the value in RDB encoding (type byte apart) and back; store/ knows its types, rsm/ the
  * file. */
 int store_rdb_type(const struct store_key *k);
-void store_rdb_save(const struct store_key *k, struct buf *out);
-/* Puts a key at the end of the view's database, over one of its name; its version is the view's index. NULL:
- * the bytes are malformed or the type is not known, and nothing was put. */
+struct rdb_out;
+void store_rdb_save(const struct store_key *k, struct rdb_out *out);
+bool store_rdb_knows(int rdb_type);
+/* Puts a key at the end of the view's database, over one of its name; its version is the view's index. With view limits a
+ * collection gets the form that they ask for, without it keeps the form it was saved in. NULL: the bytes are malformed, or
+ * not all there, or the type is not known, and nothing was put. */
 struct store_key *store_rdb_load(struct store_view *v, struct slice key, int type, struct reader *r,
                                  uint64_t expiry_ms);
 

@@ -22,7 +22,7 @@
  *     struct store_key (16 bytes) | expiry block (16 bytes, if KEY_HAS_EXPIRY) | key bytes | value bytes
  *
  * Value bytes by encoding: ENC_INT a host-order int64; ENC_EMBSTR, ENC_RAW the text; ENC_BIG a struct
- * big_value. Nothing after the key is aligned. The expiry block stays when the expiry goes (at_ms 0): SET k v
+ * big_value; ENC_PACKED and above, a collection in one of its forms: a struct held_value, whose size never changes. Nothing after the key is aligned. The expiry block stays when the expiry goes (at_ms 0): SET k v
  * EX n again and again would otherwise move the key twice each time. */
 #ifndef STORE_STORE_INT_H
 #define STORE_STORE_INT_H
@@ -31,11 +31,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "store/collection.h"
 #include "store/segments.h"
 #include "store/store.h"
 
 /* Encodings; OBJECT ENCODING shows ENC_BIG as raw. */
-enum encoding { ENC_INT, ENC_EMBSTR, ENC_RAW, ENC_BIG };
+enum encoding { ENC_INT, ENC_EMBSTR, ENC_RAW, ENC_BIG, ENC_PACKED, ENC_INTSET, ENC_LARGE };
 
 #define EMBSTR_MAX     44   /* Redis's limit between embstr and raw */
 #define INLINE_MAX     4096 /* longer values get an allocation of their own */
@@ -56,6 +57,11 @@ struct expiry_block {
 struct big_value {
     char *data;
     uint64_t len, cap;
+};
+
+struct held_value { /* a collection's; the form is in the encoding */
+    void *data;
+    uint64_t digest;
 };
 
 struct bucket;
@@ -101,6 +107,7 @@ struct store {
     struct store_stats stats;
     struct store_db *dead_dbs;
     char *dead_values; /* freed blocks of big values, linked through their first bytes */
+    struct dead_collection *dead_collections;
 };
 
 #define PLACE_NONE UINT32_MAX
@@ -246,8 +253,19 @@ void value_move(struct store_db *to_db, struct store_key *to, struct store_db *f
                 struct store_key *from);
 void value_copy(struct store_db *to_db, struct store_key *to, const struct store_key *from);
 
+/* Gives away what the value owns beside its key: it waits for the sweep. */
+void value_drop(struct store *s, struct store_db *db, struct store_key *k);
+
+/* collection.c */
+static inline bool key_is_collection(const struct store_key *k)
+{
+    return key_encoding(k) >= ENC_PACKED;
+}
+void collection_put(struct store_key *k, enum store_type type, const struct collection *c);
+
 /* sweep.c */
 void sweep_value(struct store *s, char *data);
+void sweep_collection(struct store *s, enum store_type type, const struct collection *c);
 
 /* string.c */
 struct slice string_bytes(const struct store_key *k); /* not ENC_INT */

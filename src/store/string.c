@@ -82,17 +82,6 @@ static void fill(struct store_db *db, struct store_key *k, struct slice value, e
     }
 }
 
-/* The old value's own allocation, if it has one, before another takes its place. */
-static void drop_big(struct store *s, struct spot *at)
-{
-    if (key_encoding(at->k) != ENC_BIG)
-        return;
-    struct big_value big = key_big(at->k);
-    at->db->memory -= big.cap;
-    sweep_value(s, big.data);
-    key_set_encoding(at->k, STORE_STRING, ENC_RAW);
-}
-
 static void drop_expiry(struct spot *at)
 {
     if (key_at_ms(at->k) == STORE_NEVER)
@@ -115,7 +104,7 @@ struct store_key *string_put_as(struct store_view *v, struct slice key, struct s
         db_digest_subtract(&at);
         if (!keep_expiry)
             drop_expiry(&at);
-        drop_big(v->store, &at);
+        value_drop(v->store, at.db, at.k);
         db_moved(&at, key_resize_value(at.db, at.k, area));
         fill(at.db, at.k, value, enc, number);
     }

@@ -1,5 +1,36 @@
-/* What was removed is freed here, in steps: flushed databases key by key, big values one by one. */
+/* What was removed is freed here, in steps: flushed databases key by key, big values one by one, collections element by element. */
 #include "store/store_int.h"
+#include "store/value.h"
+
+struct dead_collection {
+    struct dead_collection *next;
+    struct collection value;
+    enum store_type type;
+};
+
+/* One or two pieces are not worth the waiting. */
+void sweep_collection(struct store *s, enum store_type type, const struct collection *c)
+{
+    struct collection value = *c;
+    if (value.data)
+        value_ops(type)->free_some(&value, 4);
+    if (!value.data)
+        return;
+    struct dead_collection *dead = mem_alloc(sizeof *dead);
+    *dead = (struct dead_collection){s->dead_collections, value, type};
+    s->dead_collections = dead;
+}
+
+static size_t sweep_first_collection(struct store *s, size_t budget)
+{
+    struct dead_collection *dead = s->dead_collections;
+    size_t done = value_ops(dead->type)->free_some(&dead->value, budget);
+    if (dead->value.data)
+        return done;
+    s->dead_collections = dead->next;
+    mem_free(dead);
+    return done + 1;
+}
 
 void sweep_value(struct store *s, char *data)
 {
@@ -43,15 +74,17 @@ static size_t sweep_db(struct store *s, size_t budget)
 bool store_sweep(struct store *s, size_t budget)
 {
     size_t done = 0;
-    while (done < budget && (s->dead_values || s->dead_dbs)) {
+    while (done < budget && (s->dead_values || s->dead_collections || s->dead_dbs)) {
         if (s->dead_values) {
             char *data = s->dead_values;
             memcpy(&s->dead_values, data, sizeof s->dead_values);
             mem_free(data);
             done++;
+        } else if (s->dead_collections) {
+            done += sweep_first_collection(s, budget - done);
         } else {
             done += sweep_db(s, budget - done);
         }
     }
-    return s->dead_values || s->dead_dbs;
+    return s->dead_values || s->dead_collections || s->dead_dbs;
 }

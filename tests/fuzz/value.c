@@ -60,11 +60,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct store_key *k = load(s, piece_slice(&name), type, piece_slice(&value), expiry_ms);
     if (k) {
         struct buf saved = BUF_EMPTY, again = BUF_EMPTY;
-        store_rdb_save(k, &saved);
+        store_rdb_save(k, &(struct rdb_out){&saved, NULL, NULL});
         struct store_key *twin =
             load(copy, piece_slice(&name), store_rdb_type(k), buf_slice(&saved), expiry_ms);
         fuzz_check(twin && store_digest(copy) == store_digest(s));
-        store_rdb_save(twin, &again);
+        store_rdb_save(twin, &(struct rdb_out){&again, NULL, NULL});
         fuzz_check(slice_equal(buf_slice(&saved), buf_slice(&again)));
         fuzz_check(strcmp(store_key_encoding(k), store_key_encoding(twin)) == 0);
         buf_deinit(&saved);

@@ -11,6 +11,7 @@
 
 #include "base/resp.h"
 #include "commands/commands.h"
+#include "store/rdb.h"
 
 enum { NOW_MS = 1000000 };
 
@@ -290,7 +291,7 @@ static struct store *reload(struct store *s)
         for (size_t i = 0; i < store_count(s, db); i++) {
             struct store_key *k = store_at(s, db, i);
             struct buf bytes = BUF_EMPTY;
-            store_rdb_save(k, &bytes);
+            store_rdb_save(k, &(struct rdb_out){&bytes, NULL, NULL});
             struct reader r = reader_of(buf_slice(&bytes));
             struct store_view v = {.store = copy, .db = db, .writing = true};
             assert_non_null(

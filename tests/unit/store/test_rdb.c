@@ -72,7 +72,8 @@ static void check_value(struct slice value, bool compress)
     struct store_view v = {.store = s, .writing = true};
     ask(&reply, 1, "PING", "", value);
     struct slice theirs = dump(&reply, value);
-    store_rdb_save(store_put_string(&v, SLICE_LITERAL("k"), value, false), &ours);
+    store_rdb_save(store_put_string(&v, SLICE_LITERAL("k"), value, false),
+                   &(struct rdb_out){&ours, NULL, NULL});
     if (!compress)
         assert_true(slice_equal(buf_slice(&ours), theirs));
     struct store_key *k = load(s, theirs, RDB_TYPE_STRING);
@@ -166,7 +167,7 @@ static void test_encodings_survive(void **state)
             k = store_string_write(&v, k, value.len, slice_cstr(cases[i].append));
         assert_string_equal(store_key_encoding(k), cases[i].encoding);
         uint64_t digest = store_digest(s);
-        store_rdb_save(k, &bytes);
+        store_rdb_save(k, &(struct rdb_out){&bytes, NULL, NULL});
         k = load(s, buf_slice(&bytes), RDB_TYPE_STRING);
         assert_non_null(k);
         assert_string_equal(store_key_encoding(k), cases[i].encoding);

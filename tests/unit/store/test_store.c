@@ -11,6 +11,7 @@
 
 #include "base/number.h"
 #include "base/prng.h"
+#include "store/rdb.h"
 #include "store/store_int.h"
 
 struct model_key {
@@ -173,7 +174,7 @@ static struct store *reload(struct store *s)
         for (size_t i = 0; i < store_count(s, d); i++) {
             struct store_key *k = store_at(s, d, i);
             struct buf bytes = BUF_EMPTY;
-            store_rdb_save(k, &bytes);
+            store_rdb_save(k, &(struct rdb_out){&bytes, NULL, NULL});
             struct reader r = reader_of(buf_slice(&bytes));
             struct store_view v = {.store = copy, .db = d, .writing = true};
             assert_non_null(
