@@ -116,13 +116,13 @@ def end_all():
         end(running[0])
 
 
-def run_unit(tree, unit, flags, log, limit_s, reply_limit_s):
+def run_unit(tree, unit, flags, env, log, limit_s, reply_limit_s):
     """Runs the unit against what the flags name. Always returns, with all processes of it ended."""
     out, began = Outcome(), time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as listener, open(log, "wb") as said:
         listener.settimeout(20)
         process = subprocess.Popen(["tclsh", DRIVER, str(reply_limit_s), "--durable", *flags, "--client", str(listener.getsockname()[1])],
-                                   cwd=tree, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+                                   cwd=tree, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
         running.append(process)
         try:
             sock = listener.accept()[0]

@@ -2,12 +2,14 @@
 
 import threading
 
-from servers import PORTS, Cluster, RespError, ask, kvorum_alone, redis
+from servers import PORTS, REDIS, Cluster, RespError, ask, kvorum_alone, redis
 
 DEBUG = ["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]
 DEFAULT_FLAGS = ()
 REDUCED_FLAGS = ("--singledb", "--tags", "-needs:debug -needs:repl -needs:save")
 MOVE_EVERY_S = 2.0
+# Units that start their own servers and are about what a client sees, not about Redis's ways to replicate or to store.
+OWN_UNITS = ["unit/acl", "unit/acl-v2", "unit/auth", "unit/client-eviction", "unit/info", "unit/maxmemory", "unit/obuf-limits", "unit/pubsubshard"]
 
 
 def base(slot):
@@ -17,7 +19,7 @@ def base(slot):
 class External:
     """What every server that the suite is pointed at has in common."""
 
-    kind, reduced = "external", False
+    kind, reduced, env = "external", False, {}
 
     def flags(self):
         return ["--host", "127.0.0.1", "--port", str(self.port), *(REDUCED_FLAGS if self.reduced else DEFAULT_FLAGS)]
@@ -89,7 +91,7 @@ class Moving(Follower):
 class Own:
     """The unit starts its servers itself, by suite/redis-server."""
 
-    kind, reduced = "own", False
+    kind, reduced, env = "own", False, {}
 
     def __init__(self, slot, folder):
         # Ports of its own for each run on this machine, and as Redis does it, 10,000 above them those between nodes.
@@ -107,6 +109,8 @@ class Own:
 
 class OwnRedis(Own):
     """The same with Debian's redis-server."""
+
+    env = {"SUITE_SERVER": REDIS}
 
 
 MODES = {"alone": Alone, "follower": Follower, "moving": Moving, "own": Own, "redis": Redis, "own-redis": OwnRedis}
