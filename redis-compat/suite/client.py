@@ -122,7 +122,7 @@ def run_unit(tree, unit, flags, env, log, limit_s, reply_limit_s):
     with socket.create_server(("127.0.0.1", 0)) as listener, open(log, "wb") as said:
         listener.settimeout(20)
         process = subprocess.Popen(["tclsh", DRIVER, str(reply_limit_s), "--durable", *flags, "--client", str(listener.getsockname()[1])],
-                                   cwd=tree, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+                                   cwd=tree, env={**os.environ, "LC_ALL": "C.UTF-8", **env}, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
         running.append(process)
         try:
             sock = listener.accept()[0]

@@ -15,7 +15,7 @@ SUBSTITUTED = re.compile(r"\$\{\w+\}|\$\w+|\[[^\]]*\]")
 def counted(kind, reduced=False):
     """{unit: Counter of names}."""
     out = {}
-    with open(os.path.join(HERE, "counted", kind), encoding="latin-1") as file:
+    with open(os.path.join(HERE, "counted", kind), encoding="utf-8") as file:
         for line in file.read().split("\n"):
             if line.startswith("+ ") or (line.startswith("- ") and not reduced):
                 out[unit][line[2:]] += 1
@@ -28,7 +28,7 @@ def counted(kind, reduced=False):
 def gone(tree, unit, names):
     """Those of the names that the unit's file does not define: a newer package has other tests. What a name takes from variables may be anything."""
     try:
-        with open(os.path.join(tree, "tests", unit + ".tcl"), encoding="latin-1") as file:
+        with open(os.path.join(tree, "tests", unit + ".tcl"), encoding="utf-8", errors="replace") as file:
             text = file.read()
     except FileNotFoundError:
         return set(names)
@@ -45,6 +45,6 @@ def gone(tree, unit, names):
 
 def record(kind, passed):
     """Writes {unit: Counter} as what counts; with the default flags only."""
-    with open(os.path.join(HERE, "counted", kind), "w", encoding="latin-1") as file:
+    with open(os.path.join(HERE, "counted", kind), "w", encoding="utf-8") as file:
         for unit, names in passed.items():
             file.write("".join([unit, ":\n"] + ["- %s\n" % name for name in names.elements()]))

@@ -48,8 +48,10 @@ static bool apply_data(struct node *n, const struct raft_frame *f)
     }
     if (result.outcome == RSM_DUPLICATE)
         n->count.duplicates++;
-    if (result.checkpoint)
+    if (result.checkpoint) {
+        reload_checkpoint_applied(n);
         snapshot_checkpoint_applied(n, &result);
+    }
     if (rsm_stamp_ms(n->rsm) > n->last_stamp_ms)
         n->last_stamp_ms = rsm_stamp_ms(n->rsm);
     clock_raise(&n->clock, n->last_stamp_ms * 1000, n->now_us);

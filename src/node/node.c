@@ -59,6 +59,7 @@ struct node *node_new(const struct node_config *config, const struct node_found 
     n->snapshot_bytes = found->snapshot_bytes;
     list_init(&n->reads);
     list_init(&n->save_waits);
+    list_init(&n->reload_waits);
     list_init(&n->admin);
     n->read_cookie = node_first_cookie(n);
     n->admin_cookie = node_first_cookie(n);
@@ -78,6 +79,7 @@ void node_free(struct node *n)
     recall_forget(n);
     admin_deinit(n);
     snapshot_deinit(n);
+    reload_deinit(n);
     forward_deinit(n);
     start_deinit(n);
     for (size_t i = 0; i < n->peer_count; i++)
@@ -311,7 +313,8 @@ static void watch_disk(struct node *n)
 /* While keys are due and nothing is written, time alone is logged (DESIGN 4). */
 static void log_time(struct node *n)
 {
-    if (!node_may_serve(n) || n->open_count || n->now_us < n->last_clock_entry_us + CLOCK_ENTRY_US)
+    if (!node_may_serve(n) || n->open_count || n->due_keys_stay ||
+        n->now_us < n->last_clock_entry_us + CLOCK_ENTRY_US)
         return;
     uint64_t ms = node_cluster_ms(n);
     if (!rsm_keys_due(n->rsm, ms) || raft_commit(n->raft) != raft_last_index(n->raft))

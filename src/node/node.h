@@ -206,6 +206,10 @@ enum node_outcome node_reset(struct node *n, uint64_t ticket, struct buf *error)
 /* SAVE, BGSAVE: a checkpoint that names this node. Answer when the file is durable (SAVE) or logged (BGSAVE).
  */
 enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, struct buf *error);
+/* DEBUG RELOAD: the state is written as a snapshot and loaded again, at the next checkpoint. */
+enum node_outcome node_reload(struct node *n, uint64_t ticket, struct buf *error);
+/* DEBUG SET-ACTIVE-EXPIRE: does this node, when it leads, log the time while keys are due and nothing is written? */
+void node_set_active_expire(struct node *n, bool on);
 /* WAIT: how many other nodes hold everything up to `index` durably, as far as known. Only the leader knows.
  */
 uint32_t node_replicas_at(const struct node *n, uint64_t index);

@@ -272,7 +272,7 @@ struct node {
     struct raft_members receive_members;
     struct raft_members snapshot_members,
         writing_members; /* as of the newest snapshot; of the one being written */
-    struct list save_waits;
+    struct list save_waits, reload_waits;
 
     /* recall.c: waiters' entries under the snapshot that is being installed */
     struct covered *covered;
@@ -340,6 +340,7 @@ struct node {
     } disk;
 
     bool tracing;
+    bool due_keys_stay; /* until something is written, or asks for them: for tests */
     bool disk_low;
     bool changed, told_leader; /* clients.changed is owed; what it last said */
     bool transferring_out;
@@ -452,6 +453,15 @@ void snapshot_on_ack(struct node *n, uint64_t peer, struct reader *r);
 void snapshot_on_disk(struct node *n, const struct node_disk_event *event);
 void snapshot_load_begin(struct node *n, uint64_t index, uint64_t term, bool live);
 void snapshot_accept(struct node *n); /* duty install */
+/* The state as the bytes of a snapshot; `arg` is the node. */
+bool snapshot_emit(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink);
+void snapshot_take_state(struct node *n, struct rsm *fresh); /* in the place of the one there is */
+
+/* ---- reload.c ---- */
+
+void reload_checkpoint_applied(struct node *n);
+void reload_refused(struct node *n); /* no leader has logged the checkpoint it waits for */
+void reload_deinit(struct node *n);
 
 /* moved.c: a member under another address */
 void moved_on_frame(struct node *n, struct reader *r);

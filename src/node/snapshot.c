@@ -36,7 +36,7 @@ static void send_on(struct node *n);
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
-static bool write_file(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink)
+bool snapshot_emit(void *arg, bool (*emit)(void *sink, const void *data, size_t len), void *sink)
 {
     struct node *n = arg;
     struct buf members = BUF_EMPTY;
@@ -62,7 +62,7 @@ void snapshot_checkpoint_applied(struct node *n, const struct rsm_result *result
     n->writing_members = n->applied_members;
     node_say(n, LOG_NOTICE, "Checkpoint at %llu: writing a snapshot",
              (unsigned long long)n->snapshot_started_index);
-    n->ports.snapshot_write(n->ports.arg, rsm_applied(n->rsm), rsm_applied_term(n->rsm), write_file, n);
+    n->ports.snapshot_write(n->ports.arg, rsm_applied(n->rsm), rsm_applied_term(n->rsm), snapshot_emit, n);
 }
 
 static void judge(struct node *n, bool keep)
@@ -123,6 +123,7 @@ static void answer_saves(struct node *n, bool ok)
 void snapshot_saves_refused(struct node *n)
 {
     answer_saves(n, false);
+    reload_refused(n);
 }
 
 static void written(struct node *n, const struct node_disk_event *event)
@@ -177,9 +178,10 @@ static void want_checkpoint(struct node *n)
     /* One that failed is not tried again at once: each costs a fork. */
     bool asked = (n->checkpoint_asked || !n->snapshot_ok) &&
                  n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;
-    bool wanted = n->disk.journal_bytes >= most || n->snapshot_lost || !list_empty(&n->save_waits);
+    bool wanted = n->disk.journal_bytes >= most || n->snapshot_lost || !list_empty(&n->save_waits) ||
+                  !list_empty(&n->reload_waits);
     if (!digest_trusted(n) || n->removed) { /* removed: what it asked for will never reach it */
-        answer_saves(n, false);
+        snapshot_saves_refused(n);
         return;
     }
     if (n->snapshot_writing || n->installing || !wanted || asked)
@@ -435,6 +437,14 @@ static void settle_covered(struct node *n, uint64_t index, uint64_t term)
     recall_forget(n);
 }
 
+/* What was counted goes on: it is no part of the state. */
+void snapshot_take_state(struct node *n, struct rsm *fresh)
+{
+    *store_stats(rsm_store(fresh)) = *store_stats(rsm_store(n->rsm));
+    rsm_free(n->rsm);
+    n->rsm = fresh;
+}
+
 static void loaded(struct node *n)
 {
     struct rsm_snapshot_meta meta;
@@ -450,8 +460,7 @@ static void loaded(struct node *n)
         n->ports.fatal(n->ports.arg, "the snapshot is not the one that its name says");
         return;
     }
-    rsm_free(n->rsm);
-    n->rsm = fresh;
+    snapshot_take_state(n, fresh);
     n->applied_members = n->snapshot_members = members;
     n->applied_members_index = meta.members_index;
     n->snapshot_index = meta.index;

@@ -61,6 +61,11 @@ void node_set_tracing(struct node *n, bool on)
     n->tracing = on;
 }
 
+void node_set_active_expire(struct node *n, bool on)
+{
+    n->due_keys_stay = !on;
+}
+
 uint32_t node_replicas_at(const struct node *n, uint64_t index)
 {
     uint32_t count = 0;

@@ -31,7 +31,7 @@ def identity(conn):
     """What a node is and holds, but for what each start changes."""
     info = conn.call("INFO", "raft").decode()
     fields = dict(line.split(":", 1) for line in info.split("\r\n") if ":" in line)
-    return fields["node_id"], fields["cluster_id"], conn.call("DEBUG", "DIGEST")
+    return fields["node_id"], fields["cluster_id"], conn.call("DEBUG", "KVORUM-DIGEST")
 
 
 class Flipper:

@@ -182,7 +182,7 @@ def settled(nodes, seconds=20.0):
         applied = {state.get("applied_index", state.get("applied")) for state in states}
         if len(applied) != 1 or None in applied:
             return None
-        digests = {ask(node.port, "DEBUG", "DIGEST", host=node.host) for node in nodes}
+        digests = {ask(node.port, "DEBUG", "KVORUM-DIGEST", host=node.host) for node in nodes}
         again = {info(node.port, "raft", node.host).get("applied_index") for node in nodes}
         return digests if again == applied else None
 

@@ -314,7 +314,7 @@ static void state_of(struct cluster *c, int node, char *out, size_t out_len)
     snprintf(out, out_len, "%s", "");
     if (!cluster_info(c, node, "applied_index", before, sizeof before))
         return;
-    redisReply *reply = cluster_ask(c, node, 1000, "DEBUG DIGEST");
+    redisReply *reply = cluster_ask(c, node, 1000, "DEBUG KVORUM-DIGEST");
     if (reply && reply->str && cluster_info(c, node, "applied_index", after, sizeof after) &&
         strcmp(before, after) == 0)
         snprintf(out, out_len, "%s %s", before, reply->str);

@@ -476,6 +476,32 @@ static void a_follower_that_moved_is_looked_for_there(void **state)
     three_free(t);
 }
 
+static void a_reload_puts_the_same_state_in_the_place_of_the_old_one(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    for (int i = 0; i < NODES; i++) {
+        struct buf error = BUF_EMPTY;
+        struct one *o = &t->one[i];
+        three_set(t, leader, "k", "v");
+        struct rsm *before = node_rsm(o->node);
+        assert_int_equal(node_reload(o->node, 1234, &error), NODE_PENDING);
+        assert_ptr_equal(node_rsm(o->node), before);
+        three_run(t, 200);
+        assert_int_equal(o->ticket, 1234);
+        assert_int_equal(o->outcome, NODE_DONE);
+        assert_ptr_not_equal(node_rsm(o->node), before);
+        o->ticket = 0;
+        three_set(t, leader, "k", "w");
+        three_run(t, 200);
+        for (int k = 0; k < NODES; k++)
+            assert_int_equal(rsm_digest(node_rsm(t->one[k].node)), rsm_digest(node_rsm(leader->node)));
+        buf_deinit(&error);
+    }
+    three_free(t);
+}
+
 static void a_save_is_answered_when_it_is_written(void **state)
 {
     (void)state;
@@ -536,6 +562,7 @@ int main(void)
         cmocka_unit_test(a_founder_that_lost_the_others_waits_for_them),
         cmocka_unit_test(a_founder_that_is_alone_again_says_so),
         cmocka_unit_test(a_follower_that_moved_is_looked_for_there),
+        cmocka_unit_test(a_reload_puts_the_same_state_in_the_place_of_the_old_one),
         cmocka_unit_test(a_save_is_answered_when_it_is_written),
         cmocka_unit_test(wait_counts_the_journals_that_hold_it),
     };

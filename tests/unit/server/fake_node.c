@@ -234,6 +234,17 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
     return NODE_NOT_LEADER;
 }
 
+enum node_outcome node_reload(struct node *n, uint64_t ticket, struct buf *error)
+{
+    (void)n, (void)ticket, (void)error;
+    return NODE_NOT_LEADER;
+}
+
+void node_set_active_expire(struct node *n, bool on)
+{
+    (void)n, (void)on;
+}
+
 uint32_t node_replicas_at(const struct node *n, uint64_t index)
 {
     return index <= n->index ? 2 : 0;

@@ -1,0 +1,278 @@
+/* DEBUG: what tests need, Redis's and our own. What is about the data looks at this node's state as it is. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "base/log.h"
+#include "base/number.h"
+#include "server/server_int.h"
+#include "store/rdb.h"
+
+/* DEBUG KVORUM-LINK <node-id|*> cut|heal|drop <permille> [delay <ms>] */
+static void debug_link(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct server *s = c->server;
+    uint64_t peer = 0;
+    bool cut = false;
+    int64_t drop = 0, delay_ms = 0;
+    bool ok = argc >= 4 && s->hooks.link_fault;
+    if (ok && !slice_equal(argv[2], SLICE_LITERAL("*")))
+        ok = node_id_parse(argv[2], &peer);
+    for (size_t i = 3; ok && i < argc; i++) {
+        if (slice_is_word(argv[i], "cut"))
+            cut = true;
+        else if (slice_is_word(argv[i], "heal"))
+            cut = false;
+        else if (slice_is_word(argv[i], "drop") && i + 1 < argc)
+            ok = parse_i64(argv[++i], &drop) && drop >= 0 && drop <= 1000;
+        else if (slice_is_word(argv[i], "delay") && i + 1 < argc)
+            ok = parse_i64(argv[++i], &delay_ms) && delay_ms >= 0 && delay_ms <= 60000;
+        else
+            ok = false;
+    }
+    if (!ok) {
+        resp_error(out, "ERR DEBUG KVORUM-LINK <node-id|*> cut|heal|drop <permille> [delay <ms>]");
+        return;
+    }
+    s->hooks.link_fault(s->hooks.arg, peer, cut, (uint32_t)drop, (uint32_t)delay_ms);
+    resp_simple(out, "OK");
+}
+
+/* What has to be equal on all nodes: the data, and sessions, settings and the clock. */
+static void debug_kvorum_digest(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    char text[24];
+    snprintf(text, sizeof text, "%016" PRIx64, rsm_digest(node_rsm(c->server->node)));
+    resp_simple(out, text);
+}
+
+/* Forty digits, as Redis's have. */
+static void put_digest(struct buf *out, uint64_t digest)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%016" PRIx64 "%024d", digest, 0);
+    resp_simple(out, text);
+}
+
+static void debug_digest(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    put_digest(out, store_digest(rsm_store(node_rsm(c->server->node))));
+}
+
+static struct store_key *find(struct client *c, struct slice key)
+{
+    struct rsm *rsm = node_rsm(c->server->node);
+    struct store_view view = rsm_view(rsm, rsm_stamp_ms(rsm), c->db);
+    return store_find(&view, key);
+}
+
+static void debug_digest_value(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct buf value = BUF_EMPTY;
+    resp_array(out, argc - 2);
+    for (size_t i = 2; i < argc; i++) {
+        struct store_key *k = find(c, argv[i]);
+        buf_truncate(&value, 0);
+        if (k) {
+            put_u8(&value, (uint8_t)store_rdb_type(k));
+            store_rdb_save(k, &(struct rdb_out){.buf = &value});
+        }
+        put_digest(out, k ? crc64(0, value.data, value.len) : 0);
+    }
+    buf_deinit(&value);
+}
+
+static void debug_object(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    struct store_key *k = find(c, argv[2]);
+    if (!k) {
+        resp_error(out, "ERR no such key");
+        return;
+    }
+    struct buf value = BUF_EMPTY;
+    char text[160];
+    store_rdb_save(k, &(struct rdb_out){.buf = &value});
+    snprintf(text, sizeof text,
+             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 lru_seconds_idle:0", (void *)k,
+             store_key_encoding(k), value.len);
+    resp_simple(out, text);
+    buf_deinit(&value);
+}
+
+/* Redis writes its file and loads that; with its log it does the same, there it is another file. */
+static void debug_reload(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argv, (void)argc;
+    if (c->in_exec) {
+        resp_error(out, "ERR DEBUG RELOAD is not allowed inside a transaction");
+        return;
+    }
+    uint64_t ticket = wait_begin(c, KIND_ADMIN);
+    wait_end(c, node_reload(c->server->node, ticket, &c->server->error));
+}
+
+static void debug_set_active_expire(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    node_set_active_expire(c->server->node, !slice_equal(argv[2], SLICE_LITERAL("0")));
+    resp_simple(out, "OK");
+}
+
+static void put_attribute(struct client *c, struct buf *out)
+{
+    if (c->resp >= 3) {
+        buf_append_cstr(out, "|1\r\n");
+        resp_bulk_cstr(out, "key-popularity");
+        resp_array(out, 2);
+        resp_bulk_cstr(out, "key:123");
+        resp_integer(out, 90);
+    }
+    resp_bulk_cstr(out, "Some real reply following the attribute");
+}
+
+static void put_collection(struct client *c, struct slice kind, struct buf *out)
+{
+    bool map = slice_is_word(kind, "map");
+    if (map)
+        resp_map(out, c->resp, 3);
+    else if (slice_is_word(kind, "set"))
+        resp_set(out, c->resp, 3);
+    else
+        resp_array(out, 3);
+    for (int i = 0; i < 3; i++) {
+        resp_integer(out, i);
+        if (map)
+            resp_bool(out, c->resp, i == 1);
+    }
+}
+
+/* One value of each kind, for those who test a client's parser. */
+static void debug_protocol(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    static const char big[] = "1234567999999999999999999999999999999";
+    struct slice kind = argv[2];
+    if (slice_is_word(kind, "string"))
+        resp_bulk_cstr(out, "Hello World");
+    else if (slice_is_word(kind, "integer"))
+        resp_integer(out, 12345);
+    else if (slice_is_word(kind, "double"))
+        resp_double(out, c->resp, 3.141);
+    else if (slice_is_word(kind, "null"))
+        resp_null(out, c->resp);
+    else if (slice_is_word(kind, "array") || slice_is_word(kind, "set") || slice_is_word(kind, "map"))
+        put_collection(c, kind, out);
+    else if (slice_is_word(kind, "attrib"))
+        put_attribute(c, out);
+    else if (slice_is_word(kind, "bignum") && c->resp >= 3)
+        buf_printf(out, "(%s\r\n", big);
+    else if (slice_is_word(kind, "bignum"))
+        resp_bulk_cstr(out, big);
+    else if (slice_is_word(kind, "true") || slice_is_word(kind, "false"))
+        resp_bool(out, c->resp, slice_is_word(kind, "true"));
+    else if (slice_is_word(kind, "verbatim"))
+        resp_verbatim(out, c->resp, "txt", SLICE_LITERAL("This is a verbatim\nstring"));
+    else
+        resp_error(out, "ERR Wrong protocol type name. Please use one of the following: "
+                        "string|integer|double|null|array|set|map|attrib|bignum|true|false|verbatim");
+}
+
+static void debug_sleep(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argc;
+    double seconds;
+    if (!parse_double(argv[2], &seconds) || seconds < 0 || seconds > 3600) {
+        resp_error(out, "ERR value is not a valid float");
+        return;
+    }
+    usleep((useconds_t)(seconds * 1e6)); /* the whole server stands still, which is the point */
+    resp_simple(out, "OK");
+}
+
+static void debug_log(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argc;
+    log_line(LOG_WARNING, "DEBUG LOG: %.*s", (int)argv[2].len, argv[2].data);
+    resp_simple(out, "OK");
+}
+
+static void debug_error(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argc;
+    resp_errorf(out, "%.*s", (int)argv[2].len, argv[2].data);
+}
+
+static void debug_abort(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argv, (void)argc, (void)out;
+    abort();
+}
+
+/* A switch of something that is not in kvorum. */
+static void debug_nothing(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)c, (void)argv, (void)argc;
+    resp_simple(out, "OK");
+}
+
+static bool is_loopback_client(const struct client *c)
+{
+    return strncmp(c->peer, "127.", 4) == 0 || strncmp(c->peer, "[::1]", 5) == 0;
+}
+
+static const struct debug_subcommand {
+    const char *name;
+    int arity; /* with DEBUG and its own name; below 0: at least so many */
+    handler_fn *run;
+    bool needs_node;
+} subcommands[] = {
+    {"sleep", 3, debug_sleep, false},
+    {"log", 3, debug_log, false},
+    {"error", 3, debug_error, false},
+    {"protocol", 3, debug_protocol, false},
+    {"panic", -2, debug_abort, false},
+    {"segfault", -2, debug_abort, false},
+    {"kvorum-link", -2, debug_link, false},
+    {"kvorum-digest", 2, debug_kvorum_digest, true},
+    {"digest", 2, debug_digest, true},
+    {"digest-value", -2, debug_digest_value, true},
+    {"object", 3, debug_object, true},
+    {"reload", 2, debug_reload, true},
+    {"loadaof", 2, debug_reload, true},
+    {"set-active-expire", 3, debug_set_active_expire, true},
+    {"quicklist-packed-threshold", 3, debug_nothing, false},
+    {"set-disable-deny-scripts", 3, debug_nothing, false},
+    {"change-repl-id", 2, debug_nothing, false},
+    {"jmap", -2, debug_nothing, false},
+};
+
+void debug_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    int allowed = c->server->config->debug_command;
+    if (allowed == ALLOWED_NO || (allowed == ALLOWED_LOCAL && !is_loopback_client(c))) {
+        resp_error(out, "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+                        "\"local\", you can run "
+                        "it from a local connection, otherwise you need to set this option in the "
+                        "configuration file, and "
+                        "then restart the server.");
+        return;
+    }
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
+        const struct debug_subcommand *sub = &subcommands[i];
+        bool fits = sub->arity < 0 ? argc >= (size_t)-sub->arity : argc == (size_t)sub->arity;
+        if (!fits || !slice_is_word(argv[1], sub->name))
+            continue;
+        if (c->server->node || !sub->needs_node)
+            sub->run(c, argv, argc, out);
+        else
+            resp_error(out, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
+    resp_errorf(out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+                (int)argv[1].len, argv[1].data);
+}
