@@ -16,14 +16,14 @@ static void fetch_bucket(struct step *to, const struct store *s, const struct st
         return;
     to->db = &s->dbs[what->db];
     to->hash = key_hash(&s->seed, what->key);
-    index_prefetch(to->db, to->hash);
+    index_prefetch(&to->db->index, to->hash);
 }
 
 static void fetch_slot(struct step *at)
 {
     if (!at->db)
         return;
-    uint32_t place = index_likely(at->db, at->hash);
+    uint32_t place = index_likely(&at->db->index, at->hash);
     if (place == PLACE_NONE)
         return;
     at->slot = db_slot(at->db, place);

@@ -9,7 +9,14 @@ struct collection store_collection(const struct store_key *k)
     struct held_value held;
     assert(key_is_collection(k));
     memcpy(&held, key_value(k), sizeof held);
-    return (struct collection){held.data, held.digest, (enum collection_form)(key_encoding(k) - ENC_PACKED)};
+    return (struct collection){.data = held.data,
+                               .digest = held.digest,
+                               .form = (enum collection_form)(key_encoding(k) - ENC_PACKED)};
+}
+
+struct collection store_collection_new(const struct store_view *v)
+{
+    return (struct collection){.form = FORM_PACKED, .seed = &v->store->seed};
 }
 
 void collection_put(struct store_key *k, enum store_type type, const struct collection *c)
@@ -51,6 +58,7 @@ void store_edit_begin(struct store_edit *e, struct store_view *v, struct slice k
         db_digest_subtract(&at);
     assert(store_key_type(at.k) == type);
     *e = (struct store_edit){store_collection(at.k), at.k, v, at.db, at.hash, 0};
+    e->value.seed = &v->store->seed;
     e->bytes = bytes_of(&e->value, type);
 }
 

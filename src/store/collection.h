@@ -26,6 +26,8 @@ struct collection {
      * form. 0 when empty. */
     uint64_t digest;
     enum collection_form form;
+    const struct hash_seed
+        *seed; /* the store's, for tables that a change makes; NULL where nothing is to be changed */
 };
 
 struct store_edit {
@@ -44,6 +46,8 @@ void store_edit_begin(struct store_edit *e, struct store_view *v, struct slice k
  * false is returned. */
 bool store_edit_end(struct store_edit *e, bool changed);
 
+/* An empty one that is in no key yet. */
+struct collection store_collection_new(const struct store_view *v);
 /* For readers. The elements are the store's. */
 struct collection store_collection(const struct store_key *k);
 /* Number of elements; of a string its length. */

@@ -1,11 +1,21 @@
 /* A database: its array, index and heap, changed together so that the invariants of store_int.h hold. */
 #include "store/store_int.h"
 
+static struct slice key_of_item(const void *item)
+{
+    return key_slice(item);
+}
+
+static struct indexed indexed_by(const struct store_db *db)
+{
+    return (struct indexed){&db->keys, db->count, key_of_item, db->store->seed};
+}
+
 struct spot db_spot(struct store *s, uint32_t db, struct slice key)
 {
     assert(db < s->db_count);
     struct spot at = {.db = &s->dbs[db], .hash = key_hash(&s->seed, key)};
-    at.place = index_find(at.db, at.hash, key);
+    at.place = index_find(&at.db->index, at.hash, &at.db->keys, key_of_item, key);
     at.k = at.place == PLACE_NONE ? NULL : db_key(at.db, at.place);
     return at;
 }
@@ -49,7 +59,8 @@ void db_insert(struct store_view *v, struct spot *at, struct store_key *k)
     at->place = db->count++;
     at->k = k;
     *db_slot(db, at->place) = k;
-    index_insert(db, at->hash, at->place);
+    struct indexed of = indexed_by(db);
+    index_insert(&db->index, &of, at->hash, at->place);
     store_tell(v, EVENT_NEW, "new", db_number(db), key_slice(k));
 }
 
@@ -71,10 +82,11 @@ struct store_key *db_unlink(struct spot *at)
     if (key_at_ms(k) != STORE_NEVER)
         expiry_remove(db, k);
     uint32_t last = --db->count;
-    index_remove(db, at->hash, at->place);
+    struct indexed of = indexed_by(db);
+    index_remove(&db->index, &of, at->hash, at->place);
     if (at->place != last) {
         struct store_key *moved = db_key(db, last);
-        index_move(db, key_hash(&db->store->seed, key_slice(moved)), last, at->place);
+        index_move(&db->index, key_hash(&db->store->seed, key_slice(moved)), last, at->place);
         *db_slot(db, at->place) = moved;
     }
     segments_shrink(&db->keys, db->count, sizeof(struct store_key *));

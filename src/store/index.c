@@ -1,116 +1,23 @@
-/* The index: hash -> place in the key array, by linear hashing.
- *
- * A bucket is a cache line of twelve entries: a one-byte tag from the hash's top bits (0: empty) and a 32-bit
- * place. A full bucket chains to an overflow bucket. Entries are packed from the front of the chain, so a
- * search ends at the first empty tag.
- *
- * With n buckets, and m the largest power of two <= n, a hash's bucket is hash % 2m if that is < n, else hash
- * % m. Growing by one bucket splits bucket n - m between itself and the new one, n; shrinking merges them
- * again. Each insertion does at most one split, so growth costs every call the same: a dozen keys are looked
- * at.
- *
- * Memory: SPLIT_AT keys a bucket on average gives about 8 bytes a key, overflow included. */
-#include "store/store_int.h"
+/* Changing the index: insertions, removals, and the splits and merges that follow them. */
+#include "store/index.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include <assert.h>
 
-#define BUCKET_ENTRIES 12
-#define SPLIT_AT       10 /* average keys a bucket that makes the table grow ... */
-#define MERGE_AT       4  /* ... and shrink */
+#include "base/alloc.h"
 
-struct bucket {
-    uint8_t tags[BUCKET_ENTRIES];
-    uint32_t next; /* number of the overflow bucket, 0: none */
-    uint32_t places[BUCKET_ENTRIES];
-};
-
-_Static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
-
-static uint8_t tag_of(uint64_t hash)
-{
-    uint8_t tag = (uint8_t)(hash >> 56);
-    return tag ? tag : 1;
-}
+#define SPLIT_AT 10 /* average items a bucket that makes the table grow ... */
+#define MERGE_AT 4  /* ... and shrink */
 
 static struct bucket *bucket_at(const struct index *ix, uint32_t i)
 {
     return segments_at(&ix->buckets, i, sizeof(struct bucket));
 }
 
-static struct bucket *overflow_at(const struct index *ix, uint32_t i)
-{
-    return segments_at(&ix->overflow, i, sizeof(struct bucket));
-}
-
-static struct bucket *next_of(const struct index *ix, const struct bucket *b)
-{
-    return b->next ? overflow_at(ix, b->next) : NULL;
-}
-
-static uint32_t low_power(uint32_t n)
-{
-    return UINT32_C(1) << (31 - __builtin_clz(n));
-}
-
-static uint32_t bucket_number(const struct index *ix, uint64_t hash)
-{
-    uint32_t m = low_power(ix->bucket_count);
-    uint32_t i = (uint32_t)(hash & (2 * (uint64_t)m - 1));
-    return i < ix->bucket_count ? i : i & (m - 1);
-}
-
-/* Bit i: entry i has this tag. */
-static uint32_t match_tags(const struct bucket *b, uint8_t tag)
-{
-#ifdef __SSE2__
-    __m128i have =
-        _mm_loadu_si128((const __m128i *)(const void *)b->tags); /* the last four bytes are `next` */
-    __m128i same = _mm_cmpeq_epi8(have, _mm_set1_epi8((char)tag));
-    return (uint32_t)_mm_movemask_epi8(same) & ((1u << BUCKET_ENTRIES) - 1);
-#else
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < BUCKET_ENTRIES; i++)
-        bits |= (uint32_t)(b->tags[i] == tag) << i;
-    return bits;
-#endif
-}
-
-uint32_t index_find(const struct store_db *db, uint64_t hash, struct slice key)
-{
-    const struct index *ix = &db->index;
-    if (!ix->bucket_count)
-        return PLACE_NONE;
-    uint8_t tag = tag_of(hash);
-    for (struct bucket *b = bucket_at(ix, bucket_number(ix, hash)); b; b = next_of(ix, b)) {
-        for (uint32_t bits = match_tags(b, tag); bits; bits &= bits - 1) {
-            uint32_t place = b->places[__builtin_ctz(bits)];
-            const struct store_key *k = db_key(db, place);
-            if (k->key_len == key.len && (!key.len || memcmp(key_bytes(k), key.data, key.len) == 0))
-                return place;
-        }
-    }
-    return PLACE_NONE;
-}
-
-void index_prefetch(const struct store_db *db, uint64_t hash)
-{
-    __builtin_prefetch(bucket_at(&db->index, bucket_number(&db->index, hash)));
-}
-
-uint32_t index_likely(const struct store_db *db, uint64_t hash)
-{
-    const struct bucket *b = bucket_at(&db->index, bucket_number(&db->index, hash));
-    uint32_t bits = match_tags(b, tag_of(hash));
-    return bits ? b->places[__builtin_ctz(bits)] : PLACE_NONE;
-}
-
 static uint32_t overflow_new(struct index *ix)
 {
     uint32_t n = ix->overflow_free;
     if (n) {
-        struct bucket *b = overflow_at(ix, n);
+        struct bucket *b = index_overflow(ix, n);
         ix->overflow_free = b->next;
         memset(b, 0, sizeof *b);
         return n;
@@ -119,25 +26,31 @@ static uint32_t overflow_new(struct index *ix)
         ix->overflow_count = 1; /* number 0 means none */
     n = ix->overflow_count++;
     segments_grow(&ix->overflow, ix->overflow_count, sizeof(struct bucket));
-    memset(overflow_at(ix, n), 0, sizeof(struct bucket));
+    memset(index_overflow(ix, n), 0, sizeof(struct bucket));
     return n;
 }
 
-static void chain_add(struct index *ix, struct bucket *b, uint8_t tag, uint32_t place)
+/* A new overflow bucket may move the others. */
+static void chain_add(struct index *ix, struct bucket *first, uint8_t tag, uint32_t place)
 {
+    struct bucket *b = first;
+    uint32_t number = 0; /* of the overflow bucket that `b` is */
     for (;;) {
-        uint32_t empty = match_tags(b, 0);
+        uint32_t empty = index_match(b, 0);
         if (empty) {
             uint32_t i = (uint32_t)__builtin_ctz(empty);
             b->tags[i] = tag;
             b->places[i] = place;
             return;
         }
-        if (!b->next) {
-            uint32_t n = overflow_new(ix);
-            b->next = n;
+        uint32_t next = b->next;
+        if (!next) {
+            next = overflow_new(ix);
+            b = number ? index_overflow(ix, number) : first;
+            b->next = next;
         }
-        b = overflow_at(ix, b->next);
+        number = next;
+        b = index_overflow(ix, number);
     }
 }
 
@@ -151,7 +64,7 @@ struct entry {
 static size_t chain_length(const struct index *ix, const struct bucket *b)
 {
     size_t n = 0;
-    for (; b; b = next_of(ix, b))
+    for (; b; b = index_next(ix, b))
         n += BUCKET_ENTRIES;
     return n;
 }
@@ -159,11 +72,11 @@ static size_t chain_length(const struct index *ix, const struct bucket *b)
 static size_t chain_take(struct index *ix, struct bucket *first, struct entry *out)
 {
     size_t n = 0;
-    for (struct bucket *b = first; b; b = next_of(ix, b))
+    for (struct bucket *b = first; b; b = index_next(ix, b))
         for (size_t i = 0; i < BUCKET_ENTRIES && b->tags[i]; i++)
             out[n++] = (struct entry){b->tags[i], b->places[i]};
     for (uint32_t i = first->next; i;) {
-        struct bucket *b = overflow_at(ix, i);
+        struct bucket *b = index_overflow(ix, i);
         uint32_t next = b->next;
         b->next = ix->overflow_free;
         ix->overflow_free = i;
@@ -173,11 +86,15 @@ static size_t chain_take(struct index *ix, struct bucket *first, struct entry *o
     return n;
 }
 
-static void split(struct store_db *db)
+static const void *item_at(const struct indexed *of, uint32_t place)
 {
-    struct index *ix = &db->index;
+    return *(void **)segments_at(of->items, place, sizeof(void *));
+}
+
+static void split(struct index *ix, const struct indexed *of)
+{
     uint32_t fresh = ix->bucket_count;
-    uint32_t from = fresh - low_power(fresh);
+    uint32_t from = fresh - index_low_power(fresh);
     segments_grow(&ix->buckets, (size_t)fresh + 1, sizeof(struct bucket));
     ix->bucket_count++;
     memset(bucket_at(ix, fresh), 0, sizeof(struct bucket));
@@ -188,22 +105,22 @@ static void split(struct store_db *db)
         entries = mem_alloc(room * sizeof *entries);
     size_t n = chain_take(ix, old, entries);
     for (size_t i = 0; i < n; i++)
-        __builtin_prefetch(db_slot(db, entries[i].place));
+        __builtin_prefetch(segments_at(of->items, entries[i].place, sizeof(void *)));
     for (size_t i = 0; i < n; i++)
-        __builtin_prefetch(db_key(db, entries[i].place));
+        __builtin_prefetch(item_at(of, entries[i].place));
     for (size_t i = 0; i < n; i++) {
-        uint64_t hash = key_hash(&db->store->seed, key_slice(db_key(db, entries[i].place)));
-        chain_add(ix, bucket_at(ix, bucket_number(ix, hash)), entries[i].tag, entries[i].place);
+        struct slice key = of->key_of(item_at(of, entries[i].place));
+        uint64_t hash = siphash(&of->seed, key.data, key.len);
+        chain_add(ix, index_bucket(ix, hash), entries[i].tag, entries[i].place);
     }
     if (entries != few)
         mem_free(entries);
 }
 
-static void merge(struct store_db *db)
+static void merge(struct index *ix)
 {
-    struct index *ix = &db->index;
     uint32_t last = ix->bucket_count - 1;
-    uint32_t into = last - low_power(last);
+    uint32_t into = last - index_low_power(last);
     struct bucket *gone = bucket_at(ix, last);
     struct entry few[4 * BUCKET_ENTRIES], *entries = few;
     size_t room = chain_length(ix, gone);
@@ -218,26 +135,25 @@ static void merge(struct store_db *db)
     segments_shrink(&ix->buckets, ix->bucket_count, sizeof(struct bucket));
 }
 
-void index_insert(struct store_db *db, uint64_t hash, uint32_t place)
+void index_insert(struct index *ix, const struct indexed *of, uint64_t hash, uint32_t place)
 {
-    struct index *ix = &db->index;
     if (!ix->bucket_count) {
         segments_grow(&ix->buckets, 1, sizeof(struct bucket));
         ix->bucket_count = 1;
     }
-    chain_add(ix, bucket_at(ix, bucket_number(ix, hash)), tag_of(hash), place);
-    if (db->count >= (uint64_t)ix->bucket_count * SPLIT_AT)
-        split(db);
+    chain_add(ix, index_bucket(ix, hash), index_tag(hash), place);
+    if (of->count >= (uint64_t)ix->bucket_count * SPLIT_AT)
+        split(ix, of);
 }
 
 /* The bucket and entry that hold `place`; it is there. */
 static struct bucket *locate(const struct index *ix, uint64_t hash, uint32_t place, uint32_t *entry)
 {
-    uint8_t tag = tag_of(hash);
-    struct bucket *b = bucket_at(ix, bucket_number(ix, hash));
-    for (;; b = next_of(ix, b)) {
+    uint8_t tag = index_tag(hash);
+    struct bucket *b = index_bucket(ix, hash);
+    for (;; b = index_next(ix, b)) {
         assert(b);
-        for (uint32_t bits = match_tags(b, tag); bits; bits &= bits - 1) {
+        for (uint32_t bits = index_match(b, tag); bits; bits &= bits - 1) {
             *entry = (uint32_t)__builtin_ctz(bits);
             if (b->places[*entry] == place)
                 return b;
@@ -245,30 +161,29 @@ static struct bucket *locate(const struct index *ix, uint64_t hash, uint32_t pla
     }
 }
 
-void index_move(struct store_db *db, uint64_t hash, uint32_t from, uint32_t to)
+void index_move(struct index *ix, uint64_t hash, uint32_t from, uint32_t to)
 {
     uint32_t i;
-    struct bucket *b = locate(&db->index, hash, from, &i);
+    struct bucket *b = locate(ix, hash, from, &i);
     b->places[i] = to;
 }
 
 /* Fills the hole with the last entry of the chain, and gives an emptied overflow bucket back. */
-void index_remove(struct store_db *db, uint64_t hash, uint32_t place)
+void index_remove(struct index *ix, const struct indexed *of, uint64_t hash, uint32_t place)
 {
-    struct index *ix = &db->index;
     uint32_t i;
     struct bucket *b = locate(ix, hash, place, &i);
-    if (!db->count) {
+    if (!of->count) {
         index_deinit(ix); /* overflow buckets are given back only now */
         return;
     }
     struct bucket *tail = b, *before = NULL;
-    for (struct bucket *walk = bucket_at(ix, bucket_number(ix, hash)); walk; walk = next_of(ix, walk)) {
+    for (struct bucket *walk = index_bucket(ix, hash); walk; walk = index_next(ix, walk)) {
         if (walk->next)
             before = walk;
         tail = walk;
     }
-    uint32_t empty = match_tags(tail, 0);
+    uint32_t empty = index_match(tail, 0);
     uint32_t last = (empty ? (uint32_t)__builtin_ctz(empty) : BUCKET_ENTRIES) - 1;
     b->tags[i] = tail->tags[last];
     b->places[i] = tail->places[last];
@@ -279,8 +194,8 @@ void index_remove(struct store_db *db, uint64_t hash, uint32_t place)
         tail->next = ix->overflow_free;
         ix->overflow_free = number;
     }
-    if (ix->bucket_count > 1 && db->count < (uint64_t)ix->bucket_count * MERGE_AT)
-        merge(db);
+    if (ix->bucket_count > 1 && of->count < (uint64_t)ix->bucket_count * MERGE_AT)
+        merge(ix);
 }
 
 void index_deinit(struct index *ix)

@@ -282,7 +282,7 @@ struct store_key *store_rdb_load(struct store_view *v, struct slice key, int rdb
     if (rdb_type == RDB_TYPE_STRING) {
         k = load_text(v, key, r);
     } else if (value_type_of_rdb(rdb_type, &type)) {
-        struct collection c = {.form = FORM_PACKED};
+        struct collection c = store_collection_new(v);
         if (value_ops(type)->load(&c, rdb_type, r, v->limits))
             k = store_put_collection(v, key, type, c);
     }

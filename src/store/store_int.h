@@ -4,7 +4,7 @@
  * keys that expire:
  *
  *     array:  place -> key. A new key goes to the end; removing one moves the last key into its place.
- *     index:  hash -> place. Cache-line buckets, linear hashing: one bucket is split or merged at a time.
+ *     index:  hash -> place (index.h): one bucket is split or merged at a time.
  *     heap:   (expiry time, key), smallest first; every key knows its slot in it.
  *
  * All three live in segments, so that growing never copies a big array: no single call stalls, whatever the
@@ -32,7 +32,7 @@
 
 #include "base/alloc.h"
 #include "store/collection.h"
-#include "store/segments.h"
+#include "store/index.h"
 #include "store/store.h"
 
 /* Encodings; OBJECT ENCODING shows ENC_BIG as raw. */
@@ -62,15 +62,6 @@ struct big_value {
 struct held_value { /* a collection's; the form is in the encoding */
     void *data;
     uint64_t digest;
-};
-
-struct bucket;
-
-struct index {
-    struct segments buckets;  /* of struct bucket */
-    struct segments overflow; /* of struct bucket; number 0 is never used, so 0 says "none" */
-    uint32_t bucket_count;    /* 0: nothing allocated yet */
-    uint32_t overflow_count, overflow_free;
 };
 
 struct expiry_item {
@@ -110,8 +101,7 @@ struct store {
     struct dead_collection *dead_collections;
 };
 
-#define PLACE_NONE UINT32_MAX
-#define KEYS_MAX   (UINT32_MAX - 1) /* a database's limit: places are 32 bits */
+#define KEYS_MAX (UINT32_MAX - 1) /* a database's limit: places are 32 bits */
 
 static inline struct store_key **db_slot(const struct store_db *db, uint32_t place)
 {
@@ -185,18 +175,6 @@ void key_free(struct store *s, struct store_db *db, struct store_key *k);
 void key_set_encoding(struct store_key *k, enum store_type type, enum encoding enc);
 struct big_value key_big(const struct store_key *k);
 void key_set_big(struct store_key *k, const struct big_value *big);
-
-/* index.c */
-uint32_t index_find(const struct store_db *db, uint64_t hash, struct slice key); /* PLACE_NONE: absent */
-/* For ahead.c, when the database holds a key: fetches the bucket; then, of what stands in it, where a key of this hash
- * most likely is (PLACE_NONE: nowhere in it). */
-void index_prefetch(const struct store_db *db, uint64_t hash);
-uint32_t index_likely(const struct store_db *db, uint64_t hash);
-void index_insert(struct store_db *db, uint64_t hash, uint32_t place);
-void index_remove(struct store_db *db, uint64_t hash, uint32_t place);
-void index_move(struct store_db *db, uint64_t hash, uint32_t from, uint32_t to);
-void index_deinit(struct index *ix);
-size_t index_bytes(const struct index *ix);
 
 /* db.c: a database's parts kept together. */
 struct spot { /* where a key stands, or would */

@@ -35,7 +35,7 @@ static void assert_filled(const struct segments *a, size_t to)
 
 static void test_nothing_moves(void **state)
 {
-    struct segments a = {NULL, 0, 0};
+    struct segments a = {NULL, 0, 0, 0};
     (void)state;
     grow_and_fill(&a, 0, IN_PAGE);
     const uint64_t *first = at(&a, 0), *last = at(&a, IN_PAGE - 1);
@@ -57,12 +57,12 @@ static void test_what_comes_again_is_zero(void **state)
 {
     const size_t kept[] = {
         2 * IN_PAGE + IN_PAGE / 2, 2 * IN_PAGE, IN_PAGE + IN_SEGMENT, IN_PAGE, IN_PAGE / 2, 0};
-    struct segments a = {NULL, 0, 0};
+    struct segments a = {NULL, 0, 0, 0};
     size_t filled = 0;
     (void)state;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         grow_and_fill(&a, filled, PAGES * IN_PAGE);
-        segments_resize(&a, kept[i] / IN_SEGMENT);
+        segments_resize(&a, kept[i] * ITEM);
         filled = kept[i];
         assert_filled(&a, filled);
     }
@@ -84,7 +84,7 @@ static size_t address_space(void)
 static void test_pages_are_counted_and_freed(void **state)
 {
     enum { ROUNDS = 400 };
-    struct segments a = {NULL, 0, 0};
+    struct segments a = {NULL, 0, 0, 0};
     (void)state;
     segments_grow(&a, IN_PAGE, ITEM);
     size_t list = a.cap * sizeof *a.list;
@@ -94,7 +94,7 @@ static void test_pages_are_counted_and_freed(void **state)
     assert_int_equal(segments_bytes(&a), 2 * MEM_HUGE_BYTES + list);
     size_t before = address_space();
     for (int i = 0; i < ROUNDS; i++) {
-        segments_resize(&a, 1);
+        segments_resize(&a, SEGMENT_BYTES);
         segments_grow(&a, 2 * IN_PAGE, ITEM);
     }
     assert_true(address_space() < before + ROUNDS / 2 * (size_t)MEM_HUGE_BYTES);

@@ -326,7 +326,7 @@ static void test_looking_ahead(void **state)
     }
     for (size_t i = 0; i < w.m.count; i++, keys++) {
         struct spot at = db_spot(w.a, w.m.keys[i].db, model_name(&w.m.keys[i]));
-        right += index_likely(at.db, at.hash) == at.place;
+        right += index_likely(&at.db->index, at.hash) == at.place;
     }
     assert_true(keys > 50);
     assert_in_range(right, keys * 3 / 4, keys);
