@@ -156,7 +156,7 @@ static void keys_of(struct command_context *c, bool with_flags)
         resp_error(c->out, "ERR Invalid command specified");
         return;
     }
-    if (!row->first_key && !row->find_keys) {
+    if (!*row->key_specs && !row->find_keys) {
         resp_error(c->out, "ERR The command has no key arguments");
         return;
     }

@@ -62,7 +62,7 @@ struct command {
     const char *tips;      /* space separated, "" for none */
     const char *key_specs; /* as COMMAND INFO tells them, in the notation of key_specs.c; "" for none */
     const struct command *subcommands; /* ends with a name of NULL; NULL: none */
-    /* Keys that first/last/step cannot tell (MOVABLEKEYS). The indexes go to `out`, at most `max`; their
+    /* Keys that neither first/last/step nor key_specs (MOVABLEKEYS) can tell. The indexes go to `out`, at most `max`; their
      * number, -1: syntax error. */
     int (*find_keys)(const struct slice *argv, size_t argc, int *out, int max);
     /* The flags of the key where they depend on the arguments (variable_flags in key_specs). */

@@ -5,38 +5,117 @@
  *     flags@first:last:step#notes        "RW access update@1:0:1#RW because of GET"
  *
  * flags: words; first: index of the first key; last: how far after it the last key is, or, negative, from the
- * end of the arguments; step: arguments from key to key; #notes may be missing. All of our commands have keys
- * at an index, in a range; a type of spec that finds them otherwise is to be added here when a command comes
- * that needs it. */
+ * end of the arguments; step: arguments from key to key; #notes may be missing. Other ways to say where keys are:
+ *
+ *     RO@2:n0:1:1          counted: at 2 + 0 stands how many there are, at 2 + 1 the first
+ *     OW@STORE>6:0:1       the first key follows a word, which is looked for from 6 on
+ *     RO@STREAMS>1:-1:1:2  the last key is in the first half (:2) of what is left */
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands/commands_int.h"
 
 struct key_spec {
-    struct slice flags, notes;
-    int first, last, step;
+    struct slice flags, notes, word;
+    int first; /* with a word, where the search for it begins */
+    bool counted;
+    int count_at, first_after; /* when counted, from the first index */
+    int last, step, limit;
 };
+
+static int number_at(const char **at)
+{
+    char *end;
+    long n = strtol(*at, &end, 10);
+    *at = *end == ':' ? end + 1 : end;
+    return (int)n;
+}
 
 /* Reads one spec and goes on to the next; false at the end. The text is our own: it is well formed. */
 static bool next_spec(const char **at, struct key_spec *spec)
 {
     if (!**at)
         return false;
-    size_t len = strcspn(*at, "@");
-    char *end;
-    spec->flags = (struct slice){*at, len};
-    spec->first = (int)strtol(*at + len + 1, &end, 10);
-    spec->last = (int)strtol(end + 1, &end, 10);
-    spec->step = (int)strtol(end + 1, &end, 10);
-    spec->notes = (struct slice){NULL, 0};
-    if (*end == '#') {
-        spec->notes = (struct slice){end + 1, strcspn(end + 1, "|")};
-        end += 1 + spec->notes.len;
+    const char *p = *at;
+    size_t len = strcspn(p, "@");
+    *spec = (struct key_spec){.flags = {p, len}};
+    p += len + 1;
+    if (*p >= 'A' && *p <= 'Z') {
+        spec->word = slice_of(p, strcspn(p, ">"));
+        p += spec->word.len + 1;
     }
-    *at = *end == '|' ? end + 1 : end;
+    spec->first = number_at(&p);
+    spec->counted = *p == 'n';
+    if (spec->counted) {
+        p++;
+        spec->count_at = number_at(&p);
+        spec->first_after = number_at(&p);
+    } else {
+        spec->last = number_at(&p);
+    }
+    spec->step = number_at(&p);
+    if (*p >= '0' && *p <= '9')
+        spec->limit = number_at(&p);
+    if (*p == '#') {
+        spec->notes = slice_of(p + 1, strcspn(p + 1, "|"));
+        p += 1 + spec->notes.len;
+    }
+    *at = *p == '|' ? p + 1 : p;
     return true;
 }
+
+/* ---- the keys of a request ---- */
+
+/* Where the keys begin; 0: the word is not there. Redis does not look at the last argument. */
+static int begin(const struct key_spec *spec, const struct slice *argv, int argc)
+{
+    if (!spec->word.len)
+        return spec->first;
+    for (int i = spec->first; i < argc - 1; i++)
+        if (argv[i].len == spec->word.len && strncasecmp(argv[i].data, spec->word.data, spec->word.len) == 0)
+            return i + 1;
+    return 0;
+}
+
+/* The first and the last key, both 0 when there are none; false: the arguments are invalid. */
+static bool span(const struct key_spec *spec, const struct slice *argv, int argc, int *first, int *last)
+{
+    int64_t count;
+    *first = begin(spec, argv, argc);
+    *last = 0;
+    if (*first == 0)
+        return true;
+    if (spec->counted) {
+        int at = *first + spec->count_at;
+        if (at >= argc || !parse_i64(argv[at], &count) || count < 1 || count > argc)
+            return false;
+        *first += spec->first_after;
+        *last = *first + ((int)count - 1) * spec->step;
+    } else if (spec->last >= 0) {
+        *last = *first + spec->last;
+    } else {
+        *last = spec->limit ? *first + (argc - *first) / spec->limit + spec->last : argc + spec->last;
+    }
+    return *first <= *last && *last < argc;
+}
+
+int key_specs_find(const char *specs, const struct slice *argv, size_t argc, int *out, int max)
+{
+    struct key_spec spec;
+    int n = 0, first, last;
+    if (argc > INT32_MAX)
+        return -1;
+    while (next_spec(&specs, &spec)) {
+        if (!span(&spec, argv, (int)argc, &first, &last))
+            return -1;
+        for (int i = first; i && i <= last; i += spec.step, n++)
+            if (n < max)
+                out[n] = i;
+    }
+    return n;
+}
+
+/* ---- what COMMAND says ---- */
 
 size_t key_specs_count(const char *specs)
 {
@@ -68,6 +147,43 @@ static void reply_pair(struct buf *out, const char *name, int value)
     resp_integer(out, value);
 }
 
+static void reply_kind(struct buf *out, int resp, const char *kind, size_t pairs)
+{
+    resp_map(out, resp, 2);
+    resp_bulk_cstr(out, "type");
+    resp_bulk_cstr(out, kind);
+    resp_bulk_cstr(out, "spec");
+    resp_map(out, resp, pairs);
+}
+
+static void reply_begin(struct buf *out, int resp, const struct key_spec *spec)
+{
+    if (!spec->word.len) {
+        reply_kind(out, resp, "index", 1);
+        reply_pair(out, "index", spec->first);
+        return;
+    }
+    reply_kind(out, resp, "keyword", 2);
+    resp_bulk_cstr(out, "keyword");
+    resp_bulk(out, spec->word);
+    reply_pair(out, "startfrom", spec->first);
+}
+
+static void reply_find(struct buf *out, int resp, const struct key_spec *spec)
+{
+    if (spec->counted) {
+        reply_kind(out, resp, "keynum", 3);
+        reply_pair(out, "keynumidx", spec->count_at);
+        reply_pair(out, "firstkey", spec->first_after);
+        reply_pair(out, "keystep", spec->step);
+        return;
+    }
+    reply_kind(out, resp, "range", 3);
+    reply_pair(out, "lastkey", spec->last);
+    reply_pair(out, "keystep", spec->step);
+    reply_pair(out, "limit", spec->limit);
+}
+
 static void reply_spec(struct buf *out, int resp, const struct key_spec *spec)
 {
     resp_map(out, resp, spec->notes.len ? 4 : 3);
@@ -78,21 +194,9 @@ static void reply_spec(struct buf *out, int resp, const struct key_spec *spec)
     resp_bulk_cstr(out, "flags");
     reply_words(out, resp, spec->flags);
     resp_bulk_cstr(out, "begin_search");
-    resp_map(out, resp, 2);
-    resp_bulk_cstr(out, "type");
-    resp_bulk_cstr(out, "index");
-    resp_bulk_cstr(out, "spec");
-    resp_map(out, resp, 1);
-    reply_pair(out, "index", spec->first);
+    reply_begin(out, resp, spec);
     resp_bulk_cstr(out, "find_keys");
-    resp_map(out, resp, 2);
-    resp_bulk_cstr(out, "type");
-    resp_bulk_cstr(out, "range");
-    resp_bulk_cstr(out, "spec");
-    resp_map(out, resp, 3);
-    reply_pair(out, "lastkey", spec->last);
-    reply_pair(out, "keystep", spec->step);
-    reply_pair(out, "limit", 0);
+    reply_find(out, resp, spec);
 }
 
 void reply_key_specs(struct buf *out, int resp, const char *specs)
@@ -113,8 +217,9 @@ void reply_key_flags(struct buf *out, int resp, const struct command *c, const s
         return;
     }
     while (next_spec(&specs, &spec)) {
-        int last = spec.last < 0 ? (int)argc + spec.last : spec.first + spec.last;
-        if (position >= spec.first && position <= last) {
+        int first, last;
+        bool found = span(&spec, argv, (int)argc, &first, &last) && first;
+        if (found && position >= first && position <= last) {
             reply_words(out, resp, spec.flags);
             return;
         }

@@ -109,6 +109,8 @@ int command_keys(const struct command *c, const struct slice *argv, size_t argc,
 {
     if (c->find_keys)
         return c->find_keys(argv, argc, out, max);
+    if (c->flags & CMD_MOVABLEKEYS)
+        return key_specs_find(c->key_specs, argv, argc, out, max);
     if (!c->first_key)
         return 0;
     if (argc > INT32_MAX)

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "commands/commands.h"
+#include "commands/commands_int.h"
 #include "commands/lookup.h"
 
 static void print_slots(void)
@@ -59,7 +59,8 @@ static void check_row(const struct command *row)
     assert_int_equal(!!(row->flags & CMD_READONLY), !!(row->categories & CAT_READ));
     assert_int_equal(!!(row->flags & CMD_FAST), !!(row->categories & CAT_FAST));
     assert_int_equal(!(row->flags & CMD_FAST), !!(row->categories & CAT_SLOW));
-    assert_int_equal(row->first_key != 0, *row->key_specs != 0);
+    assert_true(!row->first_key || *row->key_specs);
+    assert_true(row->first_key || !*row->key_specs || row->flags & CMD_MOVABLEKEYS);
     assert_non_null(row->summary);
     assert_true(*row->summary && row->since && row->group);
     for (const struct command *sub = row->subcommands; sub && sub->name; sub++)
@@ -108,6 +109,40 @@ static void test_keys(void **state)
     }
 }
 
+/* Every way to say where keys are. */
+static void test_key_specs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *specs, *line;
+        int keys, first, last;
+    } cases[] = {
+        {"RO@1:0:1", "c a b", 1, 1, 1},
+        {"RO@1:-1:2", "c a 1 b 2", 2, 1, 3},
+        {"RO@1:n0:1:1", "c 2 a b x", 2, 2, 3},
+        {"RO@1:n0:1:1", "c 3 a b", -1, 0, 0},
+        {"RO@1:n0:1:1", "c 0 a b", -1, 0, 0},
+        {"RO@1:n0:1:1", "c x a b", -1, 0, 0},
+        {"RO@1:n0:1:1", "c 9223372036854775807 a b", -1, 0, 0},
+        {"OW@1:0:1|RO@2:n0:1:1", "c d 2 a b weights", 3, 1, 4},
+        {"RO@1:0:1|OW@STORE>6:0:1", "c k 0 0 1 m store d x", 2, 1, 7},
+        {"RO@1:0:1|OW@STORE>6:0:1", "c k 0 0 1 m desc", 1, 1, 1},
+        {"RO@1:0:1|OW@STORE>6:0:1", "c k 0 0 1 m desc store", 1, 1, 1},
+        {"RO@STREAMS>1:-1:1:2#note|RW@1:0:1", "c x streams a b 1 2", 3, 3, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice argv[16];
+        int keys[8] = {0};
+        size_t argc = split(cases[i].line, argv);
+        int n = key_specs_find(cases[i].specs, argv, argc, keys, 8);
+        assert_int_equal(n, cases[i].keys);
+        if (n > 0) {
+            assert_int_equal(keys[0], cases[i].first);
+            assert_int_equal(keys[n - 1], cases[i].last);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--slots") == 0) {
@@ -115,10 +150,9 @@ int main(int argc, char **argv)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slots_are_current),
-        cmocka_unit_test(test_every_row_is_found),
-        cmocka_unit_test(test_rows_are_consistent),
-        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_slots_are_current),   cmocka_unit_test(test_every_row_is_found),
+        cmocka_unit_test(test_rows_are_consistent), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_key_specs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
