@@ -35,27 +35,27 @@ static const char *const read_modes[] = {"quorum", "log", "local", NULL};
 
 static const struct setting table[SETTING_COUNT] = {
     [SETTING_SESSION_WINDOW] = {"session-window", NUMBER, "128", 1, 65536, NULL,
-                                "argument must be between 1 and 65536 inclusive", false},
+                                "argument must be between 1 and 65536 inclusive", false, NULL},
     /* in seconds, like Redis's timeout */
     [SETTING_SESSION_TIMEOUT] = {"session-timeout", NUMBER, "86400", 1, 3153600000, NULL,
-                                 "argument must be between 1 and 3153600000 inclusive", false},
+                                 "argument must be between 1 and 3153600000 inclusive", false, NULL},
     [SETTING_SESSION_MAX] = {"session-max", NUMBER, "10000", 0, 10000000, NULL,
-                             "argument must be between 0 and 10000000 inclusive", false},
+                             "argument must be between 0 and 10000000 inclusive", false, NULL},
     /* An entry holds a whole request and is at most 1 GiB, hence the upper bound. */
     [SETTING_MAX_BULK] = {"proto-max-bulk-len", MEMORY, "536870912", 1 << 20, (1 << 30) - (1 << 20), NULL,
-                          "argument must be between 1048576 and 1072693248 inclusive", false},
+                          "argument must be between 1048576 and 1072693248 inclusive", false, NULL},
     [SETTING_DATABASES] = {"databases", NUMBER, "16", 1, 65536, NULL,
-                           "argument must be between 1 and 65536 inclusive", true},
+                           "argument must be between 1 and 65536 inclusive", true, NULL},
     [SETTING_MAXMEMORY] = {"maxmemory", MEMORY, "0", 0, UINT64_MAX, NULL, "argument must be a memory value",
-                           false},
+                           false, NULL},
     [SETTING_MAXMEMORY_POLICY] =
         {"maxmemory-policy", CHOICE, "noeviction", 0, 0, policies,
          "argument(s) must be one of the following: volatile-lru, volatile-lfu, "
          "volatile-random, volatile-ttl, allkeys-lru, allkeys-lfu, allkeys-random, noeviction",
-         false},
+         false, NULL},
     [SETTING_READ_MODE] = {"read-mode", CHOICE, "quorum", 0, 0, read_modes,
-                           "argument(s) must be one of the following: quorum, log, local", false},
-    [SETTING_EVENTS] = {"notify-keyspace-events", EVENTS, "", 0, 0, NULL, NULL, false},
+                           "argument(s) must be one of the following: quorum, log, local", false, NULL},
+    [SETTING_EVENTS] = {"notify-keyspace-events", EVENTS, "", 0, 0, NULL, NULL, false, NULL},
     [SETTING_LIST_SIZE] = {"list-max-listpack-size", SIGNED, "-2", 0, 0, NULL, NULL, false,
                            "list-max-ziplist-size"},
     [SETTING_HASH_ENTRIES] = SIZE("hash-max-listpack-entries", NUMBER, "512", "hash-max-ziplist-entries"),
