@@ -20,7 +20,7 @@ MALLOC ?= -ljemalloc
 LIBS = -levent_core -levent_pthreads -lrocksdb $(MALLOC) -lpthread -lm
 TEST_LIBS = -lcmocka -lhiredis
 
-ROOMS = base store commands rsm raft storage transport node server
+ROOMS = base store commands rsm raft storage transport pubsub node server
 ROOM_SRC = $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))
 ROOM_OBJ = $(ROOM_SRC:%.c=$(BUILD)/obj/%.o)
 LIB = $(BUILD)/libkvorum.a

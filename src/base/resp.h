@@ -59,6 +59,7 @@ void resp_null_array(struct buf *out, int resp); /* *-1 or _ */
 void resp_array(struct buf *out, size_t n);
 void resp_map(struct buf *out, int resp, size_t pairs); /* *2n or %n */
 void resp_set(struct buf *out, int resp, size_t n);     /* *n or ~n */
+void resp_push(struct buf *out, int resp, size_t n);    /* *n or >n: nobody has asked for it */
 void resp_double(struct buf *out, int resp, double v);
 void resp_bool(struct buf *out, int resp, bool v); /* :1/:0 or #t/#f */
 void resp_verbatim(struct buf *out, int resp, const char *kind, struct slice s);

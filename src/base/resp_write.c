@@ -118,6 +118,11 @@ void resp_set(struct buf *out, int resp, size_t n)
     put_head(out, resp == 3 ? '~' : '*', (int64_t)n);
 }
 
+void resp_push(struct buf *out, int resp, size_t n)
+{
+    put_head(out, resp == 3 ? '>' : '*', (int64_t)n);
+}
+
 void resp_double(struct buf *out, int resp, double v)
 {
     char text[NUMBER_TEXT_MAX];

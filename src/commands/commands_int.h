@@ -12,7 +12,7 @@
 
 /* Tables, one for each family of commands; each ends with a name of NULL. */
 extern const struct command commands_strings[], commands_keys[], commands_transactions[],
-    commands_connection[], commands_server[], commands_cluster[];
+    commands_connection[], commands_server[], commands_cluster[], commands_pubsub[];
 
 /* string.c, string_number.c */
 command_fn append_command, get_command, getdel_command, getex_command, getrange_command, getset_command,

@@ -10,8 +10,8 @@
 #include "commands/lookup.h"
 
 static const struct command *const families[] = {
-    commands_strings,    commands_keys,   commands_transactions,
-    commands_connection, commands_server, commands_cluster,
+    commands_strings, commands_keys,    commands_transactions, commands_connection,
+    commands_server,  commands_cluster, commands_pubsub,
 };
 
 #define FAMILIES (sizeof families / sizeof *families)

@@ -58,6 +58,23 @@ static bool apply_data(struct node *n, const struct raft_frame *f)
     return result.checkpoint;
 }
 
+void node_listen(struct node *n, const struct rsm_listener *listener, unsigned classes)
+{
+    n->listener = *listener;
+    n->listens = classes;
+    rsm_listen(n->rsm, listener, classes);
+}
+
+/* Nobody saw what happened to the keys in between: those who hold copies of any are told to drop them all. */
+void apply_replace_state(struct node *n, struct rsm *fresh)
+{
+    rsm_free(n->rsm);
+    n->rsm = fresh;
+    rsm_listen(n->rsm, &n->listener, n->listens);
+    if (n->listens & EVENT_FLUSHED)
+        n->listener.heard(n->listener.arg, EVENT_FLUSHED, NULL, 0, slice_of(NULL, 0));
+}
+
 static void apply_entry(struct node *n, const struct raft_frame *f)
 {
     bool checkpoint = false;

@@ -457,8 +457,7 @@ static void forget_everything(struct node *n)
     apply_forget(n);
     raft_free(n->raft);
     n->raft = NULL;
-    rsm_free(n->rsm);
-    n->rsm = rsm_new();
+    apply_replace_state(n, rsm_new());
     if (n->loader)
         rsm_loader_free(n->loader);
     n->loader = NULL;

@@ -266,7 +266,11 @@ void node_phases_reset(struct node *n);
 bool node_is_full(const struct node *n);
 /* One debug line a stage for every request. */
 void node_set_tracing(struct node *n, bool on);
+/* Who hears what happens to keys, and what transactions publish, as this node applies it: rsm_listen. A state that is replaced
+ * as a whole counts as one that was flushed. */
+void node_listen(struct node *n, const struct rsm_listener *listener, unsigned classes);
 /* Cheaper questions, for every request. */
+bool node_is_trusted(const struct node *n); /* its state is not known to differ from the others' */
 bool node_is_serving(const struct node *n); /* leader and able to take writes */
 bool node_is_loading(const struct node *n);
 /* true: leader, whether it serves yet or not. */

@@ -221,6 +221,8 @@ struct node {
 
     struct raft *raft; /* NULL until the snapshot is loaded */
     struct rsm *rsm;
+    struct rsm_listener listener; /* of every state that takes the place of this one */
+    unsigned listens;
     struct cache cache;
     struct cluster_clock clock;
 
@@ -420,7 +422,8 @@ void recall_forget(struct node *n);
 
 /* apply.c */
 bool apply_is_replaying(const struct node *n);
-bool apply_turn(struct node *n);   /* true: more to do */
+bool apply_turn(struct node *n); /* true: more to do */
+void apply_replace_state(struct node *n, struct rsm *fresh);
 void apply_forget(struct node *n); /* what was read back, and what is being read */
 void apply_on_read(struct node *n, const struct node_disk_event *event);
 

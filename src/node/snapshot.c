@@ -441,8 +441,7 @@ static void settle_covered(struct node *n, uint64_t index, uint64_t term)
 void snapshot_take_state(struct node *n, struct rsm *fresh)
 {
     *store_stats(rsm_store(fresh)) = *store_stats(rsm_store(n->rsm));
-    rsm_free(n->rsm);
-    n->rsm = fresh;
+    apply_replace_state(n, fresh);
 }
 
 static void loaded(struct node *n)

@@ -16,6 +16,11 @@ bool node_is_serving(const struct node *n)
     return node_may_serve(n) && raft_accepts(n->raft);
 }
 
+bool node_is_trusted(const struct node *n)
+{
+    return digest_trusted(n);
+}
+
 bool node_is_loading(const struct node *n)
 {
     return (!n->running && !n->resetting) || n->installing;

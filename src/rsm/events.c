@@ -61,9 +61,10 @@ void rsm_events_refresh(struct rsm *r)
     r->listening = r->listener.heard ? told | r->listens : 0;
 }
 
-void rsm_listen(struct rsm *r, const struct store_listener *listener, unsigned classes)
+void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned classes)
 {
     r->listener = *listener;
+    r->ear = (struct store_listener){listener->arg, listener->heard};
     r->listens = classes;
     rsm_events_refresh(r);
 }

@@ -65,11 +65,28 @@ static void time_reply(struct rsm *r, struct buf *out)
     resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(r->stamp_ms % 1000 * 1000))));
 }
 
+static void publish(struct rsm *r, struct command_context *c, bool shard)
+{
+    struct rsm_message m = {.index = c->view.index,
+                            .shard = shard,
+                            .channel = c->argv[2],
+                            .message = c->argv[3],
+                            .behind = c->argv[4]};
+    if (r->listener.published)
+        r->listener.published(r->listener.arg, &m);
+    buf_append_slice(c->out, c->argv[1]);
+}
+
 /* Commands that may be queued but are no business of the keyspace; see RSM_EXEC in rsm.h. */
 static bool run_aside(struct rsm *r, struct command_context *c)
 {
     if (c->argc == 2 && slice_equal(c->argv[0], RSM_LITERAL)) {
         buf_append_slice(c->out, c->argv[1]);
+        return true;
+    }
+    bool shard = slice_equal(c->argv[0], RSM_SPUBLISH);
+    if (c->argc == 5 && (shard || slice_equal(c->argv[0], RSM_PUBLISH))) {
+        publish(r, c, shard);
         return true;
     }
     if (c->argc == 2 && slice_is_word(c->argv[0], "select")) {

@@ -64,7 +64,7 @@ struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
                                .now_ms = now_ms,
                                .lingers_ms = r->apply_version >= 2,
                                .listening = r->listening,
-                               .listener = &r->listener,
+                               .listener = &r->ear,
                                .limits = &r->limits};
 }
 

@@ -71,8 +71,12 @@ struct rsm_request {
     const char *const *settings; /* FOUND: name, value, ..., NULL */
 };
 
-/* argv[0] of a queued command that stands for its reply. */
-#define RSM_LITERAL SLICE_LITERAL("\0reply")
+/* argv[0] of a queued command that stands for its reply; and of a PUBLISH or SPUBLISH, with the bytes of its reply, the channel,
+ * the message, and what struct rsm_message says of `behind`. How many heard of it differs from node to node, so the reply is
+ * given by the one who queued it. */
+#define RSM_LITERAL  SLICE_LITERAL("\0reply")
+#define RSM_PUBLISH  SLICE_LITERAL("\0publish")
+#define RSM_SPUBLISH SLICE_LITERAL("\0spublish")
 
 /* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the
  * leader's. */
@@ -141,8 +145,20 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms);
 /* Who hears what happens to keys as entries are applied, and what queries miss: the classes of the setting
- * notify-keyspace-events, and `classes` beside them. It is copied; `heard` NULL: nobody. No part of the state. */
-void rsm_listen(struct rsm *r, const struct store_listener *listener, unsigned classes);
+ * notify-keyspace-events, and `classes` beside them; and of the messages that transactions publish. All zero: nobody. It is
+ * copied, and no part of the state. Called in the middle of a change: it must not look into the store. */
+struct rsm_message {
+    uint64_t index; /* of the entry */
+    bool shard;
+    struct slice channel, message;
+    struct slice behind; /* opaque: what has to be delivered before it */
+};
+struct rsm_listener {
+    void *arg;
+    void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
+    void (*published)(void *arg, const struct rsm_message *message);
+};
+void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned classes);
 struct store *rsm_store(struct rsm *r);
 /* For a look at one database as it is at that time. */
 struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db);

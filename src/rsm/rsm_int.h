@@ -211,9 +211,10 @@ struct rsm {
     uint64_t apply_version;
     struct hash_seed seed;
     struct rsm_arrays arrays;
-    struct store_listener listener; /* heard NULL: nobody listens */
-    unsigned listens;               /* to these, whatever the setting says */
-    unsigned listening;             /* what it is told */
+    struct rsm_listener listener; /* all zero: nobody listens */
+    struct store_listener ear;    /* the part of it that the store knows */
+    unsigned listens;             /* to these, whatever the setting says */
+    unsigned listening;           /* what it is told */
 };
 
 static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)

@@ -13,6 +13,8 @@ static void put_done(struct client *c, struct slot *slot, const struct node_answ
         c->last_index = answer->index;
     switch ((enum slot_kind)slot->kind) {
     case KIND_EXEC:
+        if (slot->publishes && answer->index > c->publish_after)
+            c->publish_after = answer->index;
         exec_answered(c, answer->reply, out);
         return;
     case KIND_SESSION:
@@ -167,7 +169,10 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     uint64_t begun_ns = time_begin(s, stat);
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, true);
+    bool nested = s->in_query;
+    s->in_query = true;
     bool done = node_query(s->node, now_ms, db, c->resp, SLICE_LITERAL("default"), argv, argc, out, due_ms);
+    s->in_query = nested;
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
     time_end(s, stat, begun_ns);

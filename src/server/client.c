@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/number.h"
-#include "server/server_int.h"
+#include "server/messages.h"
 
 enum { READ_MORE_MAX = 1024 * 1024, IDLE_SHRINK_US = 2000000 };
 
@@ -68,6 +68,7 @@ void client_free(struct client *c)
     buf_deinit(&c->opening);
     transaction_free(c->txn);
     transaction_free(c->running);
+    subscriber_free(c->subscriber);
     watches_clear(c);
     mem_free(c->watches);
     s->clients[c->place] = NULL;
@@ -253,7 +254,8 @@ void client_cron(struct client *c)
         client_doom(c, "it did not authenticate in time");
         return;
     }
-    if (s->config->timeout_s && ring_empty(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
+    if (s->config->timeout_s && ring_empty(c) && !client_is_subscribed(c) &&
+        idle_us > (uint64_t)s->config->timeout_s * 1000000) {
         client_doom(c, "idle");
         return;
     }

@@ -3,11 +3,13 @@
 #include <stdio.h>
 
 #include "base/number.h"
-#include "server/server_int.h"
+#include "server/messages.h"
 
 static void put_flags(const struct client *c, struct buf *out)
 {
     size_t start = out->len;
+    if (client_is_subscribed(c))
+        put_u8(out, 'P');
     if (c->txn)
         put_u8(out, 'x');
     if (c->exclusive || c->stalled)
@@ -31,8 +33,11 @@ void client_describe(struct client *c, struct buf *out)
     buf_printf(out, " age=%" PRIu64 " idle=%" PRIu64 " flags=", (s->now_us - c->created_us) / 1000000,
                (s->now_us - c->active_us) / 1000000);
     put_flags(c, out);
-    buf_printf(out, " db=%u sub=0 psub=0 ssub=0 multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-               c->db, c->txn ? (long long)c->txn->count : -1LL, c->in.len - c->in_at, c->in.cap - c->in.len,
+    buf_printf(
+        out, " db=%u sub=%zu psub=%zu ssub=%zu", c->db, subscriber_count(c->subscriber, PUBSUB_CHANNEL),
+        subscriber_count(c->subscriber, PUBSUB_PATTERN), subscriber_count(c->subscriber, PUBSUB_SHARD));
+    buf_printf(out, " multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+               c->txn ? (long long)c->txn->count : -1LL, c->in.len - c->in_at, c->in.cap - c->in.len,
                c->txn ? c->txn->bytes.len : 0);
     buf_printf(out,
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
@@ -51,14 +56,16 @@ static bool parse_id(struct slice text, uint64_t *id)
     return true;
 }
 
-/* normal, master, replica, slave, pubsub; all our clients are normal. -1: unknown. */
-static int type_is_normal(struct slice type)
+/* CLASS_COUNT: a master, which nobody is here. -1: unknown. */
+static int parse_class(struct slice type)
 {
     if (slice_is_word(type, "normal"))
-        return 1;
-    bool known = slice_is_word(type, "master") || slice_is_word(type, "replica") ||
-                 slice_is_word(type, "slave") || slice_is_word(type, "pubsub");
-    return known ? 0 : -1;
+        return CLASS_NORMAL;
+    if (slice_is_word(type, "pubsub"))
+        return CLASS_PUBSUB;
+    if (slice_is_word(type, "replica") || slice_is_word(type, "slave"))
+        return CLASS_REPLICA;
+    return slice_is_word(type, "master") ? CLASS_COUNT : -1;
 }
 
 static bool is_listed(const struct client *c, const struct slice *argv, size_t argc)
@@ -66,7 +73,7 @@ static bool is_listed(const struct client *c, const struct slice *argv, size_t a
     if (argc < 3)
         return true;
     if (slice_is_word(argv[2], "type"))
-        return type_is_normal(argv[3]) == 1;
+        return parse_class(argv[3]) == (int)client_class(c);
     for (size_t i = 3; i < argc; i++) {
         uint64_t id;
         if (parse_id(argv[i], &id) && id == c->id)
@@ -79,7 +86,7 @@ static void client_list(struct client *me, const struct slice *argv, size_t argc
 {
     struct server *s = me->server;
     if (argc == 4 && slice_is_word(argv[2], "type")) {
-        if (type_is_normal(argv[3]) < 0) {
+        if (parse_class(argv[3]) < 0) {
             resp_errorf(out, "ERR Unknown client type '%.*s'", (int)argv[3].len, argv[3].data);
             return;
         }
@@ -119,7 +126,7 @@ static void client_info(struct client *c, struct buf *out)
 struct kill_filter {
     uint64_t id;
     struct slice addr, laddr;
-    int normal; /* 1: only normal ones, 0: only others, -1: any */
+    int class; /* of these alone; -1: any */
     bool skip_me;
 };
 
@@ -137,8 +144,8 @@ static bool read_filter(const struct slice *argv, size_t argc, struct kill_filte
                 return false;
             }
         } else if (slice_is_word(argv[i], "type")) {
-            f->normal = type_is_normal(value);
-            if (f->normal < 0) {
+            f->class = parse_class(value);
+            if (f->class < 0) {
                 resp_errorf(out, "ERR Unknown client type '%.*s'", (int)value.len, value.data);
                 return false;
             }
@@ -165,15 +172,15 @@ static bool read_filter(const struct slice *argv, size_t argc, struct kill_filte
 static bool matches(const struct client *c, const struct client *me, const struct kill_filter *f)
 {
     return !(f->id && c->id != f->id) && !(f->addr.data && !slice_equal(f->addr, slice_cstr(c->peer))) &&
-           !(f->laddr.data && !slice_equal(f->laddr, slice_cstr(c->local))) && f->normal != 0 &&
-           !(f->skip_me && c == me) && !c->doomed;
+           !(f->laddr.data && !slice_equal(f->laddr, slice_cstr(c->local))) &&
+           (f->class < 0 || f->class == (int)client_class(c)) && !(f->skip_me && c == me) && !c->doomed;
 }
 
 static void client_kill(struct client *me, const struct slice *argv, size_t argc, struct buf *out)
 {
     struct server *s = me->server;
     bool old_form = argc == 3;
-    struct kill_filter f = {.normal = -1, .skip_me = !old_form};
+    struct kill_filter f = {.class = -1, .skip_me = !old_form};
     int64_t killed = 0;
     if (old_form)
         f.addr = argv[2];

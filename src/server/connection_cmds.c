@@ -3,16 +3,19 @@
 
 #include "base/checksum.h"
 #include "base/number.h"
-#include "server/server_int.h"
+#include "server/messages.h"
 
 enum { BAD_PASSWORDS_MAX = 10, USEC = 1000 };
 
 void ping_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    (void)c;
     if (argc > 2)
         resp_error(out, "ERR wrong number of arguments for 'ping' command");
-    else if (argc == 2)
+    else if (c->resp == 2 && client_is_subscribed(c)) {
+        resp_array(out, 2);
+        resp_bulk_cstr(out, "pong");
+        resp_bulk(out, argc == 2 ? argv[1] : SLICE_LITERAL(""));
+    } else if (argc == 2)
         resp_bulk(out, argv[1]);
     else
         resp_simple(out, "PONG");
@@ -37,6 +40,8 @@ void reset_command(struct client *c, const struct slice *argv, size_t argc, stru
     transaction_free(c->txn);
     c->txn = NULL;
     watches_clear(c);
+    subscriber_free(c->subscriber);
+    c->subscriber = NULL;
     c->readonly = false;
     c->db = 0;
     c->resp = 2;

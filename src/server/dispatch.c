@@ -2,7 +2,7 @@
  * same error. */
 #include <stdio.h>
 
-#include "server/server_int.h"
+#include "server/messages.h"
 
 static const char loading[] = "LOADING Redis is loading the dataset in memory";
 
@@ -18,6 +18,18 @@ static enum verdict reject(struct client *c, const struct command *row, const ch
     if (row)
         stat_of(c->server, row)->rejected++;
     return TAKEN;
+}
+
+/* In RESP2 nothing tells a message from a reply. */
+static enum verdict reject_subscribed(struct client *c, const struct command *row)
+{
+    char text[200];
+    snprintf(
+        text, sizeof text,
+        "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+        "this context",
+        row->name);
+    return reject(c, row, text);
 }
 
 static enum verdict run_handler(struct client *c, const struct handler *h, const struct command *row,
@@ -98,6 +110,8 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     const struct handler *h = stat_of(s, row)->handler;
     if (!h && !row->run)
         return reject(c, row, "ERR this command is not there yet");
+    if (c->resp == 2 && !(h && h->flags & H_SUBSCRIBED) && client_is_subscribed(c))
+        return reject_subscribed(c, row);
     c->last_row = row;
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);

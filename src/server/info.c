@@ -9,6 +9,7 @@
 
 #include "server/cluster.h"
 #include "server/info.h"
+#include "server/messages.h"
 
 static void section(struct buf *out, const char *title)
 {
@@ -92,6 +93,7 @@ static void info_stats(struct server *s, struct buf *out)
     const struct server_stats *n = &s->stats;
     struct store_stats none = {0};
     const struct store_stats *k = s->node ? store_stats(rsm_store(node_rsm(s->node))) : &none;
+    const struct pubsub *p = messages_pubsub(s);
     section(out, "Stats");
     buf_printf(
         out,
@@ -110,7 +112,7 @@ static void info_stats(struct server *s, struct buf *out)
         n->connections, n->commands, n->ops, n->net_in, n->net_out, n->kbps_in, n->kbps_out,
         n->rejected_connections, k->expired, k->evicted, n->evicted_clients, k->hits, k->misses);
     buf_printf(out,
-               "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_usec:"
+               "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\nlatest_fork_usec:"
                "0\r\ntotal_forks:0\r\n"
                "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
                "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
@@ -120,7 +122,8 @@ static void info_stats(struct server *s, struct buf *out)
                "\r\ndump_payload_sanitizations:0\r\ntotal_reads_processed:%" PRIu64
                "\r\ntotal_writes_processed:%" PRIu64 "\r\nio_threaded_reads_processed:0\r\n"
                "io_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n",
-               n->errors, n->reads, n->writes);
+               pubsub_count(p, PUBSUB_CHANNEL), pubsub_count(p, PUBSUB_PATTERN),
+               pubsub_count(p, PUBSUB_SHARD), n->errors, n->reads, n->writes);
 }
 
 static void put_replicas(const struct node_status *st, struct buf *out)

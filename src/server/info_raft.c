@@ -3,6 +3,7 @@
 
 #include "server/cluster.h"
 #include "server/info.h"
+#include "server/messages.h"
 
 static void put_peers(const struct node_status *st, struct buf *out)
 {
@@ -34,9 +35,10 @@ static void put_counts(struct server *s, const struct node_status *st, struct bu
                st->snapshots_installed);
     buf_printf(out,
                "redirects:%" PRIu64 "\r\nclusterdown:%" PRIu64 "\r\nmaybe:%" PRIu64 "\r\nparked:%" PRIu64
-               "\r\nrefused_after_error:%" PRIu64 "\r\nclients_half_closed:%" PRIu64 "\r\nsessions:%zu\r\n",
+               "\r\nrefused_after_error:%" PRIu64 "\r\nclients_half_closed:%" PRIu64
+               "\r\nmessages_dropped:%" PRIu64 "\r\nsessions:%zu\r\n",
                n->redirects, n->clusterdown, n->maybe, n->parked, n->refused_after, n->half_closed,
-               s->node ? rsm_session_count(node_rsm(s->node)) : 0);
+               messages_dropped(s), s->node ? rsm_session_count(node_rsm(s->node)) : 0);
 }
 
 static void put_disk(struct server *s, const struct node_status *st, struct buf *out)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "server/server_int.h"
+#include "server/messages.h"
 
 static void write_out(struct client *c)
 {
@@ -40,7 +40,7 @@ static void write_out(struct client *c)
 
 static bool over_limit(struct client *c)
 {
-    const struct output_limit *limit = &c->server->config->output_limits[CLASS_NORMAL];
+    const struct output_limit *limit = &c->server->config->output_limits[client_class(c)];
     size_t unsent = client_unsent(c);
     uint64_t now_us = c->server->now_us;
     if (!c->authenticated && unsent > STRANGER_OUTPUT)

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/messages.h"
 #include "server/slots.h"
 
 enum { DEFAULT_BULK = 512 * 1024 * 1024, DEFAULT_DATABASES = 16, CRON_SHARE = 10 };
@@ -54,6 +55,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     make_places(s);
     make_run_id(s->run_id);
     stats_init(s);
+    messages_init(s);
     event_assign(&s->cron, base, -1, EV_PERSIST, on_cron, s);
     event_add(&s->cron, &(struct timeval){.tv_usec = CRON_MS * 1000});
     return s;
@@ -70,6 +72,7 @@ void server_free(struct server *s)
     mem_free(s->shared_input);
     mem_free(s->argv);
     stats_deinit(s);
+    messages_deinit(s);
     buf_deinit(&s->scratch);
     buf_deinit(&s->error);
     mem_free(s);
@@ -78,6 +81,7 @@ void server_free(struct server *s)
 void server_attach(struct server *s, struct node *n)
 {
     s->node = n;
+    messages_listen(s);
     leader_refresh(s);
 }
 
@@ -224,6 +228,7 @@ bool server_turn(struct server *s)
     if (!list_empty(&s->waiting))
         wait_tick(s);
     s->answered_count = 0;
+    messages_turn(s);
     struct list todo;
     list_init(&todo);
     /* Clients touched while this runs (CLIENT KILL, say) are looked at in the next pass. */

@@ -30,6 +30,8 @@ struct server_hooks {
     void (*link_fault)(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max);
     /* A read that may take long begins or ends; may come inside node_turn, and nest. May be NULL. */
     void (*busy)(void *arg, bool now);
+    /* To all other nodes, as far as it gets: what a link or its queue loses is lost. May be NULL. */
+    void (*broadcast)(void *arg, struct slice frame);
     /* SHUTDOWN: leave in good order; or at once when `now`. */
     void (*shutdown)(void *arg, bool now);
 };
@@ -55,6 +57,9 @@ size_t server_crowd(struct server *s);         /* how many clients' those were s
 void server_time(struct server *s, uint64_t now_us, uint64_t wall_us);
 /* At the end, after node_turn: writes, closes. true: a further pass is wanted at once. */
 bool server_turn(struct server *s);
+
+/* What the server of node `peer` broadcast. */
+void server_on_broadcast(struct server *s, uint64_t peer, struct slice frame);
 
 /* Leaving: no new connections. */
 void server_stop_listening(struct server *s);

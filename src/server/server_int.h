@@ -64,7 +64,8 @@ struct slot {
     uint16_t key_slot;
     uint8_t state, kind;
     bool released, write;
-    bool open; /* counted in writes_open or reads_open */
+    bool open;      /* counted in writes_open or reads_open */
+    bool publishes; /* EXEC: of what it publishes, the connection's later messages must not come before */
 };
 
 /* After a write was refused or lost its outcome, its successors must not run (DESIGN 5). */
@@ -75,6 +76,7 @@ struct queued_command {
     size_t first_arg; /* in transaction.args */
     uint32_t argc, db;
     bool local; /* answered by the server when the EXEC is */
+    bool publishes;
 };
 
 struct transaction {
@@ -83,8 +85,9 @@ struct transaction {
     size_t arg_count, arg_cap;
     struct queued_command *commands;
     size_t count, cap;
-    uint32_t db; /* as SELECT inside has left it */
-    bool failed; /* an error while queueing: EXECABORT */
+    struct buf receipts; /* where its messages stand, and the replies to them */
+    uint32_t db;         /* as SELECT inside has left it */
+    bool failed;         /* an error while queueing: EXECABORT */
 };
 
 struct watched_key {
@@ -142,6 +145,10 @@ struct client {
     struct transaction *running; /* its EXEC is on its way and has local commands */
     struct watched_key *watches;
     size_t watch_count, watch_cap, watch_done;
+
+    struct subscriber *subscriber; /* NULL: it has never subscribed */
+    uint64_t publish_after;        /* the index of its last EXEC that published */
+    uint64_t published;            /* the frame to the peers that has its last message, 0: none */
 
     uint64_t wait_index, wait_until_us; /* WAIT; until 0: for ever */
     uint32_t wait_count;
@@ -226,6 +233,9 @@ struct server {
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 
+    struct messages *messages;
+    bool in_query; /* a reply is being written */
+
     uint64_t self;   /* this node's id */
     uint64_t leader; /* the last one known; kept while there is none */
     char leader_host[RAFT_HOST_MAX];
@@ -255,6 +265,7 @@ enum {
     H_NO_MULTI = 4, /* runs at once even between MULTI and EXEC */
     H_ROUTES = 16,  /* opens the slot of its reply itself: runs without `out` */
     H_LEADER = 8,   /* tells of the leader: parked while none is known */
+    H_SUBSCRIBED = 32, /* may be sent in RESP2 while subscribed to anything */
 };
 
 struct handler {
@@ -269,6 +280,8 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
     replicaof_command, memory_command, latency_command, failover_command;
+handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
+    punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
 
 /* ---- dispatch.c, route.c ---- */

@@ -35,7 +35,7 @@ struct slot *slot_push(struct client *c, enum slot_state state, enum slot_kind k
     struct slot *slot = &c->ring[c->tail++ & (c->ring_cap - 1)];
     slot->state = (uint8_t)state;
     slot->kind = (uint8_t)kind;
-    slot->released = slot->write = slot->open = false;
+    slot->released = slot->write = slot->open = slot->publishes = false;
     slot->row = NULL;
     slot->group = 0;
     slot->key_slot = 0;

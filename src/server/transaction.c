@@ -4,13 +4,16 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
-#include "server/server_int.h"
+#include "server/messages.h"
+
+enum { RECEIPT_MAX = 24 }; /* ":", a number, CRLF */
 
 void transaction_free(struct transaction *t)
 {
     if (!t)
         return;
     buf_deinit(&t->bytes);
+    buf_deinit(&t->receipts);
     mem_free(t->ends);
     mem_free(t->commands);
     mem_free(t);
@@ -54,14 +57,16 @@ void transaction_queue(struct client *c, const struct command *row, const struct
         t->cap = t->cap ? t->cap * 2 : 4;
         t->commands = mem_realloc(t->commands, t->cap * sizeof *t->commands);
     }
-    /* TIME is the entry's time, so the state machine answers it. */
+    bool publishes = h && (h->run == publish_command || h->run == spublish_command);
     if (h && h->run == select_command)
         queue_select(c, argv);
+    /* TIME is the entry's time, so the state machine answers it; what is published becomes known when the rest does. */
     t->commands[t->count++] = (struct queued_command){.row = row,
                                                       .first_arg = t->arg_count,
                                                       .argc = (uint32_t)argc,
                                                       .db = t->db,
-                                                      .local = h && h->run != time_command};
+                                                      .local = h && h->run != time_command && !publishes,
+                                                      .publishes = publishes};
     for (size_t i = 0; i < argc; i++)
         add_arg(t, argv[i]);
     if (t->bytes.len > c->server->config->query_buffer_limit)
@@ -151,6 +156,14 @@ static size_t count_local(const struct transaction *t)
     return count;
 }
 
+static size_t count_publishes(const struct transaction *t)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++)
+        count += t->commands[i].publishes;
+    return count;
+}
+
 /* A session's EXEC that is sent again may ask for something else than it did (DESIGN 5): what is remembered then goes out
  * as it is. */
 void exec_answered(struct client *c, struct slice reply, struct buf *out)
@@ -165,13 +178,36 @@ void exec_answered(struct client *c, struct slice reply, struct buf *out)
     transaction_free(t);
 }
 
-/* The request for the data alone: counts, dbs and argv in one allocation, freed by the caller as req->argv. */
-static void fill_request(const struct client *c, const struct transaction *t, struct rsm_request *req)
+/* PUBLISH as the state machine takes it. Its receivers are counted now: those of this node, as for any PUBLISH. `receipts` has
+ * room. */
+static uint32_t put_publish(const struct client *c, struct transaction *t, const struct queued_command *q,
+                            struct slice behind, struct slice *argv)
 {
-    size_t commands = t->count - count_local(t);
-    struct slice *argv = mem_alloc(t->arg_count * sizeof *argv + 2 * commands * sizeof(uint32_t) +
+    bool shard = q->row->first_key;
+    struct slice channel = arg_at(t, q->first_arg + 1);
+    size_t start = t->receipts.len;
+    resp_integer(&t->receipts,
+                 (int64_t)pubsub_publish(messages_pubsub(c->server), shard, channel, NULL, NULL));
+    argv[0] = shard ? RSM_SPUBLISH : RSM_PUBLISH;
+    argv[1] = slice_drop(buf_slice(&t->receipts), start);
+    argv[2] = channel;
+    argv[3] = arg_at(t, q->first_arg + 2);
+    argv[4] = behind;
+    return 5;
+}
+
+/* The request for the data alone: counts, dbs and argv in one allocation, freed by the caller as req->argv. */
+static void fill_request(const struct client *c, struct transaction *t, struct rsm_request *req)
+{
+    size_t commands = t->count - count_local(t), publishes = count_publishes(t);
+    size_t args_max = t->arg_count + 2 * publishes;
+    buf_truncate(&t->receipts, 0);
+    buf_reserve(&t->receipts, MESSAGES_BEHIND_MAX + publishes * RECEIPT_MAX);
+    messages_behind(c, &t->receipts);
+    struct slice behind = buf_slice(&t->receipts);
+    struct slice *argv = mem_alloc(args_max * sizeof *argv + 2 * commands * sizeof(uint32_t) +
                                    c->watch_count * sizeof(struct rsm_watch) + 1);
-    struct rsm_watch *watches = (struct rsm_watch *)(void *)(argv + t->arg_count);
+    struct rsm_watch *watches = (struct rsm_watch *)(void *)(argv + args_max);
     uint32_t *counts = (uint32_t *)(void *)(watches + c->watch_count), *dbs = counts + commands;
     *req = (struct rsm_request){.kind = RSM_EXEC,
                                 .db = c->db,
@@ -187,8 +223,12 @@ static void fill_request(const struct client *c, const struct transaction *t, st
         const struct queued_command *q = &t->commands[i];
         if (q->local)
             continue;
-        counts[n] = q->argc;
-        dbs[n++] = q->db;
+        dbs[n] = q->db;
+        counts[n++] = q->publishes ? put_publish(c, t, q, behind, argv + req->argc) : q->argc;
+        if (q->publishes) {
+            req->argc += counts[n - 1];
+            continue;
+        }
         for (uint32_t k = 0; k < q->argc; k++)
             argv[req->argc++] = arg_at(t, q->first_arg + k);
     }
@@ -221,6 +261,8 @@ static enum verdict exec_write(struct client *c)
         return WAIT;
     c->txn = NULL;
     watches_clear(c);
+    if (c->writes_open != open_before)
+        slot_at(c, c->tail - 1)->publishes = count_publishes(t) > 0;
     if (c->writes_open != open_before && count_local(t)) {
         c->running = t;
         c->exclusive = true;
@@ -228,6 +270,15 @@ static enum verdict exec_write(struct client *c)
         transaction_free(t);
     }
     return TAKEN;
+}
+
+/* Nothing but messages: they need no entry to go with. */
+static void publish_here(struct transaction *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        t->commands[i].local |= t->commands[i].publishes;
+        t->commands[i].publishes = false;
+    }
 }
 
 enum verdict exec_route(struct client *c)
@@ -241,6 +292,8 @@ enum verdict exec_route(struct client *c)
             drop_transaction(c);
         return TAKEN;
     }
+    if (count_local(t) + count_publishes(t) == t->count && c->watch_count == 0 && c->session == 0)
+        publish_here(t);
     bool only_local = count_local(t) == t->count && c->watch_count == 0 && c->session == 0;
     if (count_local(t) && !ring_empty(c))
         return WAIT; /* the server's own part runs behind what came before */

@@ -119,7 +119,8 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 bool conn_set_options(int fd, const struct transport *t, uint8_t channel)
 {
     int on = 1, idle_s = 1, interval_s = 1, probes = 3;
-    uint64_t patience_ms = t->election_us / 1000 * (channel == TRANSPORT_BULK ? 10 : 2);
+    uint64_t patience_ms =
+        t->election_us / 1000 * (channel == TRANSPORT_BULK || channel == TRANSPORT_NEWS ? 10 : 2);
     unsigned timeout_ms = patience_ms > 60000 ? 60000 : (unsigned)patience_ms;
     return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
            setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
@@ -201,7 +202,7 @@ void conn_flush(struct conn *c)
     c->dirty = false;
     if (c->writing || c->broken || c->state == CONN_CLOSED)
         return;
-    size_t budget = c->channel == TRANSPORT_BULK ? BULK_WRITE_MAX : SIZE_MAX;
+    size_t budget = c->channel == TRANSPORT_BULK || c->channel == TRANSPORT_NEWS ? BULK_WRITE_MAX : SIZE_MAX;
     enum outq_status status = outq_write(&c->out, c->fd, budget, &c->t->stats.bytes_out);
     if (status == OUTQ_BROKEN) {
         conn_break(c);

@@ -138,7 +138,7 @@ void listener_ready(struct conn *c)
     list_push_back(&t->accepted, &c->node);
     if (t->accepted_count > ACCEPTED_MAX)
         conn_close(list_entry(t->accepted.next, struct conn, node));
-    c->in.payload_max = c->channel == TRANSPORT_BULK ? TRANSPORT_FRAME_MAX : CONTROL_FRAME_MAX;
+    c->in.payload_max = c->channel == TRANSPORT_CONTROL ? CONTROL_FRAME_MAX : TRANSPORT_FRAME_MAX;
     if (c->channel != CHANNEL_BEAT)
         return;
     if (c->out.count > 0) { /* a welcome of 48 bytes does not fit into a fresh socket: nothing to build on */

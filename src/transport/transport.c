@@ -152,8 +152,8 @@ bool transport_queue(struct transport *t, uint64_t peer, uint8_t channel, struct
     size_t len = head.len;
     for (size_t i = 0; i < count; i++)
         len += blocks[i].len;
-    assert(len <= (channel == TRANSPORT_BULK ? TRANSPORT_FRAME_MAX : CONTROL_FRAME_MAX));
-    size_t limit = channel == TRANSPORT_BULK ? BULK_QUEUE_MAX : CONTROL_QUEUE_MAX;
+    assert(len <= (channel == TRANSPORT_CONTROL ? CONTROL_FRAME_MAX : TRANSPORT_FRAME_MAX));
+    size_t limit = channel == TRANSPORT_CONTROL ? CONTROL_QUEUE_MAX : BULK_QUEUE_MAX;
     if (c->out.bytes > 0 && (c->out.bytes >= limit || len + FRAME_HEADER > limit - c->out.bytes))
         return false;
     outq_frame(&c->out, FRAME_DATA, head, blocks, count);
@@ -168,7 +168,7 @@ bool transport_queue(struct transport *t, uint64_t peer, uint8_t channel, struct
 bool transport_send(struct transport *t, uint64_t peer, enum transport_channel channel, struct slice head,
                     const struct raft_block *blocks, size_t block_count)
 {
-    assert(channel == TRANSPORT_CONTROL || channel == TRANSPORT_BULK);
+    assert(channel == TRANSPORT_CONTROL || channel == TRANSPORT_BULK || channel == TRANSPORT_NEWS);
     if (inject_active(t->inject)) {
         if (!transport_conn(t, peer, (uint8_t)channel))
             return false;
@@ -177,6 +177,17 @@ bool transport_send(struct transport *t, uint64_t peer, enum transport_channel c
             return true; /* the network has it */
     }
     return transport_queue(t, peer, (uint8_t)channel, head, blocks, block_count);
+}
+
+/* Several links may lead to one peer: it gets the frame once. */
+void transport_broadcast(struct transport *t, struct slice frame)
+{
+    list_for_each(it, &t->links)
+    {
+        const struct link *l = list_entry(it, struct link, node);
+        if (l->peer && link_of(t, l->peer) == l)
+            (void)transport_send(t, l->peer, TRANSPORT_NEWS, frame, NULL, 0);
+    }
 }
 
 size_t transport_queued(const struct transport *t, uint64_t peer, enum transport_channel channel)

@@ -14,7 +14,11 @@
 struct event_base;
 struct transport;
 
-enum transport_channel { TRANSPORT_CONTROL, TRANSPORT_BULK, TRANSPORT_CHANNELS };
+enum transport_channel {
+    TRANSPORT_CONTROL,
+    TRANSPORT_BULK,
+    TRANSPORT_NEWS = 3, /* what may be lost and must stand in the way of nothing. 2 is the beat thread's */
+};
 
 #define TRANSPORT_FRAME_MAX (((size_t)1 << 30) + 65536)
 
@@ -89,9 +93,11 @@ uint32_t transport_handle_of(const struct transport *t, uint64_t peer); /* 0: no
 bool transport_is_up(const struct transport *t, uint64_t peer);
 
 /* Queues a frame: `head` is copied, the blocks' bytes are referenced. false: no link, or the channel's queue
- * is at its limit (64 MiB each). One frame: at most 64 MiB on CONTROL, TRANSPORT_FRAME_MAX on BULK. */
+ * is at its limit (64 MiB each). One frame: at most 64 MiB on CONTROL, TRANSPORT_FRAME_MAX on the others. */
 bool transport_send(struct transport *t, uint64_t peer, enum transport_channel channel, struct slice head,
                     const struct raft_block *blocks, size_t block_count);
+/* The same on NEWS, to every peer whose link stands. */
+void transport_broadcast(struct transport *t, struct slice frame);
 size_t transport_queued(const struct transport *t, uint64_t peer, enum transport_channel channel);
 /* Writes out what is queued; called once at the end of a turn (one writev a link). */
 void transport_flush(struct transport *t);

@@ -55,8 +55,8 @@ struct event;
 
 enum {
     PROTOCOL_VERSION = 1,
-    CHANNEL_BEAT = TRANSPORT_CHANNELS, /* the third connection, which no caller sees */
-    LINK_CHANNELS,
+    CHANNEL_BEAT = 2, /* a connection that no caller sees */
+    LINK_CHANNELS = 4,
 
     FRAME_HEADER = 16,
     HANDSHAKE_FRAME_MAX = 2048, /* any frame of a handshake, ANNOUNCE too */
@@ -75,7 +75,7 @@ enum {
 };
 #define CONTROL_FRAME_MAX ((size_t)64 << 20) /* both ways; larger frames are for BULK */
 #define CONTROL_QUEUE_MAX ((size_t)64 << 20) /* a link */
-#define BULK_QUEUE_MAX    ((size_t)64 << 20) /* exceeded only by one frame alone */
+#define BULK_QUEUE_MAX    ((size_t)64 << 20) /* exceeded only by one frame alone; of NEWS, too */
 #define BULK_WRITE_MAX    ((size_t)1 << 20)  /* in one go; the rest waits for the loop */
 #define LOG_QUIET_US      10000000           /* the same complaint again after this long */
 

@@ -97,6 +97,11 @@ static void hook_link_fault(void *arg, uint64_t peer, bool cut, uint32_t drop_pe
         transport_inject(p->transport, &fault);
 }
 
+static void hook_broadcast(void *arg, struct slice frame)
+{
+    peers_broadcast(arg, frame);
+}
+
 static void hook_shutdown(void *arg, bool now)
 {
     leave_begin(arg, now);
@@ -408,6 +413,7 @@ static void make_parts(struct process *p)
                                  .figures = hook_figures,
                                  .link_fault = hook_link_fault,
                                  .busy = hook_busy,
+                                 .broadcast = hook_broadcast,
                                  .shutdown = hook_shutdown};
     struct buf error = BUF_EMPTY;
     char why[512] = "";

@@ -84,6 +84,12 @@ static void applying(void *arg, bool now)
     process_busy(arg, now);
 }
 
+void peers_broadcast(struct process *p, struct slice frame)
+{
+    if (p->transport)
+        transport_broadcast(p->transport, frame);
+}
+
 void peers_bind(struct node_ports *ports)
 {
     ports->send = send_frame;
@@ -102,7 +108,10 @@ static void on_frame(void *arg, uint64_t peer, enum transport_channel channel, s
 {
     struct process *p = arg;
     process_time(p);
-    node_on_frame(p->node, peer, channel == TRANSPORT_BULK ? NODE_BULK : NODE_CONTROL, frame, blob);
+    if (channel == TRANSPORT_NEWS)
+        server_on_broadcast(p->server, peer, frame);
+    else
+        node_on_frame(p->node, peer, channel == TRANSPORT_BULK ? NODE_BULK : NODE_CONTROL, frame, blob);
 }
 
 static void on_hello(void *arg, uint32_t handle, const struct transport_hello *hello)

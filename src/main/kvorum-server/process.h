@@ -65,6 +65,7 @@ void disk_found(const struct storage_found *from, struct node_found *to);
 
 /* peers.c: the node's peers are the transport room. */
 void process_busy(struct process *p, bool now); /* something long begins or ends: the beat thread stands in */
+void peers_broadcast(struct process *p, struct slice frame);
 void peers_bind(struct node_ports *ports);
 bool peers_open(struct process *p, const struct node_hello *self, char *error, size_t error_len);
 

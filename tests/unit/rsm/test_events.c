@@ -22,7 +22,7 @@ static const char *since_last(void)
 
 static void listen(struct machine *m, unsigned classes)
 {
-    rsm_listen(m->rsm, &(struct store_listener){&heard, hear}, classes);
+    rsm_listen(m->rsm, &(struct rsm_listener){.arg = &heard, .heard = hear}, classes);
 }
 
 static void set(struct machine *m, const char *classes)
@@ -117,7 +117,7 @@ static void test_changes(void **state)
     clock_entry(&m, MACHINE_START + 11);
     assert_string_equal(since_last(), "0:(changed):k");
     does(&m, "FLUSHDB", "0:(flushed):");
-    rsm_listen(m.rsm, &(struct store_listener){0}, EVENT_CHANGED);
+    rsm_listen(m.rsm, &(struct rsm_listener){0}, EVENT_CHANGED);
     does(&m, "SET k 1", "");
     machine_free(&m);
 }

@@ -22,6 +22,12 @@ static void on_shutdown(void *arg, bool now)
     b->shutdown_asked = true;
 }
 
+static void on_broadcast(void *arg, struct slice frame)
+{
+    struct bench *b = arg;
+    buf_append_slice(&b->broadcast, frame);
+}
+
 static void set(struct config *c, const char *name, const char *value)
 {
     struct buf error = BUF_EMPTY;
@@ -57,7 +63,7 @@ void bench_start(struct bench *b, const char *const *directives)
     for (size_t i = 0; directives && directives[i]; i += 2)
         set(b->config, directives[i], directives[i + 1]);
     assert_true(config_finish(b->config, &error));
-    struct server_hooks hooks = {.arg = b, .shutdown = on_shutdown};
+    struct server_hooks hooks = {.arg = b, .shutdown = on_shutdown, .broadcast = on_broadcast};
     b->server = server_new(b->base, b->config, &hooks);
     if (!server_listen(b->server, &error))
         fail_msg("%.*s", (int)error.len, error.data);
@@ -75,6 +81,7 @@ void bench_stop(struct bench *b)
     fake_free(b->node);
     config_free(b->config);
     event_base_free(b->base);
+    buf_deinit(&b->broadcast);
 }
 
 static void one_pass(struct bench *b)

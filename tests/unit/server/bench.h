@@ -20,6 +20,7 @@ struct bench {
     uint64_t now_us;
     uint16_t port, proxy_port;
     bool shutdown_asked;
+    struct buf broadcast; /* what the peers were sent */
 };
 
 /* `directives`: further ones, name, value, ..., NULL. */

@@ -12,7 +12,7 @@ static void apply(struct node *n, struct slice payload, struct buf *reply)
     rsm_apply(n->rsm, ++n->index, n->term, payload, reply, &result);
 }
 
-static void apply_request(struct node *n, const struct rsm_request *req)
+void fake_apply_request(struct node *n, const struct rsm_request *req)
 {
     struct buf payload = BUF_EMPTY, reply = BUF_EMPTY;
     rsm_encode(&payload, req, n->now_ms, 1);
@@ -30,7 +30,7 @@ struct node *fake_new(void)
     n->serving = true;
     n->leader = FAKE_SELF;
     n->term = 1;
-    apply_request(n, &found);
+    fake_apply_request(n, &found);
     return n;
 }
 
@@ -84,7 +84,7 @@ void fake_round(struct node *n, enum node_outcome outcome)
         if (reads[i].due && reads[i].due_ms > n->now_ms)
             n->now_ms = reads[i].due_ms;
         if (reads[i].due)
-            apply_request(n, &clock);
+            fake_apply_request(n, &clock);
         n->clients.read_ready(n->clients.arg, reads[i].ticket, outcome, n->now_ms);
     }
 }
@@ -96,7 +96,7 @@ void fake_apply(struct node *n, const char *const *words, size_t count)
         argv[i] = slice_cstr(words[i]);
     struct rsm_request req = {
         .kind = RSM_COMMAND, .user = SLICE_LITERAL("default"), .resp = 2, .argv = argv, .argc = count};
-    apply_request(n, &req);
+    fake_apply_request(n, &req);
 }
 
 /* ---- node.h ---- */
@@ -286,6 +286,17 @@ void node_set_tracing(struct node *n, bool on)
 bool node_is_serving(const struct node *n)
 {
     return n->serving;
+}
+
+void node_listen(struct node *n, const struct rsm_listener *listener, unsigned classes)
+{
+    rsm_listen(n->rsm, listener, classes);
+}
+
+bool node_is_trusted(const struct node *n)
+{
+    (void)n;
+    return true;
 }
 
 bool node_is_loading(const struct node *n)

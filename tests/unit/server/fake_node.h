@@ -45,6 +45,7 @@ void fake_settle(struct node *n, enum node_outcome outcome);
 /* Every open read is confirmed (or refused). */
 void fake_round(struct node *n, enum node_outcome outcome);
 /* Someone else's write, applied at once. */
+void fake_apply_request(struct node *n, const struct rsm_request *req);
 void fake_apply(struct node *n, const char *const *words, size_t count);
 
 #endif

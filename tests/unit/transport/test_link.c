@@ -79,6 +79,11 @@ static void test_handshake_and_frames(void **state)
     assert_true(RUN_UNTIL(w->base, 1000, bulk_stands(&w->a, &w->b)));
     peer_send_text(&w->a, 2, TRANSPORT_BULK, "bulk");
     assert_true(RUN_UNTIL(w->base, 1000, w->b.frames == 2));
+    assert_true(RUN_UNTIL(w->base, 1000, transport_conn(w->a.t, 2, TRANSPORT_NEWS) != NULL));
+    transport_broadcast(w->a.t, SLICE_LITERAL("news"));
+    transport_flush(w->a.t);
+    assert_true(RUN_UNTIL(w->base, 1000, w->b.frames == 3));
+    assert_true(slice_equal(buf_slice(&w->b.last_frame), SLICE_LITERAL("news")));
     assert_false(transport_send(w->a.t, 3, TRANSPORT_CONTROL, SLICE_LITERAL("nobody"), NULL, 0));
 }
 
