@@ -31,7 +31,7 @@ static void run_reads_before(struct node *n, const struct raft_frame *f)
         return;
     const struct waiter *w = waiters_at(&n->waiters, 0);
     if (w->index == f->index && w->term == f->term && w->peer == 0)
-        n->clients.before(n->clients.arg, w->ticket);
+        n->clients.before(n->clients.arg, w->ticket, f->payload);
 }
 
 /* true: it was a checkpoint. */

@@ -143,8 +143,8 @@ struct node_clients {
     void (*answer)(void *arg, uint64_t ticket, const struct node_answer *answer);
     /* The entry of this request is about to be applied. Reads that came before it on its connection may run
      * now, and have to: they see all that was before it and nothing of it. Its commit is their round, for it
-     * was proposed after they had been received. May be NULL. */
-    void (*before)(void *arg, uint64_t ticket);
+     * was proposed after they had been received. Its payload stays until the answer, which follows at once. May be NULL. */
+    void (*before)(void *arg, uint64_t ticket, struct slice payload);
     /* DONE: read now, at cluster time now_ms. NOT_LEADER or REFUSED otherwise. */
     void (*read_ready)(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
     /* Role, leader, term or members changed. Called at the end of a turn. was_leader: this node has just lost

@@ -82,6 +82,35 @@ static void count_failure(struct client *c, const struct slot *slot, struct slic
         stat_of(c->server, slot->row)->failed++;
 }
 
+/* Of a transaction all commands are told as one, for their times are not known apart. */
+static void tell_write(struct client *c, const struct command *row, const struct rsm_request *req,
+                       uint64_t ns)
+{
+    struct slice *argv = mem_alloc((req->argc + 1) * sizeof *argv);
+    size_t argc = 0;
+    if (req->kind == RSM_EXEC)
+        argv[argc++] = SLICE_LITERAL("exec");
+    for (size_t i = 0; i < req->argc; i++)
+        argv[argc++] = req->argv[i];
+    ran(c, row, argv, argc, ns);
+    mem_free(argv);
+}
+
+/* A write for one of our clients has just been applied: its arguments are in the entry. */
+static void write_ran(struct client *c, const struct slot *slot, uint64_t ticket)
+{
+    struct server *s = c->server;
+    struct rsm_decoded d;
+    if (s->write_begun_ns == 0 || s->write_ticket != ticket || !slot->row)
+        return;
+    uint64_t ns = time_end(s, stat_of(s, slot->row), s->write_begun_ns);
+    s->write_begun_ns = 0;
+    if (is_told(s, ns) && rsm_decode(s->write_payload, &d)) {
+        tell_write(c, slot->row, &d.req, ns);
+        rsm_decoded_deinit(&d);
+    }
+}
+
 static void slot_settle(struct client *c, uint32_t seq, const struct node_answer *answer)
 {
     struct slot *slot = slot_at(c, seq);
@@ -91,9 +120,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         transaction_free(c->running);
         c->running = NULL;
     }
-    if (c->server->write_begun_ns && slot->row && slot->write)
-        time_end(c->server, stat_of(c->server, slot->row), c->server->write_begun_ns);
-    c->server->write_begun_ns = 0;
+    write_ran(c, slot, ticket_of(c, seq));
     bool first = seq == c->head;
     struct buf *out = first ? &c->out : &c->server->scratch;
     if (!first)
@@ -108,6 +135,8 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         count_failure(c, slot, slice_drop(buf_slice(out), start));
         slot->state = SLOT_READY;
         buf_truncate(&slot->bytes, 0);
+        if (first && slot->quiet)
+            buf_truncate(out, start);
         if (first)
             slot_first_answered(c);
         else
@@ -175,7 +204,7 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     s->in_query = nested;
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
-    time_end(s, stat, begun_ns);
+    ran(c, row, argv, argc, time_end(s, stat, begun_ns));
     if (done && out->data[start] == '-') {
         count_error(s, slice_drop(buf_slice(out), start));
         stat->failed++;
@@ -240,7 +269,7 @@ static void run_reads_before(struct client *c, uint32_t seq)
     }
 }
 
-void before_from_node(void *arg, uint64_t ticket)
+void before_from_node(void *arg, uint64_t ticket, struct slice payload)
 {
     uint32_t seq;
     struct server *s = arg;
@@ -249,6 +278,8 @@ void before_from_node(void *arg, uint64_t ticket)
         run_reads_before(c, seq);
     const struct command *row = c ? slot_at(c, seq)->row : NULL;
     s->write_begun_ns = row ? time_begin(s, stat_of(s, row)) : 0;
+    s->write_payload = payload;
+    s->write_ticket = ticket;
 }
 
 /* Settings that live in the log are only begun by the file: one that says something else is told so, once. */

@@ -42,6 +42,8 @@ struct client *client_new(struct server *s, int fd, int mode, const char *peer, 
     list_init(&c->parked_link);
     list_init(&c->leaving_link);
     list_init(&c->waiting_link);
+    list_init(&c->paused_link);
+    list_init(&c->monitor_link);
     resp_parser_init(&c->parser);
     event_assign(&c->readable, s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
     event_assign(&c->writable, s->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
@@ -59,6 +61,8 @@ void client_free(struct client *c)
     list_remove(&c->parked_link);
     list_remove(&c->leaving_link);
     list_remove(&c->waiting_link);
+    list_remove(&c->paused_link);
+    list_remove(&c->monitor_link);
     close(c->fd);
     ring_free(c);
     resp_parser_deinit(&c->parser);

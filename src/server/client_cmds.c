@@ -254,14 +254,34 @@ static void client_help(struct buf *out)
         "    * SKIPME (YES|NO)",
         "LIST [options ...]",
         "    Return information about client connections.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
         "SETNAME <name>",
         "    Assign the name <name> to the current connection.",
         "SETNAME <id>@seq=<n> | <id>@retry=<n>",
         "    Open or resume the exactly-once session <id>; the next numbered request is n.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
         "HELP",
         "    Print this help.",
     };
     reply_lines(out, lines, sizeof lines / sizeof lines[0]);
+}
+
+static void client_reply(struct client *c, struct slice how, struct buf *out)
+{
+    if (slice_is_word(how, "on")) {
+        c->reply_off = c->reply_skip = false;
+        resp_simple(out, "OK");
+    } else if (slice_is_word(how, "off")) {
+        c->reply_off = true;
+    } else if (slice_is_word(how, "skip")) {
+        c->skip_next = !c->reply_off;
+    } else {
+        resp_error(out, "ERR syntax error");
+    }
 }
 
 void client_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
@@ -282,6 +302,12 @@ void client_command(struct client *c, const struct slice *argv, size_t argc, str
         client_setinfo(argv, out);
     else if (slice_is_word(argv[1], "no-evict"))
         resp_simple(out, "OK");
+    else if (slice_is_word(argv[1], "reply"))
+        client_reply(c, argv[2], out);
+    else if (slice_is_word(argv[1], "pause"))
+        client_pause(c, argv, argc, out);
+    else if (slice_is_word(argv[1], "unpause"))
+        client_unpause(c, out);
     else if (slice_is_word(argv[1], "help"))
         client_help(out);
     else

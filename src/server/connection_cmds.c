@@ -42,6 +42,8 @@ void reset_command(struct client *c, const struct slice *argv, size_t argc, stru
     watches_clear(c);
     subscriber_free(c->subscriber);
     c->subscriber = NULL;
+    list_remove(&c->monitor_link);
+    c->reply_off = c->reply_skip = c->skip_next = false;
     c->readonly = false;
     c->db = 0;
     c->resp = 2;

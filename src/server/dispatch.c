@@ -32,6 +32,12 @@ static enum verdict reject_subscribed(struct client *c, const struct command *ro
     return reject(c, row, text);
 }
 
+static void show(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
+{
+    if (__builtin_expect(!list_empty(&c->server->monitors), 0))
+        monitor_show(c, row, c->db, argv, argc);
+}
+
 static enum verdict run_handler(struct client *c, const struct handler *h, const struct command *row,
                                 const struct slice *argv, size_t argc)
 {
@@ -46,16 +52,21 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     c->wait_asked = false;
     if (h->flags & H_ROUTES) {
         h->run(c, argv, argc, NULL);
-        stat->calls += !c->wait_asked;
-        return c->wait_asked ? WAIT : TAKEN;
+        if (c->wait_asked)
+            return WAIT;
+        stat->calls++;
+        show(c, row, argv, argc);
+        return TAKEN;
     }
     struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
     size_t start = out->len;
     uint64_t begun_ns = time_begin(s, stat);
     h->run(c, argv, argc, out);
-    time_end(s, stat, begun_ns);
+    uint64_t ns = time_end(s, stat, begun_ns);
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */
+    ran(c, row, argv, argc, ns);
+    show(c, row, argv, argc);
     client_touch(c);
     stat->calls++;
     if (out->len > start && out->data[start] == '-') {
@@ -80,6 +91,14 @@ static enum verdict queue(struct client *c, const struct command *row, const str
     return TAKEN;
 }
 
+static enum verdict shown(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                          enum verdict verdict)
+{
+    if (verdict == TAKEN)
+        show(c, row, argv, argc);
+    return verdict;
+}
+
 static enum verdict run(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                         bool numbered)
 {
@@ -87,10 +106,10 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     if (is_loading(s))
         return reject(c, row, loading);
     if (!(row->flags & CMD_WRITE))
-        return route_read(c, row, argv, argc);
+        return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
-    return route_write(c, row, &req, KIND_COMMAND, key_slot, numbered);
+    return shown(c, row, argv, argc, route_write(c, row, &req, KIND_COMMAND, key_slot, numbered));
 }
 
 static enum verdict check_and_run(struct client *c, const struct command *row, const struct slice *argv,
@@ -112,6 +131,8 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         return reject(c, row, "ERR this command is not there yet");
     if (c->resp == 2 && !(h && h->flags & H_SUBSCRIBED) && client_is_subscribed(c))
         return reject_subscribed(c, row);
+    if (pause_holds(c, row, h))
+        return WAIT;
     c->last_row = row;
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);
@@ -120,14 +141,27 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     return run(c, row, argv, argc, numbered);
 }
 
+/* CLIENT REPLY. What went into a slot is thrown away there. */
+static void keep_quiet(struct client *c, bool at_once, size_t start)
+{
+    if ((c->reply_off || c->reply_skip) && at_once)
+        buf_truncate(&c->out, start);
+    c->reply_skip = c->skip_next;
+    c->skip_next = false;
+}
+
 enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
     /* A client counts its numbered requests by name alone, so we do, whatever becomes of them (DESIGN 5). */
     bool numbered =
         c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
+    bool at_once = ring_empty(c);
+    size_t start = c->out.len;
     enum verdict verdict = check_and_run(c, row, argv, argc, numbered);
     if (verdict == WAIT)
         return WAIT;
+    if (__builtin_expect(c->reply_off || c->reply_skip || c->skip_next, 0))
+        keep_quiet(c, at_once, start);
     c->server->stats.commands++;
     c->request_id++;
     if (numbered)

@@ -40,6 +40,8 @@ static const struct handler table[] = {
     {"publish", publish_command, H_IN_EXEC},
     {"spublish", spublish_command, H_IN_EXEC},
     {"pubsub", pubsub_command, H_IN_EXEC},
+    {"slowlog", slowlog_command, H_IN_EXEC},
+    {"monitor", monitor_command, 0},
     {"multi", multi_command, H_NOW | H_NO_MULTI},
     {"exec", exec_command, H_NOW | H_NO_MULTI | H_ROUTES},
     {"discard", discard_command, H_NOW | H_NO_MULTI},

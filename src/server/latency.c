@@ -1,4 +1,4 @@
-/* LATENCY HISTOGRAM and INFO latencystats: how long commands run, and where the time of writes goes. The parts of a write
+/* LATENCY HISTOGRAM (its other subcommands: spikes.c) and INFO latencystats: how long commands run, and where the time of writes goes. The parts of a write
  * stand under names that no command has, so that whatever reads the one reads the other: write|queue, write|journal,
  * write|replication, write|replication|<node>, write|apply, write|reply. */
 #include <stdio.h>
@@ -137,6 +137,17 @@ static void latency_help(struct buf *out)
 {
     static const char *const lines[] = {
         "LATENCY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DOCTOR",
+        "    Return what the spikes say, in words.",
+        "GRAPH <event>",
+        "    Return an ASCII latency graph for the <event> class.",
+        "HISTORY <event>",
+        "    Return time-latency samples for the <event> class.",
+        "LATEST",
+        "    Return the latest latency samples for all events.",
+        "RESET [<event> ...]",
+        "    Reset latency data of one or more <event> classes.",
+        "    (default: reset all data for all event classes)",
         "HISTOGRAM [COMMAND ...]",
         "    Return how long each command ran, and each part of a write took, as cumulative counts.",
         "HELP",
@@ -149,7 +160,7 @@ void latency_command(struct client *c, const struct slice *argv, size_t argc, st
 {
     if (slice_is_word(argv[1], "histogram"))
         latency_histogram(c, argv, argc, out);
-    else
+    else if (!spikes_command(c, argv, argc, out))
         latency_help(out);
 }
 

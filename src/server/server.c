@@ -52,6 +52,9 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     list_init(&s->parked);
     list_init(&s->leaving);
     list_init(&s->waiting);
+    list_init(&s->paused);
+    list_init(&s->monitors);
+    list_init(&s->slowlog);
     make_places(s);
     make_run_id(s->run_id);
     stats_init(s);
@@ -73,6 +76,7 @@ void server_free(struct server *s)
     mem_free(s->argv);
     stats_deinit(s);
     messages_deinit(s);
+    slowlog_clear(s);
     buf_deinit(&s->scratch);
     buf_deinit(&s->error);
     mem_free(s);
@@ -227,6 +231,7 @@ bool server_turn(struct server *s)
         wake_parked(s);
     if (!list_empty(&s->waiting))
         wait_tick(s);
+    pause_tick(s);
     s->answered_count = 0;
     messages_turn(s);
     struct list todo;

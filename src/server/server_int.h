@@ -66,6 +66,7 @@ struct slot {
     bool released, write;
     bool open;      /* counted in writes_open or reads_open */
     bool publishes; /* EXEC: of what it publishes, the connection's later messages must not come before */
+    bool quiet;     /* CLIENT REPLY: the reply is thrown away */
 };
 
 /* After a write was refused or lost its outcome, its successors must not run (DESIGN 5). */
@@ -110,7 +111,8 @@ struct client {
     bool told;       /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec;
-    bool more_waits; /* the last read filled its buffer: the socket may hold more */
+    bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
+    bool more_waits;                       /* the last read filled its buffer: the socket may hold more */
     int resp;
     uint32_t db;
     struct list everyone_link;
@@ -118,6 +120,8 @@ struct client {
     struct list parked_link;  /* in server.parked while a request waits for a leader */
     struct list waiting_link; /* in server.waiting: WAIT */
     struct list leaving_link; /* in server.leaving: leaving, half-closed */
+    struct list paused_link;  /* in server.paused while a request waits for the end of CLIENT PAUSE */
+    struct list monitor_link; /* in server.monitors */
     struct event readable, writable;
 
     struct resp_parser parser;
@@ -180,6 +184,7 @@ struct command_stat {
     const struct handler *handler;
     char name[64];
     uint64_t calls, rejected, failed, nsec;
+    bool quick;              /* it never takes long */
     uint64_t timed;          /* runs of which the time was taken */
     struct histogram *times; /* NULL: none was */
 };
@@ -193,7 +198,17 @@ struct server_stats {
     uint64_t peak_memory;
 };
 
-enum { STATS_SIZE = 1024, ERROR_KINDS = 64 };
+enum { STATS_SIZE = 1024, ERROR_KINDS = 64, SPIKES_KEPT = 160 };
+
+enum spike_event { SPIKE_COMMAND, SPIKE_FAST_COMMAND, SPIKE_EVENTS };
+
+struct spikes {
+    struct spike {
+        int64_t at_s, ms;
+    } at[SPIKES_KEPT]; /* the next one goes to count % SPIKES_KEPT */
+    size_t count;
+    int64_t longest_ms;
+};
 
 struct server {
     struct event_base *base;
@@ -211,7 +226,7 @@ struct server {
     size_t client_count;
     uint64_t next_client_id;
     uint32_t cron_ticks;
-    struct list changed, parked, leaving, waiting;
+    struct list changed, parked, leaving, waiting, paused, monitors;
     struct client
         *answered[ANSWERED_MAX]; /* in this pass, in full, and not flushed yet; all are in `changed` */
     size_t answered_count;
@@ -230,6 +245,8 @@ struct server {
     bool again;
     uint32_t runs; /* for the samples of time */
     uint64_t write_begun_ns;
+    uint64_t write_ticket; /* whose entry is being applied */
+    struct slice write_payload;
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 
@@ -245,6 +262,14 @@ struct server {
 
     void (*handed_over)(void *arg);
     void *handed_over_arg;
+
+    uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
+    bool pause_all;          /* reads too */
+
+    struct list slowlog; /* the oldest first */
+    size_t slowlog_len;
+    uint64_t slowlog_id;
+    struct spikes spikes[SPIKE_EVENTS];
 
     struct server_stats stats;
     struct command_stat command_stats[STATS_SIZE];
@@ -279,7 +304,7 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
     select_command, readonly_command, readwrite_command, asking_command, time_command, command_command_here;
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
-    replicaof_command, memory_command, latency_command, failover_command;
+    replicaof_command, memory_command, latency_command, failover_command, slowlog_command, monitor_command;
 handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
     punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
@@ -335,7 +360,7 @@ size_t slot_unpack(struct server *s, struct slice packed); /* into s->argv; the 
 uint64_t wait_begin(struct client *c, enum slot_kind kind);
 void wait_end(struct client *c, enum node_outcome outcome);
 
-void before_from_node(void *arg, uint64_t ticket);
+void before_from_node(void *arg, uint64_t ticket, struct slice payload);
 void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer);
 void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
 void changed_from_node(void *arg, bool was_leader);
@@ -408,9 +433,33 @@ void stats_deinit(struct server *s);
 void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
-/* The time of a command's first sixteen runs is taken, then that of every sixteenth run of any, which counts for sixteen. */
-uint64_t time_begin(struct server *s, const struct command_stat *stat); /* 0: not this one */
-void time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns);
+/* The time is taken of every run of what may take long. Of what never does that of the first sixteen, then of every sixteenth run of
+ * any, which counts for sixteen; and of every run while somebody looks for less than a millisecond. */
+uint64_t time_begin(struct server *s, const struct command_stat *stat);            /* 0: not this one */
+uint64_t time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns); /* ns; 0: was not taken */
+
+/* ---- what is told of a command that has run ---- */
+
+void slowlog_note(struct client *c, const struct slice *argv, size_t argc, uint64_t us);
+void slowlog_clear(struct server *s);
+void spike_note(struct server *s, enum spike_event event, uint64_t us);
+bool spikes_command(struct client *c, const struct slice *argv, size_t argc,
+                    struct buf *out);              /* false: not one of them */
+bool is_told(const struct server *s, uint64_t ns); /* would `ran` tell somebody? */
+/* It took that long; 0: the time was not taken. */
+void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns);
+void monitor_show(struct client *c, const struct command *row, uint32_t db, const struct slice *argv,
+                  size_t argc);
+/* An argument that goes into no log and is shown to nobody: a password. */
+bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
+
+/* ---- pause.c ---- */
+
+bool pause_holds(struct client *c, const struct command *row, const struct handler *h);
+void pause_tick(struct server *s);
+void client_pause(struct client *c, const struct slice *argv, size_t argc, struct buf *out);
+void client_unpause(struct client *c, struct buf *out);
+
 void reply_lines(struct buf *out, const char *const *lines, size_t count); /* HELP */
 void reply_error(struct client *c, struct buf *out, const char *text);
 void reply_errorf(struct client *c, struct buf *out, const char *fmt, ...)

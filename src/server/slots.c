@@ -36,6 +36,7 @@ struct slot *slot_push(struct client *c, enum slot_state state, enum slot_kind k
     slot->state = (uint8_t)state;
     slot->kind = (uint8_t)kind;
     slot->released = slot->write = slot->open = slot->publishes = false;
+    slot->quiet = c->reply_off || c->reply_skip;
     slot->row = NULL;
     slot->group = 0;
     slot->key_slot = 0;
@@ -204,18 +205,23 @@ static bool advance_first(struct client *c)
     struct slot *slot = slot_at(c, c->head);
     switch ((enum slot_state)slot->state) {
     case SLOT_READY:
-        buf_append_slice(&c->out, buf_slice(&slot->bytes));
+        if (!slot->quiet)
+            buf_append_slice(&c->out, buf_slice(&slot->bytes));
         slot_pop_first(c);
         return true;
-    case SLOT_READ:
+    case SLOT_READ: {
+        size_t start = c->out.len;
         if (!slot->released)
             return false;
         if (run_read(c, slot, &c->out)) {
+            if (slot->quiet)
+                buf_truncate(&c->out, start);
             slot_close(c, slot);
             slot_pop_first(c);
             return true;
         }
         return slot->state == SLOT_ROUTE || slot->state == SLOT_READY;
+    }
     case SLOT_ROUTE: {
         enum slot_state before = slot->state;
         return route_again(c, slot) && slot->state != (uint8_t)before && slot->state != SLOT_NODE;

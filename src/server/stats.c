@@ -31,6 +31,8 @@ static void enter(struct server *s, const struct command *row, const struct comm
         i = (i + 1) & (STATS_SIZE - 1);
     struct command_stat *stat = &s->command_stats[i];
     stat->row = row;
+    stat->quick = (row->flags & CMD_FAST) ||
+                  strcmp(row->name, "set") == 0; /* as quick as GET, though Redis has no such flag for it */
     const char *own = parent ? parent->name : row->name;
     if (parent && !strchr(row->name, '|'))
         snprintf(stat->name, sizeof stat->name, "%s|%s", parent->name, row->name);
@@ -72,22 +74,54 @@ void stats_reset(struct server *s)
     s->stats = (struct server_stats){.peak_memory = s->stats.peak_memory};
 }
 
-uint64_t time_begin(struct server *s, const struct command_stat *stat)
+static bool is_sampled(const struct server *s, const struct command_stat *stat)
 {
-    return stat->timed >= TIMED_SHARE && s->runs++ % TIMED_SHARE ? 0 : clock_mono_ns();
+    bool all = s->config->slowlog_us >= 0 && s->config->slowlog_us < 1000;
+    return stat->quick && stat->timed >= TIMED_SHARE && !all;
 }
 
-void time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns)
+uint64_t time_begin(struct server *s, const struct command_stat *stat)
+{
+    return is_sampled(s, stat) && s->runs++ % TIMED_SHARE ? 0 : clock_mono_ns();
+}
+
+uint64_t time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns)
 {
     if (!begun_ns)
-        return;
-    uint64_t ns = clock_mono_ns() - begun_ns, runs = stat->timed++ < TIMED_SHARE ? 1 : TIMED_SHARE;
+        return 0;
+    uint64_t ns = clock_mono_ns() - begun_ns, runs = is_sampled(s, stat) ? TIMED_SHARE : 1;
+    stat->timed++;
     stat->nsec += ns * runs;
-    if (!s->config->latency_tracking)
-        return;
-    if (!stat->times)
-        stat->times = mem_calloc(1, sizeof *stat->times);
-    histogram_add(stat->times, ns, runs);
+    if (s->config->latency_tracking) {
+        if (!stat->times)
+            stat->times = mem_calloc(1, sizeof *stat->times);
+        histogram_add(stat->times, ns, runs);
+    }
+    return ns;
+}
+
+static bool is_spike(const struct server *s, uint64_t ns)
+{
+    return s->config->spike_ms && ns / 1000000 >= (uint64_t)s->config->spike_ms;
+}
+
+static bool is_slow(const struct server *s, uint64_t ns)
+{
+    return s->config->slowlog_us >= 0 && ns / 1000 >= (uint64_t)s->config->slowlog_us;
+}
+
+bool is_told(const struct server *s, uint64_t ns)
+{
+    return ns && (is_slow(s, ns) || is_spike(s, ns));
+}
+
+void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns)
+{
+    struct server *s = c->server;
+    if (ns && is_spike(s, ns))
+        spike_note(s, row->flags & CMD_FAST ? SPIKE_FAST_COMMAND : SPIKE_COMMAND, ns / 1000);
+    if (ns && is_slow(s, ns))
+        slowlog_note(c, argv, argc, ns / 1000);
 }
 
 void stats_deinit(struct server *s)

@@ -112,9 +112,12 @@ static void run_local(struct client *c, const struct transaction *t, const struc
     for (uint32_t i = 0; i < q->argc; i++)
         argv[i] = arg_at(t, q->first_arg + i);
     const struct handler *h = stat_of(c->server, q->row)->handler;
+    struct command_stat *stat = stat_of(c->server, q->row);
+    uint64_t begun_ns = time_begin(c->server, stat);
     c->in_exec = true;
     h->run(c, argv, q->argc, out);
     c->in_exec = false;
+    ran(c, q->row, argv, q->argc, time_end(c->server, stat, begun_ns));
     mem_free(argv);
 }
 
@@ -248,6 +251,21 @@ static uint16_t first_slot(const struct client *c, const struct rsm_request *req
     return route_key_slot(row, req->argv, req->counts[0]);
 }
 
+/* To those who MONITOR: EXEC comes behind what it runs, as in Redis. */
+static void show(struct client *c, const struct transaction *t)
+{
+    if (list_empty(&c->server->monitors))
+        return;
+    struct slice *argv = mem_alloc((t->arg_count + 1) * sizeof *argv);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued_command *q = &t->commands[i];
+        for (uint32_t k = 0; k < q->argc; k++)
+            argv[k] = arg_at(t, q->first_arg + k);
+        monitor_show(c, q->row, q->db, argv, q->argc);
+    }
+    mem_free(argv);
+}
+
 static enum verdict exec_write(struct client *c)
 {
     struct transaction *t = c->txn;
@@ -259,6 +277,7 @@ static enum verdict exec_write(struct client *c)
     mem_free((void *)(uintptr_t)req.argv);
     if (verdict == WAIT)
         return WAIT;
+    show(c, t);
     c->txn = NULL;
     watches_clear(c);
     if (c->writes_open != open_before)
@@ -299,6 +318,7 @@ enum verdict exec_route(struct client *c)
         return WAIT; /* the server's own part runs behind what came before */
     if (!only_local)
         return exec_write(c);
+    show(c, t);
     c->txn = NULL;
     weave(c, t, slice_of(NULL, 0), reply_begin(c));
     transaction_free(t);

@@ -143,10 +143,10 @@ static void answer(void *arg, uint64_t ticket, const struct node_answer *a)
     c.answer(c.arg, ticket, a);
 }
 
-static void before(void *arg, uint64_t ticket)
+static void before(void *arg, uint64_t ticket, struct slice payload)
 {
     struct node_clients c = to_server(arg);
-    c.before(c.arg, ticket);
+    c.before(c.arg, ticket, payload);
 }
 
 static void read_ready(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms)

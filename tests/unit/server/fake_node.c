@@ -53,7 +53,7 @@ void fake_commit(struct node *n, size_t count)
     for (size_t i = 0; i < count; i++) {
         buf_truncate(&reply, 0);
         if (!done[i].forwarded)
-            n->clients.before(n->clients.arg, done[i].ticket);
+            n->clients.before(n->clients.arg, done[i].ticket, buf_slice(&done[i].payload));
         apply(n, buf_slice(&done[i].payload), &reply);
         struct node_answer answer = {.outcome = NODE_DONE, .reply = buf_slice(&reply), .index = n->index};
         n->clients.answer(n->clients.arg, done[i].ticket, &answer);

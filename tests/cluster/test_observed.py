@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+"""What a server tells of the commands it runs (SLOWLOG, MONITOR, LATENCY), and what CLIENT REPLY and CLIENT PAUSE do to them, on a
+node alone and through the proxy port of one that follows."""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from servers import PORTS, Checks, Cluster, Conn, encode, info, scratch, wait  # noqa: E402
+
+checks = Checks()
+
+
+def pipelined(conn, *commands):
+    conn.send(b"".join(encode(*command) for command in commands))
+
+
+def replies_off(conn, where):
+    """Reads, writes and what the server answers itself; what follows ON is answered in its order."""
+    pipelined(conn, ["SET", "quiet", "1"], ["CLIENT", "REPLY", "OFF"], ["SET", "quiet", "2"], ["GET", "quiet"], ["PING"], ["NONSENSE"],
+              ["MULTI"], ["INCR", "quiet"], ["EXEC"], ["CLIENT", "REPLY", "ON"], ["GET", "quiet"])
+    checks.equal("CLIENT REPLY OFF %s" % where, [conn.reply() for _ in range(3)], [b"OK", b"OK", b"3"])
+    pipelined(conn, ["CLIENT", "REPLY", "SKIP"], ["GET", "quiet"], ["GET", "quiet"], ["CLIENT", "REPLY", "SKIP"], ["PING"], ["PING"])
+    checks.equal("CLIENT REPLY SKIP %s" % where, [conn.reply(), conn.reply()], [b"3", b"PONG"])
+
+
+def pause(port, conn, where):
+    with Conn(port) as other:
+        conn.call("CLIENT", "PAUSE", 60000, "WRITE")
+        other.send(encode("SET", "paused", "1") + encode("GET", "paused"))
+        wait("a client that waits", lambda: info(port, "clients")["blocked_clients"] == "1")
+        checks.equal("reads go on while writes are paused %s" % where, conn.call("GET", "paused"), None)
+        conn.call("CLIENT", "UNPAUSE")
+        checks.equal("writes go on when the pause is over %s" % where, [other.reply(), other.reply()], [b"OK", b"1"])
+        began = time.monotonic()
+        conn.call("CLIENT", "PAUSE", 300)
+        conn.call("GET", "paused")
+        checks.ok("CLIENT PAUSE ends by itself %s" % where, 0.25 < time.monotonic() - began < 5)
+        conn.call("DEL", "paused")
+
+
+def monitored(port, conn, where):
+    with Conn(port) as watcher:
+        watcher.call("MONITOR")
+        for command in (["SET", "k", "a\n\x01\""], ["GET", "k"], ["MULTI"], ["PING"], ["EXEC"], ["AUTH", "me", "secret"], ["NONSENSE"], ["ECHO", "end"]):
+            conn.send(encode(*command))
+            conn.reply()
+        shown = [watcher.reply().split(b"] ")[1] for _ in range(7)]
+        checks.equal("MONITOR %s" % where, shown, [b'"SET" "k" "a\\n\\x01\\""', b'"GET" "k"', b'"MULTI"', b'"PING"', b'"EXEC"',
+                                                   b'"AUTH" "(redacted)" "(redacted)"', b'"ECHO" "end"'])
+
+
+def slow(conn):
+    conn.call("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    conn.call("CLIENT", "SETNAME", "tester")
+    conn.call("SLOWLOG", "RESET")
+    conn.call("SET", "k", "v" * 200)
+    conn.call("GET", "k")
+    pipelined(conn, ["MULTI"], ["SET", "a", "b"], ["EXEC"])
+    [conn.reply() for _ in range(3)]
+    conn.call("CONFIG", "SET", "slowlog-log-slower-than", -1)
+    kept = [entry[3] for entry in conn.call("SLOWLOG", "GET")][::-1]
+    checks.equal("SLOWLOG", kept, [[b"SLOWLOG", b"RESET"], [b"SET", b"k", b"v" * 128 + b"... (72 more bytes)"], [b"GET", b"k"], [b"MULTI"],
+                                   [b"exec", b"SET", b"a", b"b"]])
+    checks.equal("SLOWLOG names the client", conn.call("SLOWLOG", "GET", 1)[0][5], b"tester")
+
+
+def spikes(conn):
+    conn.call("CONFIG", "SET", "latency-monitor-threshold", 20)
+    conn.call("CONFIG", "SET", "slowlog-log-slower-than", 20000)
+    conn.call("SLOWLOG", "RESET")
+    conn.call("DEBUG", "SLEEP", 0.05)
+    (name, _, last, longest), = conn.call("LATENCY", "LATEST")
+    checks.ok("LATENCY LATEST", name == b"command" and 50 <= last == longest < 5000, "%s %s %s" % (name, last, longest))
+    checks.equal("LATENCY HISTORY", [ms for _, ms in conn.call("LATENCY", "HISTORY", "command")], [last])
+    checks.equal("one command was slow", [entry[3] for entry in conn.call("SLOWLOG", "GET")], [[b"DEBUG", b"SLEEP", b"0.05"]])
+    checks.ok("LATENCY GRAPH", b"high %d ms" % last in conn.call("LATENCY", "GRAPH", "command"))
+    checks.equal("LATENCY RESET", [conn.call("LATENCY", "RESET"), conn.call("LATENCY", "LATEST")], [1, []])
+
+
+def main():
+    cluster = Cluster(scratch("observed"), base=PORTS, args=("--enable-debug-command", "yes")).start()
+    leader, follower = cluster.wait_leader(), cluster.followers()[0]
+    for port, where in ((leader.port, "on the leader"), (follower.proxy_port, "through a follower")):
+        with Conn(port) as conn:
+            checks.run("replies %s" % where, replies_off, conn, where)
+            checks.run("a pause %s" % where, pause, port, conn, where)
+            checks.run("monitors %s" % where, monitored, port, conn, where)
+    with Conn(leader.port) as conn:
+        checks.run("slow commands", slow, conn)
+        checks.run("spikes", spikes, conn)
+    cluster.stop()
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
