@@ -122,7 +122,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
     }
     write_ran(c, slot, ticket_of(c, seq));
     bool first = seq == c->head;
-    struct buf *out = first ? &c->out : &c->server->scratch;
+    struct buf *out = first ? client_out(c) : &c->server->scratch;
     if (!first)
         buf_truncate(out, 0);
     size_t start = out->len;

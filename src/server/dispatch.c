@@ -58,7 +58,7 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
         show(c, row, argv, argc);
         return TAKEN;
     }
-    struct buf *out = ring_empty(c) ? &c->out : reply_begin(c);
+    struct buf *out = ring_empty(c) ? client_out(c) : reply_begin(c);
     size_t start = out->len;
     uint64_t begun_ns = time_begin(s, stat);
     h->run(c, argv, argc, out);

@@ -87,7 +87,7 @@ static void deliver_to(void *arg, void *owner, const struct slice *pattern)
     struct client *c = owner;
     if (c->doomed || c->closing || c->half_closed)
         return;
-    buf_append_slice(&c->out, buf_slice(text_for(arg, c->resp, pattern)));
+    buf_append_slice(client_out(c), buf_slice(text_for(arg, c->resp, pattern)));
     client_touch(c);
     if (client_unsent(c) > STRANGER_OUTPUT)
         client_enforce_limit(c);

@@ -10,6 +10,28 @@
 #include "base/log.h"
 #include "server/messages.h"
 
+/* The buffer of who was answered last is still in the processor's cache: it is the next one's. */
+struct buf *client_out(struct client *c)
+{
+    struct server *s = c->server;
+    if (c->out.cap == 0 && s->spare_count > 0)
+        c->out = s->spares[--s->spare_count];
+    return &c->out;
+}
+
+static void give_back(struct client *c)
+{
+    struct server *s = c->server;
+    c->out_at = 0;
+    buf_truncate(&c->out, 0);
+    if (c->out.cap > BUFFER_KEPT || s->spare_count == SPARES_MAX) {
+        buf_deinit(&c->out);
+        return;
+    }
+    s->spares[s->spare_count++] = c->out;
+    c->out = (struct buf)BUF_EMPTY;
+}
+
 static void write_out(struct client *c)
 {
     size_t unsent = client_unsent(c);
@@ -32,10 +54,7 @@ static void write_out(struct client *c)
         }
         return;
     }
-    c->out_at = 0;
-    buf_truncate(&c->out, 0);
-    if (c->out.cap > BUFFER_KEPT)
-        buf_deinit(&c->out);
+    give_back(c);
 }
 
 static bool over_limit(struct client *c)

@@ -1,6 +1,7 @@
 /* From bytes to requests that run. A pipeline is parsed some requests ahead, so that the keys its reads will look up are
  * fetched from memory together instead of one after the other; then the requests run in their order. What then turns
  * out not to be ready to run stays in the input, and is parsed again when the client goes on. */
+#include "base/alloc.h"
 #include "server/server_int.h"
 
 enum { INLINE_MAX = 64 * 1024 };
@@ -24,7 +25,8 @@ static bool keep_args(struct request *r, struct slice args[REQUEST_AHEAD_ARGS], 
 
 /* Parses what comes next, as far as one go may. A stranger's requests one by one: the limits change when it
  * authenticates. */
-static enum resp_status parse_ahead(struct client *c, struct slice input, size_t *count)
+static enum resp_status parse_ahead(struct client *c, struct resp_parser *p, struct slice input,
+                                    size_t *count)
 {
     struct server *s = c->server;
     struct resp_limits limits = {.max_args = INT32_MAX,
@@ -34,13 +36,13 @@ static enum resp_status parse_ahead(struct client *c, struct slice input, size_t
     size_t max = c->authenticated ? REQUESTS_AHEAD : 1, end = 0;
     enum resp_status status = RESP_REQUEST;
     for (*count = 0; *count < max;) {
-        status = resp_parse(&c->parser, slice_of(input.data + end, input.len - end), &limits);
+        status = resp_parse(p, slice_of(input.data + end, input.len - end), &limits);
         if (status != RESP_REQUEST)
             break;
         struct request *r = &s->ahead[*count];
         bool is_inline = input.data[end] != '*';
-        end += c->parser.consumed;
-        *r = (struct request){.argv = c->parser.argv, .argc = c->parser.argc, .end = end};
+        end += p->consumed;
+        *r = (struct request){.argv = p->argv, .argc = p->argc, .end = end};
         if (r->argc)
             r->row = command_lookup(r->argv[0]);
         ++*count;
@@ -75,36 +77,71 @@ static bool run(struct client *c, const struct request *r)
     return true;
 }
 
-static void refuse_input(struct client *c)
+static void refuse_input(struct client *c, const struct resp_parser *p)
 {
-    reply_errorf(c, reply_begin(c), "ERR Protocol error: %s", c->parser.error);
+    reply_errorf(c, reply_begin(c), "ERR Protocol error: %s", p->error);
     client_close_after_reply(c);
 }
 
-size_t requests_take(struct client *c, struct slice input)
+/* The request that has arrived in part goes on where it stopped, whatever others send in between. */
+static void keep_parser(struct client *c)
+{
+    if (c->parser)
+        return;
+    c->parser = mem_alloc(sizeof *c->parser);
+    *c->parser = c->server->parser;
+    resp_parser_init(&c->server->parser);
+}
+
+void requests_forget(struct client *c)
+{
+    if (!c->parser)
+        return;
+    resp_parser_deinit(c->parser);
+    mem_free(c->parser);
+    c->parser = NULL;
+}
+
+static size_t take(struct client *c, struct resp_parser *p, struct slice input)
 {
     struct server *s = c->server;
     size_t at = 0;
-    c->stalled = false;
     while (client_may_take(c)) {
         size_t count, done = 0;
-        enum resp_status status = parse_ahead(c, slice_of(input.data + at, input.len - at), &count);
+        enum resp_status status = parse_ahead(c, p, slice_of(input.data + at, input.len - at), &count);
         if (count > 1)
             look_ahead(c, count);
         while (done < count && run(c, &s->ahead[done]))
             done++;
         at += done ? s->ahead[done - 1].end : 0;
         if (done < count) {
-            resp_parser_restart(&c->parser);
+            resp_parser_restart(p);
             break;
         }
-        if (status == RESP_MORE)
+        if (status == RESP_MORE) {
+            if (at < input.len)
+                keep_parser(c);
             return at;
-        if (status == RESP_ERROR && client_may_take(c)) {
-            refuse_input(c);
-            return input.len;
+        }
+        if (status == RESP_ERROR) {
+            bool refused = client_may_take(c);
+            if (refused)
+                refuse_input(c, p);
+            resp_parser_restart(p);
+            if (refused)
+                return input.len;
         }
     }
     c->stalled = at < input.len;
+    return at;
+}
+
+size_t requests_take(struct client *c, struct slice input)
+{
+    struct resp_parser *own = c->parser;
+    c->stalled = false;
+    size_t at = take(c, own ? own : &c->server->parser, input);
+    if (own && (c->stalled || at == input.len))
+        requests_forget(c);
     return at;
 }

@@ -132,7 +132,7 @@ static bool run_now(struct client *c, const struct command *row, const struct sl
                     uint64_t now_ms)
 {
     uint64_t due_ms;
-    if (!query_run(c, row, c->db, now_ms, argv, argc, &c->out, &due_ms))
+    if (!query_run(c, row, c->db, now_ms, argv, argc, client_out(c), &due_ms))
         return false;
     client_touch(c);
     return true;

@@ -42,6 +42,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     s->limits = (struct rsm_limits){.max_bulk = DEFAULT_BULK, .databases = DEFAULT_DATABASES};
     s->next_client_id = 1;
     s->shared_input = mem_alloc(SHARED_INPUT);
+    resp_parser_init(&s->parser);
     s->started_us = clock_mono_us();
     s->started_wall_us = clock_wall_us();
     server_time(s, s->started_us, s->started_wall_us);
@@ -73,6 +74,9 @@ void server_free(struct server *s)
     mem_free(s->generations);
     mem_free(s->free_places);
     mem_free(s->shared_input);
+    resp_parser_deinit(&s->parser);
+    while (s->spare_count > 0)
+        buf_deinit(&s->spares[--s->spare_count]);
     mem_free(s->argv);
     stats_deinit(s);
     messages_deinit(s);

@@ -35,6 +35,7 @@ enum {
     LEAVING_MAX_US = 5000000,
     LEAVING_LINGER_US = 500000, /* a client that leaves is waited for, to be told where to go */
     ANSWERED_MAX = 64, /* clients; they and their sockets are still in the processor's cache when all are */
+    SPARES_MAX = ANSWERED_MAX,
     CRON_MS = 100,
 };
 
@@ -97,10 +98,10 @@ struct watched_key {
     struct buf key;
 };
 
+/* In the order in which a request needs it: among thousands of clients each is cold when it is heard of, and every further
+ * cache line is waited for. The first four are what a read or write of one key touches. */
 struct client {
     struct server *server;
-    uint64_t id;
-    uint32_t place, generation;
     int fd;
     uint8_t mode; /* enum follower_mode, of the port */
     uint8_t poison;
@@ -113,39 +114,45 @@ struct client {
     bool watch_failed, in_exec;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
     bool more_waits;                       /* the last read filled its buffer: the socket may hold more */
+    bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
     int resp;
     uint32_t db;
-    struct list everyone_link;
+    uint32_t place, generation;
+
+    struct buf in; /* bytes from in_at on are not taken yet */
+    size_t in_at;
+    struct buf out; /* bytes from out_at on are not written yet; empty: none, see client_out */
+    size_t out_at;
+
     struct list changed_link; /* in server.changed while dirty */
+    struct slot *ring;
+    uint32_t ring_cap, head, tail; /* slots head..tail-1, seq & (ring_cap-1) */
+    uint32_t writes_open, reads_open;
+    uint32_t group;
+    struct resp_parser *parser; /* NULL: no request has arrived in part */
+    struct transaction *txn;    /* queueing */
+
+    uint64_t request_id;           /* the last per-connection number given */
+    uint64_t session, next_number; /* 0: none; the number of the next numbered request */
+    const struct command *last_row;
+    uint64_t active_us, park_until_us; /* 0: not parked since the last bytes came */
+    uint64_t crowd;                    /* the last one it was counted in */
+    uint64_t soft_since_us;            /* over the soft output limit since, 0: is not */
+
+    struct event readable, writable;
+    struct list everyone_link;
     struct list parked_link;  /* in server.parked while a request waits for a leader */
     struct list waiting_link; /* in server.waiting: WAIT */
     struct list leaving_link; /* in server.leaving: leaving, half-closed */
     struct list paused_link;  /* in server.paused while a request waits for the end of CLIENT PAUSE */
     struct list monitor_link; /* in server.monitors */
-    struct event readable, writable;
-
-    struct resp_parser parser;
-    struct buf in; /* bytes from in_at on are not taken yet */
-    size_t in_at;
-    struct buf out; /* bytes from out_at on are not written yet */
-    size_t out_at;
-    uint64_t soft_since_us; /* over the soft output limit since, 0: is not */
-
-    struct slot *ring;
-    uint32_t ring_cap, head, tail; /* slots head..tail-1, seq & (ring_cap-1) */
-    uint32_t writes_open, reads_open;
-    bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
-    uint32_t group;
-    uint64_t last_index;    /* of the last write answered here */
-    uint64_t park_until_us; /* 0: not parked since the last bytes came */
+    uint64_t id;
+    uint64_t last_index; /* of the last write answered here */
 
     struct buf name;
-    char tag[24];                  /* what a nameless connection's entries carry */
-    uint64_t request_id;           /* the last per-connection number given */
-    uint64_t session, next_number; /* 0: none; the number of the next numbered request */
-    struct buf opening;            /* the id of the session being opened, to begin at opening_number */
+    char tag[24];       /* what a nameless connection's entries carry */
+    struct buf opening; /* the id of the session being opened, to begin at opening_number */
     uint64_t opening_number;
-    struct transaction *txn;     /* queueing */
     struct transaction *running; /* its EXEC is on its way and has local commands */
     struct watched_key *watches;
     size_t watch_count, watch_cap, watch_done;
@@ -157,9 +164,7 @@ struct client {
     uint64_t wait_index, wait_until_us; /* WAIT; until 0: for ever */
     uint32_t wait_count;
     uint32_t bad_passwords;
-    uint64_t created_us, active_us, leave_by_us, drained_us;
-    uint64_t crowd; /* the last one it was counted in */
-    const struct command *last_row;
+    uint64_t created_us, leave_by_us, drained_us;
     char peer[ADDRESS_TEXT], local[ADDRESS_TEXT];
 };
 
@@ -232,6 +237,9 @@ struct server {
     size_t answered_count;
 
     char *shared_input;
+    struct resp_parser parser;
+    struct buf spares[SPARES_MAX]; /* of replies: nobody's, emptied last at the end */
+    size_t spare_count;
     struct request ahead[REQUESTS_AHEAD];
     struct slice ahead_args[REQUESTS_AHEAD][REQUEST_AHEAD_ARGS];
     struct slice *argv; /* scratch for requests that are put together again */
@@ -377,7 +385,9 @@ void client_free(struct client *c);
 void client_process(struct client *c); /* parses and runs what is in `in` */
 /* Takes requests from `input` as far as it goes; the number of bytes taken. */
 size_t requests_take(struct client *c, struct slice input);
+void requests_forget(struct client *c); /* how far the one that has arrived in part was parsed */
 bool client_may_take(const struct client *c);
+struct buf *client_out(struct client *c); /* where replies are put */
 void client_touch(struct client *c); /* it has output, or its state is to be looked at when the pass ends */
 void client_doom(struct client *c, const char *why); /* `why` for the log, NULL: nothing worth saying */
 void client_close_after_reply(struct client *c);

@@ -114,7 +114,7 @@ struct buf *reply_begin(struct client *c)
     if (!ring_empty(c))
         return &slot_push(c, SLOT_READY, KIND_COMMAND)->bytes;
     client_touch(c);
-    return &c->out;
+    return client_out(c);
 }
 
 void slot_pack(struct buf *out, const struct slice *argv, size_t argc)
@@ -206,14 +206,14 @@ static bool advance_first(struct client *c)
     switch ((enum slot_state)slot->state) {
     case SLOT_READY:
         if (!slot->quiet)
-            buf_append_slice(&c->out, buf_slice(&slot->bytes));
+            buf_append_slice(client_out(c), buf_slice(&slot->bytes));
         slot_pop_first(c);
         return true;
     case SLOT_READ: {
         size_t start = c->out.len;
         if (!slot->released)
             return false;
-        if (run_read(c, slot, &c->out)) {
+        if (run_read(c, slot, client_out(c))) {
             if (slot->quiet)
                 buf_truncate(&c->out, start);
             slot_close(c, slot);
