@@ -81,6 +81,21 @@ bool parse_double(struct slice s, double *out)
     return true;
 }
 
+bool parse_double_lax(struct slice s, double *out)
+{
+    char small[128];
+    char *text = s.len < sizeof small ? small : mem_alloc(s.len + 1);
+    if (s.len)
+        memcpy(text, s.data, s.len);
+    text[s.len] = '\0';
+    char *end;
+    *out = strtod(text, &end);
+    bool whole = *end == '\0';
+    if (text != small)
+        mem_free(text);
+    return whole && !isnan(*out);
+}
+
 size_t format_i64(char *out, int64_t v)
 {
     char digits[20];

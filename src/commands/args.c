@@ -11,6 +11,21 @@ bool arg_i64(struct command_context *c, size_t i, int64_t *out)
     return false;
 }
 
+bool arg_i64_in(struct command_context *c, size_t i, int64_t min, int64_t max, const char *error,
+                int64_t *out)
+{
+    if (!error && !arg_i64(c, i, out))
+        return false;
+    if ((!error || parse_i64(c->argv[i], out)) && *out >= min && *out <= max)
+        return true;
+    if (error)
+        resp_error(c->out, error);
+    else
+        resp_errorf(c->out, "ERR value is out of range, value must between %lld and %lld", (long long)min,
+                    (long long)max);
+    return false;
+}
+
 bool arg_int(struct command_context *c, size_t i, int *out)
 {
     int64_t v;

@@ -12,7 +12,7 @@
 
 /* Tables, one for each family of commands; each ends with a name of NULL. */
 extern const struct command commands_strings[], commands_keys[], commands_transactions[],
-    commands_connection[], commands_server[], commands_cluster[], commands_pubsub[];
+    commands_connection[], commands_server[], commands_cluster[], commands_pubsub[], commands_zsets[];
 
 /* string.c, string_number.c */
 command_fn append_command, get_command, getdel_command, getex_command, getrange_command, getset_command,
@@ -30,9 +30,32 @@ command_fn expire_command, expireat_command, expiretime_command, persist_command
 command_fn object_encoding_command, object_freq_command, object_help_command, object_idletime_command,
     object_refcount_command;
 
+/* zset.c, zset_range.c, zset_pop.c, zset_combine.c: sorted sets */
+command_fn zadd_command, zcard_command, zincrby_command, zmscore_command, zrank_command, zrem_command,
+    zrevrank_command, zscore_command;
+command_fn zcount_command, zlexcount_command, zrange_command, zrangebylex_command, zrangebyscore_command,
+    zrangestore_command, zremrangebylex_command, zremrangebyrank_command, zremrangebyscore_command,
+    zrevrange_command, zrevrangebylex_command, zrevrangebyscore_command;
+command_fn zmpop_command, zpopmax_command, zpopmin_command, zrandmember_command;
+command_fn zdiff_command, zdiffstore_command, zinter_command, zintercard_command, zinterstore_command,
+    zunion_command, zunionstore_command;
+struct zset_pop {
+    bool max;
+    uint64_t count;
+    bool with_key; /* the reply begins with the key */
+    bool nested;   /* each member with its score in an array of their own */
+};
+/* Pops from the first of these keys that is there, and appends the reply, or the error; false: none is there. */
+bool zset_pop(struct command_context *c, size_t first, size_t keys, const struct zset_pop *p);
+/* numkeys at argv[at], the keys, MIN or MAX, COUNT. */
+bool arg_zmpop(struct command_context *c, size_t at, size_t *keys, struct zset_pop *p);
+
 /* args.c: arguments and replies that many commands share. The ones that return false have appended the error.
  */
 bool arg_i64(struct command_context *c, size_t i, int64_t *out);
+/* Of these; `error` says what is wrong with it otherwise, NULL: Redis's words for any number. */
+bool arg_i64_in(struct command_context *c, size_t i, int64_t min, int64_t max, const char *error,
+                int64_t *out);
 bool arg_int(struct command_context *c, size_t i, int *out);
 /* A database number as COPY and MOVE take it. */
 bool arg_db(struct command_context *c, size_t i, uint32_t *db);

@@ -11,7 +11,7 @@
 
 static const struct command *const families[] = {
     commands_strings, commands_keys,    commands_transactions, commands_connection,
-    commands_server,  commands_cluster, commands_pubsub,
+    commands_server,  commands_cluster, commands_pubsub,       commands_zsets,
 };
 
 #define FAMILIES (sizeof families / sizeof *families)

@@ -5,8 +5,8 @@
 #include "store/store_int.h"
 
 static const struct value_ops *const types[STORE_TYPES] = {
-    [STORE_STRING] = NULL, [STORE_LIST] = NULL, [STORE_SET] = NULL,
-    [STORE_ZSET] = NULL,   [STORE_HASH] = NULL, [STORE_STREAM] = NULL,
+    [STORE_STRING] = NULL,    [STORE_LIST] = NULL, [STORE_SET] = NULL,
+    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL, [STORE_STREAM] = NULL,
 };
 
 const struct value_ops *value_ops(enum store_type type)

@@ -23,6 +23,7 @@ struct value_ops {
     bool (*load)(struct collection *c, int rdb_type, struct reader *r, const struct store_limits *limits);
 };
 
+extern const struct value_ops zset_ops;
 /* NULL: strings, and types that are not there. */
 const struct value_ops *value_ops(enum store_type type);
 /* The type that an RDB type belongs to; false: none. */

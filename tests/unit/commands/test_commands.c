@@ -22,6 +22,19 @@ struct world {
     uint32_t db;
 };
 
+/* Small, so that what comes by chance crosses them. */
+static const struct store_limits limits = {
+    .list_max_listpack_size = 4,
+    .hash_max_listpack_entries = 4,
+    .hash_max_listpack_value = 8,
+    .set_max_intset_entries = 4,
+    .zset_max_listpack_entries = 4,
+    .zset_max_listpack_value = 8,
+    .stream_node_max_bytes = 64,
+    .stream_node_max_entries = 4,
+    .hll_sparse_max_bytes = 3000,
+};
+
 static void world_init(struct world *w)
 {
     *w = (struct world){.store = store_new(4, (struct hash_seed){1, 2}), .now_ms = NOW_MS};
@@ -35,7 +48,8 @@ static void call(struct world *w, int resp, const struct slice *argv, size_t arg
     if (!row)
         return;
     struct command_context c = {.chance = &w->chance, .resp = resp, .argv = argv, .argc = argc, .out = out};
-    c.view = (struct store_view){.store = w->store, .db = w->db, .now_ms = w->now_ms, .index = ++w->index};
+    c.view = (struct store_view){
+        .store = w->store, .db = w->db, .now_ms = w->now_ms, .index = ++w->index, .limits = &limits};
     c.view.writing = writing || row->flags & CMD_WRITE;
     c.max_bulk = 1 << 20;
     row->run(&c);

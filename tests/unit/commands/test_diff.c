@@ -1,4 +1,4 @@
-/* The scripts tests/diff/{strings,keys,expire,command}.cmd, run on a store through the command functions and on a live
+/* The scripts tests/diff/{strings,keys,expire,command,zset}.cmd, run on a store through the command functions and on a live
  * redis-server: every reply must be the same bytes. tests/diff/run does the same with whole servers; this needs no cluster
  * and shows what the room alone does. Files named on the command line are run instead. */
 #include <setjmp.h>
@@ -34,6 +34,18 @@ static struct {
     uint64_t index;
 } t;
 
+static struct store_limits limits = {
+    .list_max_listpack_size = -2,
+    .hash_max_listpack_entries = 512,
+    .hash_max_listpack_value = 64,
+    .set_max_intset_entries = 512,
+    .zset_max_listpack_entries = 128,
+    .zset_max_listpack_value = 64,
+    .stream_node_max_bytes = 4096,
+    .stream_node_max_entries = 100,
+    .hll_sparse_max_bytes = 3000,
+};
+
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -68,7 +80,8 @@ static void our_reply(struct connection *conn, const struct slice *argv, size_t 
         return;
     struct command_context c = {
         .chance = &t.chance, .resp = conn->resp, .argv = argv, .argc = argc, .out = out};
-    c.view = (struct store_view){.store = t.store, .db = conn->db, .now_ms = now_ms(), .index = ++t.index};
+    c.view = (struct store_view){
+        .store = t.store, .db = conn->db, .now_ms = now_ms(), .index = ++t.index, .limits = &limits};
     c.max_bulk = 536870912;
     if (slice_equal(command_base_name(row), SLICE_LITERAL("command"))) {
         command_command(&c);
@@ -306,13 +319,34 @@ static void test_command(void **state)
     check_script("tests/diff/command.cmd");
 }
 
+static void test_zsets(void **state)
+{
+    (void)state;
+    check_script("tests/diff/zset.cmd");
+}
+
+/* The same with no sorted set small enough to be packed. */
+static void test_large_zsets(void **state)
+{
+    (void)state;
+    struct buf reply = BUF_EMPTY;
+    int fd = redis_connect(&t.redis);
+    const struct slice set[] = {SLICE_LITERAL("config"), SLICE_LITERAL("set"),
+                                SLICE_LITERAL("zset-max-listpack-entries"), SLICE_LITERAL("0")};
+    redis_call(fd, set, 4, &reply);
+    assert_true(slice_equal(buf_slice(&reply), SLICE_LITERAL("+OK\r\n")));
+    buf_deinit(&reply);
+    close(fd);
+    limits.zset_max_listpack_entries = 0;
+    check_script("tests/diff/zset.cmd");
+    limits.zset_max_listpack_entries = 128;
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_expire),
-        cmocka_unit_test(test_command),
+        cmocka_unit_test(test_strings), cmocka_unit_test(test_keys),  cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_command), cmocka_unit_test(test_zsets), cmocka_unit_test(test_large_zsets),
     };
     if (argc == 1)
         return cmocka_run_group_tests(tests, start_redis, stop_redis);
