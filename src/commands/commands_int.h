@@ -11,14 +11,25 @@
 #include "commands/commands.h"
 
 /* Tables, one for each family of commands; each ends with a name of NULL. */
-extern const struct command commands_strings[], commands_keys[], commands_transactions[],
-    commands_connection[], commands_server[], commands_cluster[], commands_pubsub[], commands_zsets[];
+#define FAMILY(name) extern const struct command commands_##name[];
+#include "commands/families.h"
+#undef FAMILY
 
 /* string.c, string_number.c */
 command_fn append_command, get_command, getdel_command, getex_command, getrange_command, getset_command,
     mget_command, mset_command, msetnx_command, psetex_command, set_command, setex_command, setnx_command,
     setrange_command, strlen_command, substr_command;
 const char *set_key_flags(const struct slice *argv, size_t argc);
+/* bits.c, bitfield.c */
+command_fn bitcount_command, bitop_command, bitpos_command, getbit_command, setbit_command;
+/* hyperloglog.c */
+command_fn pfadd_command, pfcount_command, pfdebug_command, pfmerge_command, pfselftest_command;
+/* dump.c, lcs.c */
+command_fn dump_command, restore_command, lcs_command;
+command_fn bitfield_command, bitfield_ro_command;
+const char *bitfield_key_flags(const struct slice *argv, size_t argc);
+/* A bit's number; with `bits` "#n" counts in fields of that width. false: no such bit, and the error was appended. */
+bool arg_bit_offset(struct command_context *c, size_t i, unsigned bits, uint64_t *out);
 command_fn decr_command, decrby_command, incr_command, incrby_command, incrbyfloat_command;
 /* keys.c, scan.c, expire.c, object.c */
 command_fn copy_command, dbsize_command, del_command, exists_command, flushall_command, flushdb_command,

@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 
+enum { RDB_VERSION = 10 };
+
 /* Redis's rdb.h; the ones of before 7.0 are read only. */
 enum {
     RDB_TYPE_STRING = 0,

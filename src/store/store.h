@@ -66,7 +66,8 @@ struct store_view {
     bool writing;
     unsigned listening; /* event classes that somebody wants to hear of; 0: nobody listens */
     const struct store_listener *listener; /* NULL when `listening` is 0 */
-    const struct store_limits *limits;
+    const struct store_limits
+        *limits; /* commands have them always; NULL in loading: forms stay as they were saved */
     uint64_t
         due_ms; /* out, readers: the earliest due time among the keys touched; 0: none, the answer stands */
 };

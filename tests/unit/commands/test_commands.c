@@ -32,7 +32,7 @@ static const struct store_limits limits = {
     .zset_max_listpack_value = 8,
     .stream_node_max_bytes = 64,
     .stream_node_max_entries = 4,
-    .hll_sparse_max_bytes = 3000,
+    .hll_sparse_max_bytes = 100,
 };
 
 static void world_init(struct world *w)

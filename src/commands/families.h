@@ -1,0 +1,11 @@
+/* The families of commands, each with a table of rows in table_*.c. Included where FAMILY is defined. */
+FAMILY(bits)
+FAMILY(cluster)
+FAMILY(connection)
+FAMILY(hyperloglog)
+FAMILY(keys)
+FAMILY(pubsub)
+FAMILY(server)
+FAMILY(strings)
+FAMILY(transactions)
+FAMILY(zsets)
