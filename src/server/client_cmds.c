@@ -24,8 +24,8 @@ static void put_flags(const struct client *c, struct buf *out)
         put_u8(out, 'N');
 }
 
-/* One line of CLIENT LIST, in 7.0's order of fields. */
-void client_describe(struct client *c, struct buf *out)
+/* One line of CLIENT LIST, in 7.0's order of fields. What the asker asks for lies in a buffer that all share; it counts as its own. */
+static void client_describe(struct client *c, const struct client *asker, struct buf *out)
 {
     struct server *s = c->server;
     buf_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%.*s", c->id, c->peer, c->local, c->fd,
@@ -37,7 +37,8 @@ void client_describe(struct client *c, struct buf *out)
         out, " db=%u sub=%zu psub=%zu ssub=%zu", c->db, subscriber_count(c->subscriber, PUBSUB_CHANNEL),
         subscriber_count(c->subscriber, PUBSUB_PATTERN), subscriber_count(c->subscriber, PUBSUB_SHARD));
     buf_printf(out, " multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-               c->txn ? (long long)c->txn->count : -1LL, c->in.len - c->in_at, c->in.cap - c->in.len,
+               c->txn ? (long long)c->txn->count : -1LL,
+               c == asker && c->in.len == 0 ? s->request_bytes : c->in.len - c->in_at, c->in.cap - c->in.len,
                c->txn ? c->txn->bytes.len : 0);
     buf_printf(out,
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
@@ -107,7 +108,7 @@ static void client_list(struct client *me, const struct slice *argv, size_t argc
         struct client *c = list_entry(it, struct client, everyone_link);
         if (!is_listed(c, argv, argc))
             continue;
-        client_describe(c, &lines);
+        client_describe(c, me, &lines);
         put_u8(&lines, '\n');
     }
     resp_verbatim(out, me->resp, "txt", buf_slice(&lines));
@@ -117,7 +118,7 @@ static void client_list(struct client *me, const struct slice *argv, size_t argc
 static void client_info(struct client *c, struct buf *out)
 {
     struct buf line = BUF_EMPTY;
-    client_describe(c, &line);
+    client_describe(c, c, &line);
     put_u8(&line, '\n');
     resp_verbatim(out, c->resp, "txt", buf_slice(&line));
     buf_deinit(&line);

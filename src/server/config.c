@@ -71,6 +71,12 @@ bool config_is_inert(const char *name)
     return !config_replicated_name(slice_cstr(name)) && d && d->type == TYPE_INERT;
 }
 
+bool config_is_hidden(const char *name)
+{
+    const struct directive *d = config_row(slice_cstr(name));
+    return d && (d->flags & HIDDEN);
+}
+
 /* The local rows, less those the state machine has taken over, then the replicated ones. */
 const char *config_next_name(size_t *at)
 {
@@ -105,8 +111,18 @@ static bool parse_int(const struct directive *d, struct slice text, int64_t *out
 static bool parse_size(const struct directive *d, struct slice text, uint64_t *out, struct buf *error)
 {
     uint64_t v;
+    int64_t percent;
+    if ((d->flags & PERCENT) && text.len && text.data[text.len - 1] == '%') {
+        if (!parse_i64(slice_of(text.data, text.len - 1), &percent) || percent < 0 || percent > 100) {
+            buf_append_cstr(error, "percentage argument must be less or equal to 100");
+            return false;
+        }
+        *out = CONFIG_PERCENT | (uint64_t)percent;
+        return true;
+    }
     if (!parse_memory(text, &v)) {
-        buf_append_cstr(error, "argument must be a memory value");
+        buf_append_cstr(error, d->flags & PERCENT ? "argument must be a memory or percent value"
+                                                  : "argument must be a memory value");
         return false;
     }
     if (v < (uint64_t)d->min || v > (uint64_t)d->max) {
@@ -204,6 +220,11 @@ bool config_parse(struct config *c, const struct directive *d, const struct slic
     return true;
 }
 
+static void print_size(uint64_t v, struct buf *out)
+{
+    buf_printf(out, "%llu%s", (unsigned long long)(v & ~CONFIG_PERCENT), v & CONFIG_PERCENT ? "%" : "");
+}
+
 void config_print(const struct config *c, const struct directive *d, struct buf *out)
 {
     const void *field = field_of(c, d);
@@ -216,7 +237,7 @@ void config_print(const struct config *c, const struct directive *d, struct buf 
         buf_printf(out, "%lld", (long long)*(const int64_t *)field);
         return;
     case TYPE_MEMORY:
-        buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
+        print_size(*(const uint64_t *)field, out);
         return;
     case TYPE_CHOICE:
         text = d->choices[*(const int *)field];

@@ -36,7 +36,8 @@ struct config {
     } extra_ports[CONFIG_EXTRA_PORTS_MAX];
     size_t extra_port_count;
     struct output_limit output_limits[CLASS_COUNT];
-    uint64_t query_buffer_limit, clients_memory; /* bytes */
+    uint64_t query_buffer_limit; /* bytes */
+    uint64_t clients_memory;     /* bytes, or CONFIG_PERCENT | percent of maxmemory */
 
     /* who may do what */
     bool has_password;
@@ -77,6 +78,8 @@ struct config {
     struct buf warnings; /* lines for the log, once there is one */
 };
 
+#define CONFIG_PERCENT ((uint64_t)1 << 63)
+
 enum allowed { ALLOWED_NO, ALLOWED_YES, ALLOWED_LOCAL };
 
 struct config *config_new(void);
@@ -101,6 +104,7 @@ const char *config_replicated_name(struct slice name); /* as rsm spells it, NULL
 bool config_is_known(struct slice name);
 bool config_is_mutable(struct slice name);
 bool config_is_inert(const char *name);
+bool config_is_hidden(const char *name);
 /* Some lines of the file replaced, others appended, its comments kept; written aside, synced, renamed. `changed` are
  * the names whose present value differs from the file's or the default. */
 bool config_rewrite(const struct config *c, struct buf *error);

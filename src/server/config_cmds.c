@@ -18,10 +18,12 @@ static void get_value(struct server *s, const char *name, struct buf *out)
         config_get(s->config, name, out);
 }
 
+/* What is hidden shows itself only to who calls it by its name. */
 static bool is_asked(const char *name, const struct slice *argv, size_t argc)
 {
+    bool hidden = config_is_hidden(name);
     for (size_t i = 2; i < argc; i++)
-        if (glob_match(argv[i], slice_cstr(name), true))
+        if (hidden ? slice_is_word(argv[i], name) : glob_match(argv[i], slice_cstr(name), true))
             return true;
     return false;
 }
@@ -51,8 +53,19 @@ static void set_failed(struct buf *out, struct slice name, struct slice reason)
                 name.data, (int)reason.len, reason.data);
 }
 
+/* Nothing would change: also what is immutable may be set to what it is. */
+static bool is_set_to(const struct server *s, struct slice name, struct slice value)
+{
+    char text[128];
+    struct buf now = BUF_EMPTY;
+    snprintf(text, sizeof text, "%.*s", (int)name.len, name.data);
+    bool same = config_get(s->config, text, &now) && slice_equal(buf_slice(&now), value);
+    buf_deinit(&now);
+    return same;
+}
+
 /* What needs no trying: unknown, twice, immutable, a replicated value out of bounds. */
-static bool check_set(const struct slice *argv, size_t argc, struct buf *out)
+static bool check_set(const struct server *s, const struct slice *argv, size_t argc, struct buf *out)
 {
     for (size_t i = 2; i < argc; i += 2) {
         if (config_is_known(argv[i]))
@@ -63,7 +76,7 @@ static bool check_set(const struct slice *argv, size_t argc, struct buf *out)
     }
     for (size_t i = 2; i < argc; i += 2) {
         const char *wrong = NULL;
-        if (!config_is_mutable(argv[i]))
+        if (!config_is_mutable(argv[i]) && !is_set_to(s, argv[i], argv[i + 1]))
             wrong = "can't set immutable config";
         else if (config_is_replicated(argv[i]))
             wrong = rsm_setting_check(config_replicated_name(argv[i]), argv[i + 1]);
@@ -105,7 +118,7 @@ static bool set_local(struct server *s, const struct slice *argv, size_t argc, s
     bool ok = true;
     for (; ok && done < pairs; done += ok) {
         struct slice name = argv[2 + 2 * done];
-        if (config_is_replicated(name))
+        if (config_is_replicated(name) || !config_is_mutable(name))
             continue;
         char text[128];
         snprintf(text, sizeof text, "%.*s", (int)name.len, name.data);
@@ -117,7 +130,7 @@ static bool set_local(struct server *s, const struct slice *argv, size_t argc, s
         for (size_t i = 0; i < done; i++) {
             struct slice old = before[i].len ? buf_slice(&before[i]) : SLICE_LITERAL("");
             struct buf ignored = BUF_EMPTY;
-            if (!config_is_replicated(argv[2 + 2 * i]))
+            if (!config_is_replicated(argv[2 + 2 * i]) && config_is_mutable(argv[2 + 2 * i]))
                 config_set(s->config, argv[2 + 2 * i], &old, 1, false, &ignored);
             buf_deinit(&ignored);
         }
@@ -159,7 +172,7 @@ static void config_set_command(struct client *c, const struct slice *argv, size_
         resp_error(out, "ERR CONFIG SET of a replicated setting is not allowed inside a transaction");
         return;
     }
-    if (!check_set(argv, argc, out) || !set_local(c->server, argv, argc, out))
+    if (!check_set(c->server, argv, argc, out) || !set_local(c->server, argv, argc, out))
         return;
     if (!replicated)
         resp_simple(out, "OK");

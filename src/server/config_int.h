@@ -17,7 +17,13 @@ enum directive_type {
     TYPE_INERT,   /* text in `texts` */
 };
 
-enum { MUTABLE = 1, REPEATS = 2 /* each line of the file adds one */, ONLY_DEFAULT = 4 };
+enum {
+    MUTABLE = 1,
+    REPEATS = 2, /* each line of the file adds one */
+    ONLY_DEFAULT = 4,
+    PERCENT = 8, /* memory, or a share of maxmemory: CONFIG_PERCENT and the number */
+    HIDDEN = 16, /* CONFIG GET shows it to who calls it by its name */
+};
 
 struct directive {
     const char *name;

@@ -94,7 +94,7 @@ const struct directive config_table[] = {
      .max = INT64_MAX},
     {.name = "maxmemory-clients",
      .type = TYPE_MEMORY,
-     .flags = MUTABLE,
+     .flags = MUTABLE | PERCENT,
      .field = FIELD(clients_memory),
      .initial = "4gb",
      .max = INT64_MAX},
@@ -231,6 +231,7 @@ const struct directive config_table[] = {
 
     /* Redis's own that have no meaning here, or none yet; in Redis's alphabetical order. */
     INERT("acl-pubsub-default", "resetchannels"),
+    {.name = "key-load-delay", .type = TYPE_INERT, .flags = MUTABLE | HIDDEN, .initial = "0"},
     UNSUPPORTED("aclfile", ""),
     INERT("acllog-max-len", "128"),
     INERT("active-defrag-cycle-max", "25"),
@@ -323,6 +324,8 @@ const struct directive config_table[] = {
     INERT("rdbchecksum", "yes"),
     INERT("rdbcompression", "yes"),
     INERT("read-mode", "quorum"),
+    UNSUPPORTED("replicaof", ""),
+    UNSUPPORTED("slaveof", ""),
     INERT("repl-backlog-size", "1048576"),
     INERT("repl-backlog-ttl", "3600"),
     INERT("repl-disable-tcp-nodelay", "no"),

@@ -68,11 +68,7 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     ran(c, row, argv, argc, ns);
     show(c, row, argv, argc);
     client_touch(c);
-    stat->calls++;
-    if (out->len > start && out->data[start] == '-') {
-        stat->failed++;
-        count_error(s, slice_of(out->data + start, out->len - start));
-    }
+    count_run(c, stat, slice_drop(buf_slice(out), start));
     return TAKEN;
 }
 
@@ -119,6 +115,9 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     buf_truncate(&s->error, 0);
     row = command_check_row(row, argv, argc, &s->error);
     if (!row) {
+        const struct command *named = command_find(argv, argc);
+        if (named)
+            stat_of(s, named)->rejected++;
         buf_append_slice(reply_begin(c), buf_slice(&s->error));
         count_error(s, buf_slice(&s->error));
         transaction_fail(c);

@@ -111,8 +111,11 @@ static size_t take(struct client *c, struct resp_parser *p, struct slice input)
         enum resp_status status = parse_ahead(c, p, slice_of(input.data + at, input.len - at), &count);
         if (count > 1)
             look_ahead(c, count);
-        while (done < count && run(c, &s->ahead[done]))
-            done++;
+        for (size_t start = 0; done < count; start = s->ahead[done++].end) {
+            s->request_bytes = s->ahead[done].end - start;
+            if (!run(c, &s->ahead[done]))
+                break;
+        }
         at += done ? s->ahead[done - 1].end : 0;
         if (done < count) {
             resp_parser_restart(p);

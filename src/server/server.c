@@ -179,7 +179,10 @@ static void bound_memory(struct server *s)
     uint64_t sum = 0;
     size_t largest = 0;
     struct client *victim = NULL;
-    if (s->config->clients_memory == 0)
+    uint64_t most = s->config->clients_memory;
+    if (most & CONFIG_PERCENT)
+        most = s->limits.maxmemory / 100 * (most & ~CONFIG_PERCENT);
+    if (most == 0)
         return;
     list_for_each(it, &s->everyone)
     {
@@ -191,7 +194,7 @@ static void bound_memory(struct server *s)
             victim = c;
         }
     }
-    if (sum <= s->config->clients_memory || !victim)
+    if (sum <= most || !victim)
         return;
     s->stats.evicted_clients++;
     client_doom(victim, "all clients together reached maxmemory-clients");

@@ -241,6 +241,7 @@ struct server {
     struct buf spares[SPARES_MAX]; /* of replies: nobody's, emptied last at the end */
     size_t spare_count;
     struct request ahead[REQUESTS_AHEAD];
+    size_t request_bytes; /* of the one that is being run */
     struct slice ahead_args[REQUESTS_AHEAD][REQUEST_AHEAD_ARGS];
     struct slice *argv; /* scratch for requests that are put together again */
     size_t argv_cap;
@@ -443,6 +444,7 @@ void stats_deinit(struct server *s);
 void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
+void count_run(struct client *c, struct command_stat *stat, struct slice reply); /* of a handler */
 /* The time is taken of every run of what may take long. Of what never does that of the first sixteen, then of every sixteenth run of
  * any, which counts for sixteen; and of every run while somebody looks for less than a millisecond. */
 uint64_t time_begin(struct server *s, const struct command_stat *stat);            /* 0: not this one */
@@ -482,7 +484,6 @@ bool node_id_parse(struct slice text, uint64_t *id);
 bool cluster_says_enabled(struct server *s);
 void info_raft(struct server *s, struct buf *out);
 void info_keyspace(struct server *s, struct buf *out);
-void client_describe(struct client *c, struct buf *out);
 bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out);
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
 void wait_tick(struct server *s);

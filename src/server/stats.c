@@ -149,6 +149,15 @@ void count_error(struct server *s, struct slice reply)
     }
 }
 
+void count_run(struct client *c, struct command_stat *stat, struct slice reply)
+{
+    stat->calls++;
+    if (reply.len == 0 || reply.data[0] != '-')
+        return;
+    stat->failed++;
+    count_error(c->server, reply);
+}
+
 void reply_lines(struct buf *out, const char *const *lines, size_t count)
 {
     resp_array(out, count);

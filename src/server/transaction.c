@@ -115,8 +115,10 @@ static void run_local(struct client *c, const struct transaction *t, const struc
     struct command_stat *stat = stat_of(c->server, q->row);
     uint64_t begun_ns = time_begin(c->server, stat);
     c->in_exec = true;
+    size_t start = out->len;
     h->run(c, argv, q->argc, out);
     c->in_exec = false;
+    count_run(c, stat, slice_drop(buf_slice(out), start));
     ran(c, q->row, argv, q->argc, time_end(c->server, stat, begun_ns));
     mem_free(argv);
 }
@@ -266,6 +268,14 @@ static void show(struct client *c, const struct transaction *t)
     mem_free(argv);
 }
 
+/* Of the data's commands; which of them fail is not counted. The server's own are when they run. */
+static void count_calls(struct server *s, const struct transaction *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (!t->commands[i].local)
+            stat_of(s, t->commands[i].row)->calls++;
+}
+
 static enum verdict exec_write(struct client *c)
 {
     struct transaction *t = c->txn;
@@ -278,6 +288,7 @@ static enum verdict exec_write(struct client *c)
     if (verdict == WAIT)
         return WAIT;
     show(c, t);
+    count_calls(c->server, t);
     c->txn = NULL;
     watches_clear(c);
     if (c->writes_open != open_before)

@@ -79,6 +79,29 @@ def spikes(conn):
     checks.equal("LATENCY RESET", [conn.call("LATENCY", "RESET"), conn.call("LATENCY", "LATEST")], [1, []])
 
 
+def counted(conn):
+    """What INFO and CLIENT LIST say of commands, also of those between MULTI and EXEC."""
+    conn.call("CONFIG", "RESETSTAT")
+    pipelined(conn, ["MULTI"], ["SET", "a", "b"], ["AUTH", "a"], ["EXEC"], ["SET", "a"])
+    [conn.reply() for _ in range(5)]
+    lines = conn.call("INFO", "commandstats").decode().split("\r\n")
+    told = {line.partition(":")[0]: line.split(",")[-2:] for line in lines if ":" in line}
+    calls = {line.partition(":")[0]: line.partition("calls=")[2].split(",")[0] for line in lines if ":" in line}
+    checks.equal("calls inside a transaction are counted", [calls["cmdstat_set"], calls["cmdstat_auth"]], ["1", "1"])
+    checks.equal("failed and rejected calls", [told["cmdstat_auth"], told["cmdstat_set"]],
+                 [["rejected_calls=0", "failed_calls=1"], ["rejected_calls=1", "failed_calls=0"]])
+    checks.ok("CLIENT LIST counts the request", " qbuf=26 " in conn.call("CLIENT", "LIST").decode())
+
+
+def configured(conn):
+    checks.equal("an immutable directive may be set to what it is", conn.call("CONFIG", "SET", "cluster-enabled", "no", "node-name",
+                                                                             conn.call("CONFIG", "GET", "node-name")[1]), b"OK")
+    conn.call("CONFIG", "SET", "maxmemory-clients", "5%")
+    checks.equal("maxmemory-clients in percent", conn.call("CONFIG", "GET", "maxmemory-clients")[1], b"5%")
+    conn.call("CONFIG", "SET", "maxmemory-clients", "4gb")
+    checks.equal("what is hidden is shown by its name only", [len(conn.call("CONFIG", "GET", name)) for name in ("key-load-*", "key-load-delay")], [0, 2])
+
+
 def main():
     cluster = Cluster(scratch("observed"), base=PORTS, args=("--enable-debug-command", "yes")).start()
     leader, follower = cluster.wait_leader(), cluster.followers()[0]
@@ -90,6 +113,8 @@ def main():
     with Conn(leader.port) as conn:
         checks.run("slow commands", slow, conn)
         checks.run("spikes", spikes, conn)
+        checks.run("counting", counted, conn)
+        checks.run("directives", configured, conn)
     cluster.stop()
     checks.finish()
 

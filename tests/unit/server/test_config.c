@@ -111,7 +111,7 @@ static void test_refusals(void **state)
     refused(WORDS("--port", "0"), "bad value for 'port': argument must be between 1 and 65535 inclusive");
     refused(WORDS("--port", "x"), "bad value for 'port': argument couldn't be parsed into an integer");
     refused(WORDS("--maxmemory-clients", "12q"),
-            "bad value for 'maxmemory-clients': argument must be a memory value");
+            "bad value for 'maxmemory-clients': argument must be a memory or percent value");
     refused(WORDS("--protected-mode", "maybe"),
             "bad value for 'protected-mode': argument must be 'yes' or 'no'");
     refused(WORDS("--follower-mode", "readonly"),
