@@ -12,9 +12,6 @@
 
 enum { READ_MORE_MAX = 1024 * 1024, IDLE_SHRINK_US = 2000000 };
 
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-static void on_writable(evutil_socket_t fd, short what, void *arg);
-
 struct client *client_new(struct server *s, int fd, int mode, const char *peer, const char *local)
 {
     if (s->free_count == 0)
@@ -45,17 +42,17 @@ struct client *client_new(struct server *s, int fd, int mode, const char *peer, 
     list_init(&c->waiting_link);
     list_init(&c->paused_link);
     list_init(&c->monitor_link);
-    event_assign(&c->readable, s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-    event_assign(&c->writable, s->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    list_init(&c->unread_link);
     client_arm(c);
+    if (!socket_watch(c))
+        client_doom(c, "its socket cannot be watched");
     return c;
 }
 
 void client_free(struct client *c)
 {
     struct server *s = c->server;
-    event_del(&c->readable);
-    event_del(&c->writable);
+    socket_forget(c);
     list_remove(&c->everyone_link);
     list_remove(&c->changed_link);
     list_remove(&c->parked_link);
@@ -127,23 +124,9 @@ struct slice client_tag(const struct client *c)
 /* The socket is read while requests can be taken; a client that waits keeps its further bytes in the kernel. */
 void client_arm(struct client *c)
 {
-    bool read =
+    c->reading =
         c->half_closed || (!c->doomed && !c->closing && !c->exclusive && !c->stalled && client_may_take(c));
-    if (read != c->reading) {
-        c->reading = read;
-        if (read)
-            event_add(&c->readable, NULL);
-        else
-            event_del(&c->readable);
-    }
-    bool write = client_unsent(c) > 0 && !c->doomed;
-    if (write != c->writing) {
-        c->writing = write;
-        if (write)
-            event_add(&c->writable, NULL);
-        else
-            event_del(&c->writable);
-    }
+    socket_hear_again(c);
 }
 
 /* The request at the front is half parsed, or waits: what was shared becomes the client's own. */
@@ -178,10 +161,9 @@ static size_t read_size(const struct client *c)
     return wanted && wanted < size && wanted > 16 * 1024 ? wanted : size;
 }
 
-static ssize_t read_some(struct client *c, size_t *asked)
+static ssize_t read_some(struct client *c, bool own, size_t *asked)
 {
     struct server *s = c->server;
-    bool own = c->in.len > 0;
     *asked = own ? read_size(c) : SHARED_INPUT;
     char *at = own ? buf_reserve(&c->in, *asked) : s->shared_input;
     ssize_t n = recv(c->fd, at, *asked, 0); /* read() would go by way of the file, which is cold in memory */
@@ -199,54 +181,46 @@ static ssize_t read_some(struct client *c, size_t *asked)
     return n;
 }
 
-/* Between half-close and the end: what still comes is not run (DESIGN 6). */
-static void discard_input(struct client *c)
+/* Between half-close and the end what still comes is not run (DESIGN 6). */
+static void take_input(struct client *c, bool own, size_t len)
 {
-    ssize_t n = read(c->fd, c->server->shared_input, SHARED_INPUT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        client_doom(c, NULL);
-}
-
-static void on_readable(evutil_socket_t fd, short what, void *arg)
-{
-    struct client *c = arg;
-    (void)fd, (void)what;
-    server_woken(c->server);
-    if (c->doomed)
+    if (c->half_closed)
         return;
-    if (c->half_closed) {
-        discard_input(c);
-        return;
-    }
-    bool own = c->in.len > 0;
-    size_t asked;
-    ssize_t n = read_some(c, &asked);
-    server_heard(c->server);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (n <= 0) {
-        client_doom(c, n == 0 ? "by the client" : "error on read");
-        return;
-    }
     if (own) {
         client_process(c);
     } else {
-        size_t taken = requests_take(c, slice_of(c->server->shared_input, (size_t)n));
-        keep_rest(c, slice_of(c->server->shared_input + taken, (size_t)n - taken));
+        size_t taken = requests_take(c, slice_of(c->server->shared_input, len));
+        keep_rest(c, slice_of(c->server->shared_input + taken, len - taken));
     }
     if (c->in.len - c->in_at > c->server->config->query_buffer_limit) {
         c->server->stats.cut_input++;
         client_doom(c, "it reached the query buffer limit");
     }
-    c->more_waits = (size_t)n == asked; /* there may be more */
-    client_touch(c);
-    client_answered(c);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+void client_hear(struct client *c)
 {
-    (void)fd, (void)what;
-    client_touch(arg);
+    if (c->doomed || !c->reading)
+        return; /* client_arm comes back to it */
+    bool own = c->in.len > 0 && !c->half_closed;
+    size_t asked;
+    ssize_t n = read_some(c, own, &asked);
+    server_heard(c->server);
+    if (n < 0 && errno == EAGAIN) {
+        c->unread = false;
+        return;
+    }
+    if (n == 0 || (n < 0 && errno != EINTR)) {
+        client_doom(c, c->half_closed ? NULL : n == 0 ? "by the client" : "error on read");
+        return;
+    }
+    /* A read that was not filled has emptied the socket; but its end, if that has come, is still to be read. */
+    c->unread = n < 0 || (size_t)n == asked || c->ended;
+    client_touch(c);
+    if (n < 0)
+        return;
+    take_input(c, own, (size_t)n);
+    client_answered(c);
 }
 
 /* Now and then, for each client: those that idle, and buffers that were large once. */

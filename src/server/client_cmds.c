@@ -44,7 +44,7 @@ static void client_describe(struct client *c, const struct client *asker, struct
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
                "redir=-1 resp=%d",
                c->out.cap, c->out.cap, client_unsent(c), c->tail - c->head, c->out.cap, client_memory(c),
-               c->reading ? "r" : "", c->writing ? "w" : "",
+               c->reading ? "r" : "", client_unsent(c) > 0 ? "w" : "",
                c->last_row ? stat_of(s, c->last_row)->name : "NULL", c->resp);
 }
 

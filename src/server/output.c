@@ -206,7 +206,7 @@ void client_flush(struct client *c)
     client_enforce_limit(c);
     if (c->doomed)
         return;
-    if (c->poison == POISON_UNTIL_EMPTY && is_settled(c) && c->in.len == c->in_at && !c->more_waits)
+    if (c->poison == POISON_UNTIL_EMPTY && is_settled(c) && c->in.len == c->in_at && !c->unread)
         c->poison = POISON_NONE;
     if ((c->closing || c->leaving) && !c->half_closed)
         end_connection(c);

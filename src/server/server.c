@@ -60,6 +60,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     make_run_id(s->run_id);
     stats_init(s);
     messages_init(s);
+    sockets_open(s);
     event_assign(&s->cron, base, -1, EV_PERSIST, on_cron, s);
     event_add(&s->cron, &(struct timeval){.tv_usec = CRON_MS * 1000});
     return s;
@@ -70,6 +71,7 @@ void server_free(struct server *s)
     listeners_close(s);
     event_del(&s->cron);
     list_for_each_safe(it, next, &s->everyone) client_free(list_entry(it, struct client, everyone_link));
+    sockets_close(s);
     mem_free(s->clients);
     mem_free(s->generations);
     mem_free(s->free_places);
@@ -258,7 +260,8 @@ bool server_turn(struct server *s)
             list_remove(&c->changed_link);
         client_free(c);
     }
-    return s->again || !list_empty(&s->changed);
+    bool unread = sockets_turn(s);
+    return s->again || unread || !list_empty(&s->changed);
 }
 
 bool server_is_quiet(const struct server *s)

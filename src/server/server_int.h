@@ -105,15 +105,16 @@ struct client {
     int fd;
     uint8_t mode; /* enum follower_mode, of the port */
     uint8_t poison;
-    bool reading, writing; /* which events are armed */
-    bool stalled;          /* the request at the front of `in` waits for the connection */
-    bool exclusive;        /* a slot whose answer changes the connection is open: nothing is parsed */
+    bool reading;   /* what comes is taken; else it stays in the kernel */
+    bool unread;    /* the socket may hold something: the kernel says so once */
+    bool ended;     /* ... an end or an error, behind what is to be read */
+    bool stalled;   /* the request at the front of `in` waits for the connection */
+    bool exclusive; /* a slot whose answer changes the connection is open: nothing is parsed */
     bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
     bool told;       /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
-    bool more_waits;                       /* the last read filled its buffer: the socket may hold more */
     bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
     int resp;
     uint32_t db;
@@ -139,8 +140,8 @@ struct client {
     uint64_t crowd;                    /* the last one it was counted in */
     uint64_t soft_since_us;            /* over the soft output limit since, 0: is not */
 
-    struct event readable, writable;
     struct list everyone_link;
+    struct list unread_link;  /* in server.unread: to be read, though nothing more may come */
     struct list parked_link;  /* in server.parked while a request waits for a leader */
     struct list waiting_link; /* in server.waiting: WAIT */
     struct list leaving_link; /* in server.leaving: leaving, half-closed */
@@ -223,6 +224,9 @@ struct server {
     struct listener listeners[(1 + CONFIG_EXTRA_PORTS_MAX) * CONFIG_BINDS_MAX];
     size_t listener_count;
     struct event cron;
+    int sockets; /* epoll of the clients' */
+    struct event sockets_event;
+    struct list unread;
 
     struct client **clients; /* by place */
     struct list everyone;    /* the same, whose places are few among many: what looks at all walks this */
@@ -379,11 +383,12 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
 /* Runs the read in the first slot; false: it has to wait on. */
 bool run_read(struct client *c, struct slot *slot, struct buf *out);
 
-/* ---- client.c, requests.c, output.c, listener.c ---- */
+/* ---- client.c, sockets.c, requests.c, output.c, listener.c ---- */
 
 struct client *client_new(struct server *s, int fd, int mode, const char *peer, const char *local);
 void client_free(struct client *c);
 void client_process(struct client *c); /* parses and runs what is in `in` */
+void client_hear(struct client *c);    /* reads its socket once */
 /* Takes requests from `input` as far as it goes; the number of bytes taken. */
 size_t requests_take(struct client *c, struct slice input);
 void requests_forget(struct client *c); /* how far the one that has arrived in part was parsed */
@@ -408,6 +413,12 @@ void client_enforce_limit(struct client *c); /* output */
 
 void server_woken(struct server *s); /* at the start of every callback of libevent's */
 void server_heard(struct server *s); /* after every read of a client's socket */
+void sockets_open(struct server *s);
+void sockets_close(struct server *s);
+bool sockets_turn(struct server *s); /* true: some are to be read in the next pass whatever happens */
+bool socket_watch(struct client *c);
+void socket_forget(struct client *c);
+void socket_hear_again(struct client *c);
 bool listeners_open(struct server *s, struct buf *error);
 void listeners_drain(struct server *s); /* takes in whom the kernel has accepted already */
 void listeners_close(struct server *s);
