@@ -256,7 +256,7 @@ size_t storage_inspect_journal(const struct storage_inspection *i,
     char path[PATH_MAX], error[KV_ERROR_MAX];
     bool damaged;
     int len = snprintf(path, sizeof path, "%s/journal-%" PRIu64, i->dir, i->record.generation);
-    struct kv *kv = i->vote_good && len < PATH_MAX ? kv_rocksdb_open(path, true, &damaged, error) : NULL;
+    struct kv *kv = i->vote_good && len < PATH_MAX ? kv_open(path, true, &damaged, error) : NULL;
     if (!kv) {
         if (i->vote_good && (i->record.sequence > 2 || access(path, F_OK) == 0))
             tell(&w, "the journal cannot be opened: %s", error);

@@ -3,13 +3,16 @@
  *
  * put, del and commit belong to one thread, and so does flush; cursors may be opened by any. A call that
  * returns false has failed for good, `error` says why: after a failed write nothing about the disk is known
- * any more, so the caller ends the process. */
+ * any more, so the caller ends the process.
+ *
+ * It is a log's: a key is put behind all others there are, or in place of the first of those that go in the same commit. */
 #ifndef STORAGE_KV_H
 #define STORAGE_KV_H
 
 #include "base/bytes.h"
 
 #define KV_ERROR_MAX 256
+#define KV_KEY_BYTES 8 /* a number, big-endian */
 
 /* A view of the store as it was when the cursor was opened. `key` and `value` are borrowed until it moves. */
 struct kv_cursor {
@@ -37,7 +40,7 @@ struct kv {
     bool (*flush)(struct kv *kv);
     struct kv_cursor *(*cursor)(struct kv *kv);
     /* Gives space back: keys in (0, limit) will not be asked for again. Some may stay, and some that were
-     * deleted or overwritten may come back; never one >= limit. From any thread. */
+     * deleted or overwritten may come back; never one >= limit. From any thread, one at a time. */
     void (*drop_below)(struct kv *kv, struct slice limit);
     void (*close)(struct kv *kv);
     char error[KV_ERROR_MAX];
@@ -45,6 +48,8 @@ struct kv {
 
 /* Opens or creates; read_only changes nothing on disk. NULL: `error`; *damaged tells a store that cannot be
  * read from a file system that would not let us. */
+struct kv *kv_open(const char *path, bool read_only, bool *damaged, char error[KV_ERROR_MAX]);
+/* The same, with values of any size in RocksDB: what lies under that. */
 struct kv *kv_rocksdb_open(const char *path, bool read_only, bool *damaged, char error[KV_ERROR_MAX]);
 
 #endif

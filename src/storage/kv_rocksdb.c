@@ -1,10 +1,10 @@
 /* RocksDB behind kv.h, tuned for a log: keys arrive in order and leave in order, are read rarely and
  * rewritten hardly ever.
  *
- * A log block reaches the WAL, then an SST in level 0. Since blocks arrive in key order the SSTs do not
- * overlap, so RocksDB moves them to level 1 by renaming them in its manifest, without reading them. There
- * whole files are deleted once they lie below the snapshot: no tombstones, no compaction. Memory stays small:
- * two memtables of 4 MiB, a small block cache.
+ * A log block (or, of a large one, where it lies: kv_large.c) reaches the WAL, then an SST in level 0. Since blocks
+ * arrive in key order the SSTs do not overlap, so RocksDB moves them to level 1 by renaming them in its manifest,
+ * without reading them. There whole files are deleted once they lie below the snapshot: no tombstones, no
+ * compaction. Memory stays small: two memtables of 4 MiB, a small block cache.
  *
  * WAL recovery mode 2 (point in time): stops at the first thing it cannot read, and says nothing. That the
  * log is whole is for journal_recover and the mark to say. */

@@ -158,7 +158,7 @@ static bool recover_journal(struct opening *o)
     char path[PATH_MAX], error[KV_ERROR_MAX];
     bool damaged = false;
     storage_journal_path(s, s->generation, path);
-    struct kv *kv = kv_rocksdb_open(path, false, &damaged, error);
+    struct kv *kv = kv_open(path, false, &damaged, error);
     if (!kv && !damaged)
         return fail(o, "cannot open the journal: %s", error);
     switch (recovery_journal(&o->r, &s->stable, kv, error, &s->newest)) {

@@ -2,7 +2,8 @@
  *
  *     DIR/LOCK                                        flock: one process a directory
  *     DIR/vote                                        who this node is, what it promised (bytes: vote.h)
- *     DIR/journal-<generation>/                       RocksDB, the log
+ *     DIR/journal-<generation>/                       RocksDB, the log; and, in values-<number>, its large blocks
+ *                                                     (kv_large.c)
  *     DIR/snapshot-<generation>-<index>-<term>.rdb    RDB with AUX fields of ours, the newest whole one counts
  *     DIR/{vote,snapshot,receive}.tmp                 unfinished; removed on opening
  *     DIR/....damaged                                 set aside, for people; nothing reads it

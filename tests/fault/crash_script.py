@@ -28,7 +28,7 @@ class Op:
 
 def _write(i, session, rng):
     key, log = "%s:k:%d" % (session, i % 17), "%s:log:%d" % (session, i % 5)
-    value = "%d-" % i + "v" * (40000 if i % 60 == 19 else rng.randrange(300))
+    value = "%d-" % i + "v" * (150000 if i % 60 == 19 else rng.randrange(300))
     return rng.choice([["APPEND", log, "%d." % i], ["APPEND", log, "%d." % i], ["SET", key, value], ["SET", key, value],
                        ["INCRBY", "%s:n:%d" % (session, i % 3), i], ["GETSET", key, value], ["GETDEL", key],
                        ["DEL", key, "%s:k:%d" % (session, (i + 1) % 17)]])

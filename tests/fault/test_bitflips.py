@@ -150,7 +150,7 @@ def main():
     original, reference = make_original(folder, ops)
     names = sorted(badfs.files_of(original))
     print("# %s" % ", ".join("%s %d" % (n, len(d)) for n, d in sorted(badfs.files_of(original).items())))
-    for what in ("vote", ".rdb", ".sst", ".log", "MANIFEST", "CURRENT", "OPTIONS"):
+    for what in ("vote", ".rdb", ".sst", ".log", "values-", "MANIFEST", "CURRENT", "OPTIONS"):
         checks.ok("there is a file %s" % what, any(what in name for name in names), names)
     flips = choose(original, options)
     tried, noticed, identical, failed = in_lanes(
