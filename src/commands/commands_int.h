@@ -50,6 +50,10 @@ command_fn zcount_command, zlexcount_command, zrange_command, zrangebylex_comman
 command_fn zmpop_command, zpopmax_command, zpopmin_command, zrandmember_command;
 command_fn zdiff_command, zdiffstore_command, zinter_command, zintercard_command, zinterstore_command,
     zunion_command, zunionstore_command;
+/* geo.c, geo_search.c: places in sorted sets */
+command_fn geoadd_command, geodist_command, geohash_command, geopos_command, georadius_command,
+    georadius_ro_command, georadiusbymember_command, georadiusbymember_ro_command, geosearch_command,
+    geosearchstore_command;
 struct zset_pop {
     bool max;
     uint64_t count;

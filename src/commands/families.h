@@ -2,6 +2,7 @@
 FAMILY(bits)
 FAMILY(cluster)
 FAMILY(connection)
+FAMILY(geo)
 FAMILY(hyperloglog)
 FAMILY(keys)
 FAMILY(pubsub)

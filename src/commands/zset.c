@@ -83,8 +83,6 @@ void store_result(struct command_context *c, size_t i, struct collection *result
 
 /* ---- ZADD, ZINCRBY ---- */
 
-enum { ADD_NX = 1, ADD_XX = 2, ADD_GT = 4, ADD_LT = 8, ADD_CH = 16, ADD_INCR = 32 };
-
 static const struct {
     const char *word;
     unsigned flag;
@@ -92,30 +90,27 @@ static const struct {
                  {"gt", ADD_GT}, {"incr", ADD_INCR}, {"lt", ADD_LT}};
 enum { ADD_WORDS = sizeof add_words / sizeof *add_words };
 
-struct additions {
-    unsigned flags;
-    size_t first, count; /* pairs from this argument on */
-    double *scores;
-};
-
 static void read_flags(struct command_context *c, struct additions *a)
 {
-    for (a->first = 2; a->first < c->argc; a->first++) {
+    size_t first = 2;
+    for (; first < c->argc; first++) {
         size_t w = 0;
-        while (w < ADD_WORDS && !arg_is(c, a->first, add_words[w].word))
+        while (w < ADD_WORDS && !arg_is(c, first, add_words[w].word))
             w++;
         if (w == ADD_WORDS)
             break;
         a->flags |= add_words[w].flag;
     }
-    a->count = (c->argc - a->first) / 2;
+    a->first = first + 1;
+    a->step = 2;
+    a->count = (c->argc - first) / 2;
 }
 
 /* NULL: nothing is wrong with them. */
 static const char *wrong_flags(struct command_context *c, const struct additions *a)
 {
     bool nx = a->flags & ADD_NX, gt = a->flags & ADD_GT, lt = a->flags & ADD_LT;
-    if ((c->argc - a->first) % 2 || a->count == 0)
+    if ((c->argc - a->first) % 2 == 0 || a->count == 0)
         return "ERR syntax error";
     if (nx && a->flags & ADD_XX)
         return "ERR XX and NX options at the same time are not compatible";
@@ -130,7 +125,7 @@ static bool read_scores(struct command_context *c, struct additions *a)
 {
     a->scores = mem_alloc(a->count * sizeof *a->scores);
     for (size_t i = 0; i < a->count; i++)
-        if (!arg_score(c, a->first + 2 * i, "ERR value is not a valid float", &a->scores[i])) {
+        if (!arg_score(c, a->first - 1 + 2 * i, "ERR value is not a valid float", &a->scores[i])) {
             mem_free(a->scores);
             return false;
         }
@@ -164,7 +159,7 @@ static enum added add_member(struct collection *z, struct slice member, double *
     return ADD_UPDATED;
 }
 
-static void add_members(struct command_context *c, const struct additions *a)
+static void change_scores(struct command_context *c, const struct additions *a)
 {
     struct store_edit e;
     int64_t counts[ADD_NAN + 1] = {0};
@@ -172,7 +167,7 @@ static void add_members(struct command_context *c, const struct additions *a)
     store_edit_begin(&e, &c->view, c->argv[1], STORE_ZSET);
     for (size_t i = 0; i < a->count && !counts[ADD_NAN]; i++) {
         score = a->scores[i];
-        counts[add_member(&e.value, c->argv[a->first + 2 * i + 1], &score, a->flags, c->view.limits)]++;
+        counts[add_member(&e.value, c->argv[a->first + i * a->step], &score, a->flags, c->view.limits)]++;
     }
     bool changed = counts[ADD_NEW] || counts[ADD_UPDATED];
     store_edit_end(&e, changed);
@@ -188,6 +183,19 @@ static void add_members(struct command_context *c, const struct additions *a)
         notify(c, EVENT_ZSET, a->flags & ADD_INCR ? "zincr" : "zadd", c->argv[1]);
 }
 
+void add_members(struct command_context *c, const struct additions *a)
+{
+    struct store_key *k = store_find(&c->view, c->argv[1]);
+    if (!k && a->flags & ADD_XX) {
+        if (a->flags & ADD_INCR)
+            reply_null(c);
+        else
+            reply_zero(c);
+    } else if (check_type(c, k, STORE_ZSET)) {
+        change_scores(c, a);
+    }
+}
+
 static void add(struct command_context *c, unsigned flags)
 {
     struct additions a = {.flags = flags};
@@ -199,15 +207,7 @@ static void add(struct command_context *c, unsigned flags)
     }
     if (!read_scores(c, &a))
         return;
-    struct store_key *k = store_find(&c->view, c->argv[1]);
-    if (!k && a.flags & ADD_XX) {
-        if (a.flags & ADD_INCR)
-            reply_null(c);
-        else
-            reply_zero(c);
-    } else if (check_type(c, k, STORE_ZSET)) {
-        add_members(c, &a);
-    }
+    add_members(c, &a);
     mem_free(a.scores);
 }
 

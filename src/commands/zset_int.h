@@ -16,6 +16,16 @@ void reply_members(struct command_context *c, size_t n, bool scores);
 void reply_member(struct command_context *c, const struct zset_item *item, bool scores);
 bool arg_score(struct command_context *c, size_t i, const char *error, double *score);
 
+/* What ZADD does once its arguments are read, GEOADD too. */
+enum { ADD_NX = 1, ADD_XX = 2, ADD_GT = 4, ADD_LT = 8, ADD_CH = 16, ADD_INCR = 32 };
+struct additions {
+    unsigned flags;
+    size_t first, step; /* the members: every step-th argument */
+    size_t count;
+    double *scores;
+};
+void add_members(struct command_context *c, const struct additions *a);
+
 /* Puts a result in the place of what is at argv[i], tells that, and says how many members it has. */
 void store_result(struct command_context *c, size_t i, struct collection *result, const char *event);
 /* Ends a change that took members away from the set at `key`: tells `event`, and "del" when none is left. */

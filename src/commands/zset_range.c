@@ -73,23 +73,26 @@ static bool arg_range(struct command_context *c, size_t first, struct range *r)
 
 /* ---- two ranks ---- */
 
-static uint64_t lex_rank(const struct collection *z, double score, const struct lex_end *e)
+/* Found by halving ranks, whatever the scores. Where scores differ and members do not rise with them Redis leaves open what a
+ * range of members is; here it is the same on every node, for ranks do not depend on how a set lies in memory. */
+static uint64_t lex_rank(const struct collection *z, const struct lex_end *e)
 {
-    if (e->kind == LEX_MEMBER)
-        return zset_rank(z, &(struct bound){score, e->side, e->member});
-    return e->kind == LEX_FIRST ? 0 : zset_count(z);
-}
-
-/* Members are compared under the lowest score. Redis leaves open what comes out when scores differ; here the same does everywhere. */
-static void lex_ranks(const struct collection *z, const struct range *r, uint64_t *from, uint64_t *to)
-{
-    struct zset_walk w;
-    struct zset_item first = {{NULL, 0}, 0};
-    zset_walk(&w, z, 0, false);
-    zset_walk_next(&w, &first);
-    double score = first.score;
-    *from = lex_rank(z, score, &r->lex_low);
-    *to = lex_rank(z, score, &r->lex_high);
+    struct bound b = {.side = e->side, .member = e->member};
+    uint64_t from = 0, to = zset_count(z);
+    if (e->kind != LEX_MEMBER)
+        return e->kind == LEX_FIRST ? 0 : to;
+    while (from < to) {
+        struct zset_walk w;
+        struct zset_item item;
+        uint64_t middle = from + (to - from) / 2;
+        zset_walk(&w, z, middle, false);
+        zset_walk_next(&w, &item);
+        if (is_before(b.score, item.member, &b))
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
 }
 
 static void index_ranks(const struct collection *z, const struct range *r, uint64_t *from, uint64_t *to)
@@ -122,7 +125,8 @@ static void find_ranks(const struct collection *z, const struct range *r, uint64
         *from = zset_rank(z, &r->low);
         *to = zset_rank(z, &r->high);
     } else if (r->by == BY_LEX) {
-        lex_ranks(z, r, from, to);
+        *from = lex_rank(z, &r->lex_low);
+        *to = lex_rank(z, &r->lex_high);
     } else {
         index_ranks(z, r, from, to);
     }

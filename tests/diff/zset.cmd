@@ -243,6 +243,10 @@ ZREVRANGEBYLEX l + - LIMIT 1 2
 ZRANGE l [b [d BYLEX
 ZRANGE l [d [b BYLEX REV
 ZRANGE l [d - BYLEX REV LIMIT 1 2
+ZADD rising 1 a 2 b 3 c 4 d
+ZRANGEBYLEX rising [b [c
+ZLEXCOUNT rising (b +
+ZRANGE rising (d - BYLEX REV
 ZLEXCOUNT l - +
 ZLEXCOUNT l [b [d
 ZLEXCOUNT l (b [zz

@@ -1,4 +1,4 @@
-/* The scripts tests/diff/{strings,keys,expire,command,zset}.cmd, run on a store through the command functions and on a live
+/* The scripts tests/diff/{strings,keys,expire,command,zset,geo}.cmd, run on a store through the command functions and on a live
  * redis-server: every reply must be the same bytes. tests/diff/run does the same with whole servers; this needs no cluster
  * and shows what the room alone does. Files named on the command line are run instead. */
 #include <setjmp.h>
@@ -325,6 +325,12 @@ static void test_zsets(void **state)
     check_script("tests/diff/zset.cmd");
 }
 
+static void test_places(void **state)
+{
+    (void)state;
+    check_script("tests/diff/geo.cmd");
+}
+
 /* The same with no sorted set small enough to be packed. */
 static void test_large_zsets(void **state)
 {
@@ -345,8 +351,9 @@ static void test_large_zsets(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings), cmocka_unit_test(test_keys),  cmocka_unit_test(test_expire),
-        cmocka_unit_test(test_command), cmocka_unit_test(test_zsets), cmocka_unit_test(test_large_zsets),
+        cmocka_unit_test(test_strings),     cmocka_unit_test(test_keys),  cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_command),     cmocka_unit_test(test_zsets), cmocka_unit_test(test_places),
+        cmocka_unit_test(test_large_zsets),
     };
     if (argc == 1)
         return cmocka_run_group_tests(tests, start_redis, stop_redis);
