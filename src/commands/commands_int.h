@@ -65,6 +65,13 @@ bool zset_pop(struct command_context *c, size_t first, size_t keys, const struct
 /* numkeys at argv[at], the keys, MIN or MAX, COUNT. */
 bool arg_zmpop(struct command_context *c, size_t at, size_t *keys, struct zset_pop *p);
 
+/* list.c, list_move.c */
+command_fn lindex_command, linsert_command, llen_command, lpop_command, lpos_command, lpush_command,
+    lpushx_command, lrange_command, lrem_command, lset_command, ltrim_command, rpop_command, rpush_command,
+    rpushx_command;
+command_fn lmove_command, lmpop_command, rpoplpush_command;
+int lmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
+
 /* args.c: arguments and replies that many commands share. The ones that return false have appended the error.
  */
 bool arg_i64(struct command_context *c, size_t i, int64_t *out);
@@ -90,6 +97,9 @@ void reply_string(struct command_context *c, const struct store_key *k);
 const char *command_name(const struct command_context *c);
 /* A HELP reply: lines ends with NULL; the usual first and last lines are added. */
 void reply_help(struct command_context *c, const char *name, const char *const *lines);
+
+/* Keys whose number stands at argv[at], behind it; as find_keys of a row. */
+int counted_keys(const struct slice *argv, size_t argc, size_t at, int *out, int max);
 
 /* What a command has done to a key, in Redis's word for it: after it is done, once for each key, and only if something was
  * done. `key`: an argument, or bytes that the change leaves alone. */

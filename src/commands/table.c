@@ -125,6 +125,16 @@ int command_keys(const struct command *c, const struct slice *argv, size_t argc,
     return n;
 }
 
+int counted_keys(const struct slice *argv, size_t argc, size_t at, int *out, int max)
+{
+    int64_t n;
+    if (at >= argc || !parse_i64(argv[at], &n) || n < 1 || (uint64_t)n > argc - at - 1)
+        return 0;
+    for (int i = 0; i < n && i < max; i++)
+        out[i] = (int)at + 1 + i;
+    return (int)n;
+}
+
 /* Redis's %.128s: up to the first zero byte, at most 128. */
 static void put_text(struct buf *out, struct slice s, size_t max)
 {

@@ -345,8 +345,10 @@ bool lp_i64(const uint8_t *lp, size_t at, int64_t *out)
 
 bool lp_equal(const uint8_t *lp, size_t at, struct slice s)
 {
-    char scratch[LP_NUMBER_MAX];
-    return slice_equal(lp_text(lp, at, scratch), s);
+    int64_t number;
+    if (is_number(lp + at))
+        return s.len <= 20 && parse_i64(s, &number) && number == number_at(lp + at);
+    return slice_equal(text_at(lp + at), s);
 }
 
 size_t lp_find(const uint8_t *lp, size_t at, struct slice s, size_t skip)

@@ -2,11 +2,12 @@
  * are. */
 #include "store/value.h"
 
+#include "store/quicklist.h"
 #include "store/store_int.h"
 
 static const struct value_ops *const types[STORE_TYPES] = {
-    [STORE_STRING] = NULL,    [STORE_LIST] = NULL, [STORE_SET] = NULL,
-    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL, [STORE_STREAM] = NULL,
+    [STORE_STRING] = NULL,    [STORE_LIST] = &quicklist_ops, [STORE_SET] = NULL,
+    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL,           [STORE_STREAM] = NULL,
 };
 
 const struct value_ops *value_ops(enum store_type type)

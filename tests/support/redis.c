@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -33,6 +34,7 @@ bool redis_start(struct redis *r)
     snprintf(r->socket, sizeof r->socket, "%s/socket", r->dir);
     r->pid = fork();
     if (r->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes takes it along */
         execl("tests/support/redis-server", "redis-server", "--port", "0", "--unixsocket", r->socket, "--dir",
               r->dir, "--save", "", "--logfile", "/dev/null", (char *)NULL);
         _exit(127);
