@@ -27,20 +27,19 @@ void dump_command(struct command_context *c)
 
 struct restore_options {
     bool replace, absolute, idle, frequency;
+    int64_t usage; /* idle seconds or frequency */
 };
 
-static bool arg_between(struct command_context *c, size_t i, int64_t most, const char *error)
+static bool arg_between(struct command_context *c, size_t i, int64_t most, const char *error, int64_t *v)
 {
-    int64_t v;
-    if (!arg_i64(c, i, &v))
+    if (!arg_i64(c, i, v))
         return false;
-    if (v >= 0 && v <= most)
+    if (*v >= 0 && *v <= most)
         return true;
     resp_error(c->out, error);
     return false;
 }
 
-/* IDLETIME and FREQ are judged and then forgotten: nobody counts accesses here. */
 static bool parse_restore(struct command_context *c, struct restore_options *o)
 {
     *o = (struct restore_options){0};
@@ -52,11 +51,11 @@ static bool parse_restore(struct command_context *c, struct restore_options *o)
             o->absolute = true;
         } else if (arg_is(c, i, "idletime") && more && !o->frequency) {
             o->idle = true;
-            if (!arg_between(c, ++i, INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0"))
+            if (!arg_between(c, ++i, INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0", &o->usage))
                 return false;
         } else if (arg_is(c, i, "freq") && more && !o->idle) {
             o->frequency = true;
-            if (!arg_between(c, ++i, 255, "ERR Invalid FREQ value, must be >= 0 and <= 255"))
+            if (!arg_between(c, ++i, 255, "ERR Invalid FREQ value, must be >= 0 and <= 255", &o->usage))
                 return false;
         } else {
             reply_syntax_error(c);
@@ -82,7 +81,8 @@ static bool is_past(const struct command_context *c, uint64_t at_ms)
     return at_ms + c->view.lingers_ms <= c->view.now_ms;
 }
 
-static void put_restored(struct command_context *c, struct reader *r, uint64_t at_ms, bool there)
+static void put_restored(struct command_context *c, struct reader *r, uint64_t at_ms, bool there,
+                         const struct restore_options *o)
 {
     int type = get_u8(r);
     bool late = at_ms != STORE_NEVER && is_past(c, at_ms);
@@ -90,6 +90,10 @@ static void put_restored(struct command_context *c, struct reader *r, uint64_t a
         resp_error(c->out, "ERR Bad data format");
         return;
     }
+    if (o->idle && store_usage_kind(c->view.store) == STORE_USAGE_TIME)
+        store_set_usage(&c->view, c->argv[1], (uint64_t)o->usage);
+    if (o->frequency && store_usage_kind(c->view.store) == STORE_USAGE_FREQUENCY)
+        store_set_usage(&c->view, c->argv[1], (uint64_t)o->usage);
     if (late)
         store_delete(&c->view, c->argv[1]);
     if (!late)
@@ -120,7 +124,7 @@ void restore_command(struct command_context *c)
         return;
     }
     if (open_payload(c->argv[3], &r))
-        put_restored(c, &r, at_ms, there);
+        put_restored(c, &r, at_ms, there, &o);
     else
         resp_error(c->out, "ERR DUMP payload version or checksum are wrong");
 }

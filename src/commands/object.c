@@ -29,21 +29,40 @@ void object_refcount_command(struct command_context *c)
     resp_integer(c->out, number && v >= 0 && v < 10000 ? INT32_MAX : 1);
 }
 
-/* When a key was last read is known to no two nodes alike, so it is not kept: every key counts as just used.
- */
+/* Idle time and frequency are what this node saw. In a transaction, where all nodes have to say the same, they are told as those of
+ * a key just used. */
+static bool tracks(const struct command_context *c, enum store_usage kind)
+{
+    return !c->view.writing && store_usage_kind(c->view.store) == kind;
+}
+
 void object_idletime_command(struct command_context *c)
 {
-    if (subject(c))
-        resp_integer(c->out, 0);
+    bool known = tracks(c, STORE_USAGE_TIME);
+    uint64_t idle_s = known ? store_idle_s(&c->view, c->argv[2]) : 0;
+    if (!subject(c))
+        return;
+    if (store_usage_kind(c->view.store) == STORE_USAGE_FREQUENCY)
+        resp_error(c->out,
+                   "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+                   "switching between policies at runtime LRU and LFU data will take some time to adjust.");
+    else
+        resp_integer(c->out, (int64_t)idle_s);
 }
 
 void object_freq_command(struct command_context *c)
 {
-    if (subject(c))
+    bool known = tracks(c, STORE_USAGE_FREQUENCY);
+    unsigned frequency = known ? store_frequency(&c->view, c->argv[2]) : 0;
+    if (!subject(c))
+        return;
+    if (store_usage_kind(c->view.store) != STORE_USAGE_FREQUENCY)
         resp_error(c->out,
                    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
                    "that when switching between policies at runtime LRU and LFU data will take some time to "
                    "adjust.");
+    else
+        resp_integer(c->out, frequency);
 }
 
 void object_help_command(struct command_context *c)

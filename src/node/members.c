@@ -455,6 +455,7 @@ static void forget_everything(struct node *n)
         drop_peer(n, i);
     cache_clear(&n->cache);
     apply_forget(n);
+    evict_forget(n);
     raft_free(n->raft);
     n->raft = NULL;
     apply_replace_state(n, rsm_new());

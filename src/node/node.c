@@ -85,6 +85,7 @@ void node_free(struct node *n)
     for (size_t i = 0; i < n->peer_count; i++)
         mem_free(n->peers[i].queue);
     apply_forget(n);
+    evict_forget(n);
     cache_deinit(&n->cache);
     buf_deinit(&n->open);
     buf_deinit(&n->reply);
@@ -379,9 +380,10 @@ uint64_t node_turn(struct node *n)
     tick(n);
     watch_disk(n);
     log_time(n);
+    bool evicting = evict_turn(n);
     propose_turn(n);
     reads_turn(n);
-    bool more = apply_turn(n);
+    bool more = apply_turn(n) || evicting;
     digest_turn(n);
     reads_release(n);
     propose_expire_waiters(n);

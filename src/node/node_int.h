@@ -211,6 +211,16 @@ struct forwarded_read;
 struct recall; /* recall.c */
 struct covered;
 
+struct eviction {
+    uint64_t hash, index; /* of database and key; of the entry that names it */
+    size_t bytes;
+};
+struct evictions { /* named and not yet applied, by the leader */
+    struct eviction *named;
+    size_t count;
+    uint64_t bytes;
+};
+
 struct node {
     struct node_config config;
     struct node_ports ports;
@@ -224,6 +234,7 @@ struct node {
     struct rsm_listener listener; /* of every state that takes the place of this one */
     unsigned listens;
     struct cache cache;
+    struct evictions evictions;
     struct cluster_clock clock;
 
     /* start.c: what recovery handed in, until Raft exists */
@@ -395,6 +406,13 @@ bool wire_read_member(struct reader *r, struct raft_member *m);
 bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who);
 bool propose_members(struct node *n, const struct raft_members *members, const struct waiter *who);
 void propose_turn(struct node *n);
+
+/* evict.c: keys go until memory is below maxmemory. false: no room can be made, or not by this policy. */
+bool evict_make_room(struct node *n);
+bool evict_turn(
+    struct node *n); /* the same where nobody waits, some keys a turn; true: there is more to do */
+void evict_forget(struct node *n);
+
 void propose_drop_open(struct node *n);
 void propose_office_lost(struct node *n);
 void propose_expire_waiters(struct node *n);

@@ -258,8 +258,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
     else if (n->disk_low)
         why = "ERR the disk is almost full: writes are refused until there is room";
     else {
-        uint64_t most = rsm_limits(n->rsm).maxmemory;
-        if (most && store_memory(rsm_store(n->rsm)) > most && grows_memory(req))
+        if (rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))
             why = "OOM command not allowed when used memory > 'maxmemory'.";
     }
     if (!why)
@@ -302,6 +301,7 @@ bool node_is_full(const struct node *n)
 void propose_office_lost(struct node *n)
 {
     n->lost_office_us = n->now_us;
+    evict_forget(n);
     forward_office_lost(n);
     reads_office_lost(n);
 }

@@ -100,6 +100,7 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
     rsm_sessions_deinit(&r->sessions);
     rsm_sessions_init(&r->sessions, r->seed);
     reseed_store(r, index);
+    rsm_evict_refresh(r);
     resp_simple(reply, "OK");
 }
 
@@ -120,30 +121,10 @@ static void change_settings(struct rsm *r, const struct rsm_request *q, struct b
         }
     }
     r->settings = changed;
+    rsm_evict_refresh(r);
     rsm_events_refresh(r);
     rsm_settings_limits(&r->settings, &r->limits);
     result->settings_changed = true;
-    resp_simple(reply, "OK");
-}
-
-/* The leader chose these while it could not know what the entries before this one do: a key that changed, or
- * lost its expiry under a policy that takes volatile keys alone, stays. */
-static void evict(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply)
-{
-    bool volatile_only, evicts = rsm_policy_evicts(&r->settings, &volatile_only);
-    for (size_t i = 0; evicts && i < q->watch_count; i++) {
-        const struct rsm_watch *w = &q->watches[i];
-        if (w->db >= store_databases(r->store))
-            continue;
-        struct store_view view = rsm_write_view(r, index, w->db);
-        const struct store_key *k = store_find(&view, w->key);
-        if (!k || (volatile_only && store_key_expiry_ms(k) == STORE_NEVER) ||
-            store_version(&view, w->key) != w->version)
-            continue;
-        store_delete(&view, w->key);
-        store_tell(&view, EVENT_EVICTED, "evicted", w->db, w->key);
-        store_stats(r->store)->evicted++;
-    }
     resp_simple(reply, "OK");
 }
 
@@ -168,7 +149,8 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
         change_settings(r, q, reply, result);
         return;
     case RSM_EVICT:
-        evict(r, index, q, reply);
+        rsm_evict(r, index, q);
+        resp_simple(reply, "OK");
         return;
     case RSM_CHECKPOINT:
         store_raise_versions(r->store, index);

@@ -184,6 +184,12 @@ struct rsm_limits {
     enum { RSM_READ_QUORUM, RSM_READ_LOG, RSM_READ_LOCAL } read_mode;
 };
 struct rsm_limits rsm_limits(const struct rsm *r);
+/* Evictions (maxmemory-policy): whether there are any; and one that an EVICT entry may name, not among the `taken`. Its key is the
+ * store's. false: none was found. */
+bool rsm_evicts(const struct rsm *r);
+bool rsm_choose_victim(struct rsm *r, uint64_t now_ms, struct prng *chance,
+                       bool (*taken)(void *arg, uint32_t db, struct slice key), void *arg,
+                       struct rsm_watch *victim, size_t *bytes);
 uint64_t rsm_apply_version(const struct rsm *r);
 /* The newest this build can apply. A test builds one that can do more.
  * 2: a key is there for the whole of the millisecond that its time names, and gone in the next one.

@@ -93,7 +93,6 @@ size_t rsm_setting_find(struct slice name);
 /* false: rsm_setting_check would not take it; nothing changed. */
 bool rsm_setting_put(struct rsm_settings *s, size_t which, struct slice value);
 bool rsm_setting_fixed(size_t which); /* only founding sets it */
-bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only);
 uint64_t rsm_settings_digest(const struct rsm_settings *s);
 void rsm_settings_limits(const struct rsm_settings *s, struct store_limits *out);
 
@@ -191,6 +190,11 @@ enum {
     RDB_OP_SELECTDB = 254,
     RDB_OP_EOF = 255
 };
+
+/* evict.c */
+void rsm_evict(struct rsm *r, uint64_t index, const struct rsm_request *q);
+/* After the policy or the store has changed. */
+void rsm_evict_refresh(struct rsm *r);
 
 /* exec.c */
 void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);

@@ -24,7 +24,6 @@ struct setting {
 static const char *const policies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                        "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
                                        "allkeys-random", "noeviction",   NULL};
-enum { FIRST_ALLKEYS_POLICY = 4, NO_EVICTION = 7 };
 static const char *const read_modes[] = {"quorum", "log", "local", NULL};
 
 #define SIZE(name, kind, initial, old)                                                                       \
@@ -144,13 +143,6 @@ void rsm_settings_init(struct rsm_settings *s)
     }
 }
 
-bool rsm_policy_evicts(const struct rsm_settings *s, bool *volatile_only)
-{
-    uint64_t policy = s->value[SETTING_MAXMEMORY_POLICY];
-    *volatile_only = policy < FIRST_ALLKEYS_POLICY;
-    return policy != NO_EVICTION;
-}
-
 /* Over what differs from the default, by name: builds that know more settings agree with older ones until
  * such a setting is used. */
 uint64_t rsm_settings_digest(const struct rsm_settings *s)
@@ -186,12 +178,7 @@ const char *rsm_setting_check(const char *name, struct slice value)
     size_t i = rsm_setting_find(slice_cstr(name));
     if (i == SETTING_COUNT)
         return "Unknown option or number of arguments";
-    const char *wrong = parse(&table[i], value, &v);
-    /* Apply knows what the policies mean; nobody chooses victims yet, and a promise to evict that is not kept would only
-     * show when memory is full. */
-    if (!wrong && i == SETTING_MAXMEMORY_POLICY && v != NO_EVICTION)
-        return "eviction is not there yet: only noeviction";
-    return wrong;
+    return parse(&table[i], value, &v);
 }
 
 const char *rsm_setting(const struct rsm *r, const char *name)

@@ -181,6 +181,7 @@ static void begin_keys(struct rsm_loader *l)
     rsm_settings_limits(&l->r->settings, &l->r->limits);
     store_free(l->r->store);
     l->r->store = store_new((uint32_t)l->r->settings.value[SETTING_DATABASES], l->r->seed);
+    rsm_evict_refresh(l->r);
 }
 
 /* A file of ours says in which form a collection lies, one of Redis leaves it to our settings. */

@@ -26,6 +26,7 @@ void store_free(struct store *s)
     }
     while (store_sweep(s, SIZE_MAX))
         ;
+    store_track_usage(s, STORE_USAGE_NONE);
     mem_free(s->gone);
     mem_free(s->dbs);
     mem_free(s);

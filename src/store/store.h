@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/prng.h"
 
 struct store;
 struct store_key; /* one key with its value; owned by the store, valid until the next write to the store */
@@ -163,6 +164,32 @@ uint64_t store_digest(const struct store *s);
 /* Is what lies in memory still what was put there? Reads every key and value: slow. */
 bool store_is_sound(const struct store *s);
 size_t store_memory(const struct store *s); /* bytes of keys and values */
+
+/* Which keys are used, as this process sees it: no part of the state, in no digest and no snapshot (usage.c). */
+enum store_usage { STORE_USAGE_NONE, STORE_USAGE_TIME, STORE_USAGE_FREQUENCY };
+void store_track_usage(struct store *s, enum store_usage kind);
+enum store_usage store_usage_kind(const struct store *s);
+/* Only while that kind is tracked; to be asked before the key is looked up, which counts as a use. */
+uint64_t store_idle_s(const struct store_view *v, struct slice key);
+unsigned store_frequency(const struct store_view *v, struct slice key);
+void store_set_usage(struct store_view *v, struct slice key,
+                     uint64_t value); /* idle seconds, or the counter */
+
+/* What a maxmemory policy takes first. */
+struct store_policy {
+    bool volatile_only;
+    enum store_evict_order {
+        STORE_EVICT_BY_TIME,
+        STORE_EVICT_BY_FREQUENCY,
+        STORE_EVICT_BY_CHANCE,
+        STORE_EVICT_BY_TTL
+    } order;
+};
+/* One of a few keys taken by chance, none of them `taken`; NULL: none was found. Changes nothing. */
+struct store_key *store_choose_victim(const struct store *s, const struct store_policy *p, uint64_t now_ms,
+                                      struct prng *chance,
+                                      bool (*taken)(void *arg, uint32_t db, struct slice key), void *arg,
+                                      uint32_t *db);
 
 struct store_stats {
     uint64_t hits, misses, expired, evicted;

@@ -83,6 +83,14 @@ struct store_db {
 
 #define VERSION_SLOTS 65536
 
+/* usage.c */
+struct usage {
+    enum store_usage kind;
+    uint32_t *slots;  /* NULL: nothing is tracked */
+    uint32_t since_s; /* first use seen */
+    uint64_t chance;
+};
+
 struct store {
     struct hash_seed seed;
     uint32_t db_count;
@@ -96,6 +104,7 @@ struct store {
     uint64_t version_floor;
     uint64_t *gone; /* VERSION_SLOTS: what deleted keys left, see versions.c */
     struct store_stats stats;
+    struct usage usage;
     struct store_db *dead_dbs;
     char *dead_values; /* freed blocks of big values, linked through their first bytes */
     struct dead_collection *dead_collections;
@@ -240,6 +249,11 @@ static inline bool key_is_collection(const struct store_key *k)
     return key_encoding(k) >= ENC_PACKED;
 }
 void collection_put(struct store_key *k, enum store_type type, const struct collection *c);
+
+/* usage.c: while something is tracked. */
+void usage_touch(struct usage *u, uint64_t hash, uint64_t now_ms);
+uint64_t usage_idle_s(const struct usage *u, uint64_t hash, uint64_t now_ms);
+unsigned usage_frequency(const struct usage *u, uint64_t hash, uint64_t now_ms);
 
 /* sweep.c */
 void sweep_value(struct store *s, char *data);

@@ -192,6 +192,54 @@ static void over_maxmemory_only_what_grows_is_refused(void **state)
     three_free(t);
 }
 
+/* With a policy that evicts every write is taken, memory stays at the limit, keys that were read stay, and all nodes lose the same. */
+static void over_maxmemory_a_policy_makes_room(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    struct store *s = rsm_store(node_rsm(leader->node));
+    char name[24], most[24];
+    for (int i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "k%d", i);
+        assert_int_equal(three_set(t, leader, name, "value"), NODE_DONE);
+    }
+    size_t limit = store_memory(s);
+    snprintf(most, sizeof(most), "%zu", limit);
+    struct slice settings[] = {SLICE_LITERAL("maxmemory"), slice_cstr(most),
+                               SLICE_LITERAL("maxmemory-policy"), SLICE_LITERAL("allkeys-lru")};
+    assert_int_equal(run(leader, RSM_SETTING, settings, 4), NODE_PENDING);
+    three_run(t, 20);
+    for (int i = 0; i < 400; i++) {
+        if (i % 10 == 0) { /* the first ten are used again and again, a second apart from the others */
+            three_run(t, 1000);
+            for (int k = 0; k < 10; k++) {
+                struct store_view view =
+                    rsm_view(node_rsm(leader->node), rsm_stamp_ms(node_rsm(leader->node)), 0);
+                snprintf(name, sizeof(name), "k%d", k);
+                store_find(&view, slice_cstr(name));
+            }
+        }
+        snprintf(name, sizeof(name), "n%d", i);
+        assert_int_equal(three_set(t, leader, name, "value"), NODE_DONE);
+        assert_true(store_memory(s) <= limit + 3 * 8192); /* the tables grow in steps */
+    }
+    three_run(t, 50);
+    int kept = 0;
+    for (int k = 0; k < 10; k++) {
+        struct store_view view = rsm_view(node_rsm(leader->node), 0, 0);
+        snprintf(name, sizeof(name), "k%d", k);
+        kept += store_find(&view, slice_cstr(name)) != NULL;
+    }
+    assert_true(kept >= 9);
+    assert_true(store_stats(s)->evicted >= 350);
+    for (struct one *o = t->one; o < t->one + NODES; o++) {
+        assert_int_equal(store_count(rsm_store(node_rsm(o->node)), 0), store_count(s, 0));
+        assert_true(store_digest(rsm_store(node_rsm(o->node))) == store_digest(s));
+    }
+    three_free(t);
+}
+
 /* A request of a session, and how it was answered in the end. */
 static enum node_outcome numbered(struct three *t, struct one *o, bool forward, uint64_t session,
                                   uint64_t number, const char *value)
@@ -555,6 +603,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_costs_the_office_and_room_gives_it_back),
         cmocka_unit_test(the_office_goes_to_one_that_can),
         cmocka_unit_test(over_maxmemory_only_what_grows_is_refused),
+        cmocka_unit_test(over_maxmemory_a_policy_makes_room),
         cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
         cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
         cmocka_unit_test(a_retry_outlives_the_leader_that_refuses),
