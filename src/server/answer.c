@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/number.h"
+#include "server/caches.h"
 #include "server/slots.h"
 
 static const char maybe[] =
@@ -131,12 +132,15 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (unsigned long long)ticket_of(c, seq), (unsigned long long)answer->index,
                  (int)answer->outcome);
     slot_close(c, slot);
+    caches_answered(c, slot, answer, first);
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_drop(buf_slice(out), start));
         slot->state = SLOT_READY;
         buf_truncate(&slot->bytes, 0);
         if (first && slot->quiet)
             buf_truncate(out, start);
+        if (first && slot->drop_copies)
+            caches_drop_all(c);
         if (first)
             slot_first_answered(c);
         else
@@ -215,7 +219,11 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
 static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct buf *out, uint64_t *due_ms)
 {
     size_t argc = slot_unpack(c->server, buf_slice(&slot->bytes));
-    return query_run(c, slot->row, slot->db, now_ms, c->server->argv, argc, out, due_ms);
+    if (!query_run(c, slot->row, slot->db, now_ms, c->server->argv, argc, out, due_ms))
+        return false;
+    if (slot->tracked)
+        caches_remember(c, slot->row, c->server->argv, argc);
+    return true;
 }
 
 bool run_read(struct client *c, struct slot *slot, struct buf *out)

@@ -69,7 +69,7 @@ void client_free(struct client *c)
     buf_deinit(&c->opening);
     transaction_free(c->txn);
     transaction_free(c->running);
-    subscriber_free(c->subscriber);
+    client_deafen(c);
     watches_clear(c);
     mem_free(c->watches);
     s->clients[c->place] = NULL;
@@ -99,6 +99,7 @@ void client_doom(struct client *c, const char *why)
 void client_close_after_reply(struct client *c)
 {
     c->closing = true;
+    client_deafen(c);
     client_touch(c);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/number.h"
+#include "server/caches.h"
 #include "server/messages.h"
 
 static void put_flags(const struct client *c, struct buf *out)
@@ -10,6 +11,12 @@ static void put_flags(const struct client *c, struct buf *out)
     size_t start = out->len;
     if (client_is_subscribed(c))
         put_u8(out, 'P');
+    if (c->cache)
+        put_u8(out, 't');
+    if (c->cache && c->cache->broken)
+        put_u8(out, 'R');
+    if (c->cache && c->cache->broadcast)
+        put_u8(out, 'B');
     if (c->txn)
         put_u8(out, 'x');
     if (c->exclusive || c->stalled)
@@ -42,10 +49,11 @@ static void client_describe(struct client *c, const struct client *asker, struct
                c->txn ? c->txn->bytes.len : 0);
     buf_printf(out,
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
-               "redir=-1 resp=%d",
+               "redir=%lld resp=%d",
                c->out.cap, c->out.cap, client_unsent(c), c->tail - c->head, c->out.cap, client_memory(c),
                c->reading ? "r" : "", client_unsent(c) > 0 ? "w" : "",
-               c->last_row ? stat_of(s, c->last_row)->name : "NULL", c->resp);
+               c->last_row ? stat_of(s, c->last_row)->name : "NULL",
+               c->cache ? (long long)c->cache->redirect : -1, c->resp);
 }
 
 static bool parse_id(struct slice text, uint64_t *id)
@@ -238,6 +246,10 @@ static void client_help(struct buf *out)
 {
     static const char *const lines[] = {
         "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CACHING (YES|NO)",
+        "    Make the next command's keys an exception in OPTIN or OPTOUT mode.",
+        "GETREDIR",
+        "    Return the id of the connection that is told instead of this one.",
         "GETNAME",
         "    Return the name of the current connection.",
         "ID",
@@ -263,6 +275,10 @@ static void client_help(struct buf *out)
         "    Assign the name <name> to the current connection.",
         "SETNAME <id>@seq=<n> | <id>@retry=<n>",
         "    Open or resume the exactly-once session <id>; the next numbered request is n.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Tell the connection of changes of what it has read.",
+        "TRACKINGINFO",
+        "    Return how this connection is told.",
         "UNPAUSE",
         "    Stop the current client pause, resuming traffic.",
         "HELP",
@@ -309,6 +325,8 @@ void client_command(struct client *c, const struct slice *argv, size_t argc, str
         client_pause(c, argv, argc, out);
     else if (slice_is_word(argv[1], "unpause"))
         client_unpause(c, out);
+    else if (caches_command(c, argv, argc, out))
+        return;
     else if (slice_is_word(argv[1], "help"))
         client_help(out);
     else

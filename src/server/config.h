@@ -38,6 +38,7 @@ struct config {
     struct output_limit output_limits[CLASS_COUNT];
     uint64_t query_buffer_limit; /* bytes */
     uint64_t clients_memory;     /* bytes, or CONFIG_PERCENT | percent of maxmemory */
+    int64_t tracking_keys_max;
 
     /* who may do what */
     bool has_password;

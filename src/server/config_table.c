@@ -98,6 +98,12 @@ const struct directive config_table[] = {
      .field = FIELD(clients_memory),
      .initial = "4gb",
      .max = INT64_MAX},
+    {.name = "tracking-table-max-keys",
+     .type = TYPE_INT,
+     .flags = MUTABLE,
+     .field = FIELD(tracking_keys_max),
+     .initial = "1000000",
+     .max = INT64_MAX},
 
     /* who may do what */
     {.name = "requirepass",
@@ -369,7 +375,6 @@ const struct directive config_table[] = {
     INERT("syslog-facility", "local0"),
     INERT("syslog-ident", "kvorum"),
     UNSUPPORTED("tls-port", "0"),
-    INERT("tracking-table-max-keys", "1000000"),
     INERT("unixsocket", ""),
     INERT("unixsocketperm", "0"),
     INERT("zset-max-listpack-entries", "128"),

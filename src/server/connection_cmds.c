@@ -40,8 +40,7 @@ void reset_command(struct client *c, const struct slice *argv, size_t argc, stru
     transaction_free(c->txn);
     c->txn = NULL;
     watches_clear(c);
-    subscriber_free(c->subscriber);
-    c->subscriber = NULL;
+    client_deafen(c);
     list_remove(&c->monitor_link);
     c->reply_off = c->reply_skip = c->skip_next = false;
     c->readonly = false;

@@ -2,6 +2,7 @@
  * same error. */
 #include <stdio.h>
 
+#include "server/caches.h"
 #include "server/messages.h"
 
 static const char loading[] = "LOADING Redis is loading the dataset in memory";
@@ -133,6 +134,7 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     if (pause_holds(c, row, h))
         return WAIT;
     c->last_row = row;
+    c->tracks = c->cache && caches_tracks(c, row);
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);
     if (h)
@@ -140,11 +142,12 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     return run(c, row, argv, argc, numbered);
 }
 
-/* CLIENT REPLY. What went into a slot is thrown away there. */
+/* CLIENT REPLY. What went into a slot is thrown away there; what was pushed meanwhile stays. */
 static void keep_quiet(struct client *c, bool at_once, size_t start)
 {
-    if ((c->reply_off || c->reply_skip) && at_once)
-        buf_truncate(&c->out, start);
+    size_t keep = c->pushed > start ? c->pushed : start;
+    if ((c->reply_off || c->reply_skip) && at_once && keep < c->out.len)
+        buf_truncate(&c->out, keep);
     c->reply_skip = c->skip_next;
     c->skip_next = false;
 }
@@ -156,11 +159,14 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
         c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
     bool at_once = ring_empty(c);
     size_t start = c->out.len;
+    c->pushed = 0;
     enum verdict verdict = check_and_run(c, row, argv, argc, numbered);
     if (verdict == WAIT)
         return WAIT;
     if (__builtin_expect(c->reply_off || c->reply_skip || c->skip_next, 0))
         keep_quiet(c, at_once, start);
+    if (c->cache && !c->txn && !(row && slice_is_word(command_base_name(row), "client")))
+        c->cache->caching = false; /* CLIENT CACHING was about this request */
     c->server->stats.commands++;
     c->request_id++;
     if (numbered)

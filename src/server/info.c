@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "server/caches.h"
 #include "server/cluster.h"
 #include "server/info.h"
 #include "server/messages.h"
@@ -55,9 +56,9 @@ static void info_clients(struct server *s, struct buf *out)
     buf_printf(out,
                "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\nclient_recent_max_input_"
                "buffer:%zu\r\n"
-               "client_recent_max_output_buffer:%zu\r\nblocked_clients:%zu\r\ntracking_clients:0\r\n"
+               "client_recent_max_output_buffer:%zu\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\n"
                "clients_in_timeout_table:0\r\n",
-               s->client_count, (long long)s->config->maxclients, in, unsent, blocked);
+               s->client_count, (long long)s->config->maxclients, in, unsent, blocked, caches_clients(s));
 }
 
 static void info_persistence(struct server *s, struct buf *out)
@@ -94,6 +95,7 @@ static void info_stats(struct server *s, struct buf *out)
     struct store_stats none = {0};
     const struct store_stats *k = s->node ? store_stats(rsm_store(node_rsm(s->node))) : &none;
     const struct pubsub *p = messages_pubsub(s);
+    const struct tracking *t = caches_table(s);
     section(out, "Stats");
     buf_printf(
         out,
@@ -111,19 +113,19 @@ static void info_stats(struct server *s, struct buf *out)
         "\r\nkeyspace_misses:%" PRIu64 "\r\n",
         n->connections, n->commands, n->ops, n->net_in, n->net_out, n->kbps_in, n->kbps_out,
         n->rejected_connections, k->expired, k->evicted, n->evicted_clients, k->hits, k->misses);
-    buf_printf(out,
-               "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\nlatest_fork_usec:"
-               "0\r\ntotal_forks:0\r\n"
-               "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
-               "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
-               "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:0\r\n"
-               "tracking_total_items:0\r\ntracking_total_prefixes:0\r\nunexpected_error_replies:0\r\n"
-               "total_error_replies:%" PRIu64
-               "\r\ndump_payload_sanitizations:0\r\ntotal_reads_processed:%" PRIu64
-               "\r\ntotal_writes_processed:%" PRIu64 "\r\nio_threaded_reads_processed:0\r\n"
-               "io_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n",
-               pubsub_count(p, PUBSUB_CHANNEL), pubsub_count(p, PUBSUB_PATTERN),
-               pubsub_count(p, PUBSUB_SHARD), n->errors, n->reads, n->writes);
+    buf_printf(
+        out,
+        "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\nlatest_fork_usec:"
+        "0\r\ntotal_forks:0\r\n"
+        "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
+        "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
+        "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:%zu\r\n"
+        "tracking_total_items:%zu\r\ntracking_total_prefixes:%zu\r\nunexpected_error_replies:0\r\n"
+        "total_error_replies:%" PRIu64 "\r\ndump_payload_sanitizations:0\r\ntotal_reads_processed:%" PRIu64
+        "\r\ntotal_writes_processed:%" PRIu64 "\r\nio_threaded_reads_processed:0\r\n"
+        "io_threaded_writes_processed:0\r\nreply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\n",
+        pubsub_count(p, PUBSUB_CHANNEL), pubsub_count(p, PUBSUB_PATTERN), pubsub_count(p, PUBSUB_SHARD),
+        tracking_keys(t), tracking_items(t), tracking_prefixes(t), n->errors, n->reads, n->writes);
 }
 
 static void put_replicas(const struct node_status *st, struct buf *out)

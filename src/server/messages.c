@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/caches.h"
 #include "server/messages.h"
 
 enum {
@@ -82,15 +83,28 @@ static const struct buf *text_for(struct delivery *d, int resp, const struct sli
     return text;
 }
 
-static void deliver_to(void *arg, void *owner, const struct slice *pattern)
+void client_push(struct client *c, struct slice text)
 {
-    struct client *c = owner;
     if (c->doomed || c->closing || c->half_closed)
         return;
-    buf_append_slice(client_out(c), buf_slice(text_for(arg, c->resp, pattern)));
+    buf_append_slice(client_out(c), text);
+    c->pushed = c->out.len;
     client_touch(c);
     if (client_unsent(c) > STRANGER_OUTPUT)
         client_enforce_limit(c);
+}
+
+void client_deafen(struct client *c)
+{
+    subscriber_free(c->subscriber);
+    c->subscriber = NULL;
+    caches_disable(c);
+}
+
+static void deliver_to(void *arg, void *owner, const struct slice *pattern)
+{
+    struct client *c = owner;
+    client_push(c, buf_slice(text_for(arg, c->resp, pattern)));
 }
 
 static void deliver(struct messages *m, bool shard, struct slice channel, struct slice message)
@@ -156,10 +170,12 @@ static void hear_event(void *arg, enum store_event_class class, const char *even
                        struct slice key)
 {
     struct server *s = arg;
-    (void)class;
-    if (!event || !has_subscribers(s->messages) || !node_is_trusted(s->node))
+    if (class == EVENT_CHANGED || class == EVENT_FLUSHED)
+        caches_hear(s, class, event != NULL, key);
+    else if (!has_subscribers(s->messages) || !node_is_trusted(s->node))
         return;
-    put_down(s, TOLD_EVENT, rsm_limits(node_rsm(s->node)).events, db, slice_cstr(event), key);
+    else
+        put_down(s, TOLD_EVENT, rsm_limits(node_rsm(s->node)).events, db, slice_cstr(event), key);
 }
 
 /* ---- held back ---- */
@@ -278,7 +294,7 @@ void messages_listen(struct server *s)
 {
     struct rsm_listener listener = {s, hear_event, hear_published};
     if (s->node)
-        node_listen(s->node, &listener, 0);
+        node_listen(s->node, &listener, caches_clients(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
 }
 
 /* ---- PUBLISH, here and there ---- */

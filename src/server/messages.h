@@ -20,6 +20,10 @@ size_t messages_publish(struct client *c, bool shard, struct slice channel, stru
 /* What the messages of a transaction that is handed on now must not come before: for its entry. */
 enum { MESSAGES_BEHIND_MAX = 8 + 10 };
 void messages_behind(const struct client *c, struct buf *out);
+/* What nobody has asked for, between replies: so never from within a handler of the same client that has begun its reply. */
+void client_push(struct client *c, struct slice text);
+/* Nothing is pushed to it any more. */
+void client_deafen(struct client *c);
 struct pubsub *messages_pubsub(struct server *s);
 uint64_t messages_dropped(const struct server *s);
 

@@ -98,6 +98,7 @@ static void half_close(struct client *c)
     }
     c->server->stats.half_closed++;
     c->half_closed = true;
+    client_deafen(c); /* who leaves with the office has not been so far */
     c->drained_us = 0;
     c->leave_by_us = c->server->now_us + HALF_CLOSED_MAX_US;
     if (list_empty(&c->leaving_link))

@@ -19,6 +19,7 @@ static void confirm(struct client *c, enum pubsub_kind kind, const char *word, c
     else
         resp_null(out, c->resp);
     resp_integer(out, count_of(c, kind));
+    c->pushed = out->len; /* as in Redis it is no reply, so CLIENT REPLY OFF leaves it alone */
 }
 
 static void subscribe(struct client *c, enum pubsub_kind kind, const struct slice *argv, size_t argc,

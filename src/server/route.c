@@ -4,7 +4,7 @@
 
 #include "base/checksum.h"
 #include "base/log.h"
-#include "server/server_int.h"
+#include "server/caches.h"
 
 enum { KEYS_LOOKED_AT = 1024 };
 
@@ -122,6 +122,7 @@ static struct slot *push_read(struct client *c, const struct command *row, const
     struct slot *slot = slot_push(c, SLOT_READ, KIND_COMMAND);
     slot->row = row;
     slot->open = true;
+    slot->tracked = c->tracks;
     slot_pack(&slot->bytes, argv, argc);
     c->reads_open++;
     return slot;
@@ -134,6 +135,8 @@ static bool run_now(struct client *c, const struct command *row, const struct sl
     uint64_t due_ms;
     if (!query_run(c, row, c->db, now_ms, argv, argc, client_out(c), &due_ms))
         return false;
+    if (c->tracks)
+        caches_remember(c, row, argv, argc);
     client_touch(c);
     return true;
 }
@@ -182,6 +185,8 @@ static enum node_outcome read_forwarded(struct client *c, const struct command *
     slot->row = row;
     slot->open = true;
     c->reads_open++;
+    if (c->tracks)
+        caches_sent(c, slot, row, argv, argc);
     return NODE_PENDING;
 }
 

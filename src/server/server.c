@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/caches.h"
 #include "server/messages.h"
 #include "server/slots.h"
 
@@ -60,6 +61,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     make_run_id(s->run_id);
     stats_init(s);
     messages_init(s);
+    caches_init(s);
     sockets_open(s);
     event_assign(&s->cron, base, -1, EV_PERSIST, on_cron, s);
     event_add(&s->cron, &(struct timeval){.tv_usec = CRON_MS * 1000});
@@ -83,6 +85,7 @@ void server_free(struct server *s)
     stats_deinit(s);
     messages_deinit(s);
     slowlog_clear(s);
+    caches_deinit(s);
     buf_deinit(&s->scratch);
     buf_deinit(&s->error);
     mem_free(s);
@@ -243,6 +246,7 @@ bool server_turn(struct server *s)
     pause_tick(s);
     s->answered_count = 0;
     messages_turn(s);
+    caches_turn(s);
     struct list todo;
     list_init(&todo);
     /* Clients touched while this runs (CLIENT KILL, say) are looked at in the next pass. */

@@ -65,9 +65,12 @@ struct slot {
     uint16_t key_slot;
     uint8_t state, kind;
     bool released, write;
-    bool open;      /* counted in writes_open or reads_open */
-    bool publishes; /* EXEC: of what it publishes, the connection's later messages must not come before */
-    bool quiet;     /* CLIENT REPLY: the reply is thrown away */
+    bool open; /* counted in writes_open or reads_open */
+    bool
+        tracked; /* NODE: the keys in `bytes` are remembered when it is answered. READ: those of the request, when it runs */
+    bool drop_copies; /* its client is told to, behind this reply */
+    bool publishes;   /* EXEC: of what it publishes, the connection's later messages must not come before */
+    bool quiet;       /* CLIENT REPLY: the reply is thrown away */
 };
 
 /* After a write was refused or lost its outcome, its successors must not run (DESIGN 5). */
@@ -158,6 +161,9 @@ struct client {
     struct watched_key *watches;
     size_t watch_count, watch_cap, watch_done;
 
+    struct cache *cache;           /* NULL: CLIENT TRACKING is off */
+    size_t pushed;                 /* where what this request has pushed ends in `out`, 0: nothing */
+    bool tracks;                   /* the request being taken is to be remembered */
     struct subscriber *subscriber; /* NULL: it has never subscribed */
     uint64_t publish_after;        /* the index of its last EXEC that published */
     uint64_t published;            /* the frame to the peers that has its last message, 0: none */
@@ -264,6 +270,7 @@ struct server {
     bool clustered; /* MOVED may be said: requests keep their slot */
 
     struct messages *messages;
+    struct caches *caches;
     bool in_query; /* a reply is being written */
 
     uint64_t self;   /* this node's id */

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/alloc.h"
+#include "server/caches.h"
 #include "server/slots.h"
 
 enum { RING_FIRST = 16, SLOT_BYTES_KEPT = 1024, RING_KEPT = 256 };
@@ -37,6 +38,7 @@ struct slot *slot_push(struct client *c, enum slot_state state, enum slot_kind k
     slot->kind = (uint8_t)kind;
     slot->released = slot->write = slot->open = slot->publishes = false;
     slot->quiet = c->reply_off || c->reply_skip;
+    slot->tracked = slot->drop_copies = false;
     slot->row = NULL;
     slot->group = 0;
     slot->key_slot = 0;
@@ -179,6 +181,8 @@ static bool route_again(struct client *c, struct slot *slot)
             struct node_asker who = client_asks(c, c->head);
             buf_truncate(&s->error, 0);
             slot->state = SLOT_NODE;
+            slot->drop_copies |= slot->tracked; /* it is the leader's now, and `bytes` has no keys */
+            slot->tracked = false;
             outcome = slot->kind == KIND_WATCH ? NODE_NOT_LEADER
                                                : node_forward(s->node, &req, true, &who, &s->error);
         }
@@ -207,6 +211,8 @@ static bool advance_first(struct client *c)
     case SLOT_READY:
         if (!slot->quiet)
             buf_append_slice(client_out(c), buf_slice(&slot->bytes));
+        if (slot->drop_copies)
+            caches_drop_all(c);
         slot_pop_first(c);
         return true;
     case SLOT_READ: {

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "server/caches.h"
 #include "server/messages.h"
 
 enum { RECEIPT_MAX = 24 }; /* ":", a number, CRLF */
@@ -105,12 +106,19 @@ void discard_command(struct client *c, const struct slice *argv, size_t argc, st
 
 /* ---- EXEC ---- */
 
-static void run_local(struct client *c, const struct transaction *t, const struct queued_command *q,
-                      struct buf *out)
+/* Freed by the caller. */
+static struct slice *arguments(const struct transaction *t, const struct queued_command *q)
 {
     struct slice *argv = mem_alloc(q->argc * sizeof *argv);
     for (uint32_t i = 0; i < q->argc; i++)
         argv[i] = arg_at(t, q->first_arg + i);
+    return argv;
+}
+
+static void run_local(struct client *c, const struct transaction *t, const struct queued_command *q,
+                      struct buf *out)
+{
+    struct slice *argv = arguments(t, q);
     const struct handler *h = stat_of(c->server, q->row)->handler;
     struct command_stat *stat = stat_of(c->server, q->row);
     uint64_t begun_ns = time_begin(c->server, stat);
@@ -276,6 +284,22 @@ static void count_calls(struct server *s, const struct transaction *t)
             stat_of(s, t->commands[i].row)->calls++;
 }
 
+/* What is to be known of the transaction when it is answered. */
+static void mark_slot(struct client *c, const struct transaction *t, struct slot *slot)
+{
+    slot->publishes = count_publishes(t) > 0;
+    if (!c->cache || c->cache->broadcast)
+        return;
+    struct keeping *k = caches_exec_begin(c, slot);
+    for (size_t i = t->count; i-- > 0;) {
+        const struct queued_command *q = &t->commands[i];
+        struct slice *argv = arguments(t, q);
+        caches_exec_command(k, q->db, q->row, argv, q->argc);
+        mem_free(argv);
+    }
+    caches_exec_end(k);
+}
+
 static enum verdict exec_write(struct client *c)
 {
     struct transaction *t = c->txn;
@@ -292,7 +316,7 @@ static enum verdict exec_write(struct client *c)
     c->txn = NULL;
     watches_clear(c);
     if (c->writes_open != open_before)
-        slot_at(c, c->tail - 1)->publishes = count_publishes(t) > 0;
+        mark_slot(c, t, slot_at(c, c->tail - 1));
     if (c->writes_open != open_before && count_local(t)) {
         c->running = t;
         c->exclusive = true;

@@ -23,7 +23,7 @@ struct spot db_spot(struct store *s, uint32_t db, struct slice key)
 static void expire_spot(struct store_view *v, uint32_t db, struct spot *at)
 {
     versions_expired(v->store, db, at->hash, at->k);
-    store_tell(v, EVENT_CHANGED, NULL, db, key_slice(at->k));
+    store_tell(v, EVENT_CHANGED, "expired", db, key_slice(at->k));
     store_tell(v, EVENT_EXPIRED, "expired", db, key_slice(at->k));
     db_remove(v->store, at);
     v->store->stats.expired++;

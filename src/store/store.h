@@ -46,7 +46,8 @@ enum store_event_class {
     EVENT_STREAM = 1 << 8,  /* t */
     EVENT_MISS = 1 << 9,    /* m: a reader found nothing */
     EVENT_NEW = 1 << 10,    /* n: a key that was not there */
-    /* No class of Redis's: the key is not what it was, whatever was done to it. Its event is NULL. */
+    /* No class of Redis's: the key is not what it was, whatever was done to it. Its event is NULL, or "expired": that it was time
+       has nothing to do with the entry that it goes by. */
     EVENT_CHANGED = 1 << 11,
     /* A whole database is empty now: no event, no key. */
     EVENT_FLUSHED = 1 << 12,

@@ -1,15 +1,20 @@
 #!/usr/bin/python3
 """Messages and key events between nodes: subscribers on every node hear what is published on any, in the order of the
-connection that published it, whether in a transaction or not; and a node that dies takes only its own subscribers along."""
+connection that published it, whether in a transaction or not; a node that dies takes only its own subscribers along. And no
+client keeps a copy of a value that has changed, wherever it reads and whoever writes."""
 # time limit: 60 s
 
 import os
+import random
 import signal
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import SLOWED, Checks, Cluster, Conn, ask, encode, scratch, wait  # noqa: E402
+from servers import SLOWED, Checks, Cluster, Conn, ask, encode, info, scratch, wait  # noqa: E402
 
+CACHED = 12
 ARGS = ("--election-timeout", str(int(SLOWED * 400)))
 
 
@@ -64,6 +69,74 @@ def events(checks, cluster):
     ask(port, "CONFIG", "SET", "notify-keyspace-events", "")
 
 
+class Caching(threading.Thread):
+    """Reads a few keys over and over and keeps what it has read until it is told that it has changed."""
+
+    def __init__(self, port, mode):
+        super().__init__(daemon=True)
+        self.conn, self.cache, self.dropped, self.ending = Conn(port, 20), {}, 0, False
+        self.conn.call("HELLO", 3)
+        self.conn.call("CLIENT", "TRACKING", "ON", *mode)
+        self.start()
+
+    def drop(self, push):
+        for key in push[1] or list(self.cache):
+            self.dropped += self.cache.pop(key, None) is not None
+
+    def run(self):
+        choice = random.Random(self.conn.sock.fileno())
+        while not self.ending:
+            keys = [b"c%d" % choice.randrange(CACHED) for _ in range(choice.choice((1, 1, 8)))]
+            if choice.random() < 0.2:
+                self.conn.send(b"".join([encode("MULTI")] + [encode("GET", key) for key in keys] + [encode("EXEC")]))
+                for answer in (self.answer() for _ in range(len(keys) + 1)):
+                    assert answer in (b"OK", b"QUEUED"), answer
+                self.cache.update(zip(keys, self.answer()))
+                continue
+            self.conn.send(b"".join(encode("GET", key) for key in keys))
+            for key in keys:
+                self.cache[key] = self.answer()
+
+    def answer(self):
+        while True:
+            reply = self.conn.reply()
+            if not (isinstance(reply, list) and reply and reply[0] == b"invalidate"):
+                return reply
+            self.drop(reply)
+
+    def settle(self):
+        """Stops asking, and hears what is still to be told."""
+        self.ending = True
+        self.join()
+        self.conn.send(encode("PING"))
+        while (reply := self.conn.reply()) != b"PONG":
+            self.drop(reply)
+        return self.cache
+
+
+def copies(checks, cluster):
+    """Clients with copies on all nodes, reads through followers among them, while the values change: no copy is left stale."""
+    leader, followers = cluster.wait_leader(), cluster.followers()
+    ports = [leader.port, leader.proxy_port] + [node.proxy_port for node in followers for _ in range(2)]
+    clients = [Caching(port, ("BCAST",) if i % 3 == 2 else ()) for i, port in enumerate(ports)]
+    end, count, choice = time.monotonic() + 1.5, 0, random.Random(1)
+    with Conn(followers[0].proxy_port) as a, Conn(leader.port) as b:
+        while time.monotonic() < end:
+            for conn in (a, b):
+                conn.call("SET", "c%d" % choice.randrange(CACHED), count)
+                count += 1
+        time.sleep(0.002)
+        for client in clients:
+            client.ending = True
+        values = {b"c%d" % i: b.call("GET", "c%d" % i) for i in range(CACHED)}
+    wait("all nodes to have applied", lambda: len({info(node.port, "raft")["applied_index"] for node in cluster.nodes}) == 1)
+    for client, port in zip(clients, ports):
+        stale = {key: (value, values[key]) for key, value in client.settle().items() if value != values[key]}
+        checks.equal("no copy is stale at port %d" % port, stale, {})
+    print("# %d writes, %s copies dropped" % (count, [client.dropped for client in clients]))
+    checks.ok("copies were dropped, and kept", all(client.dropped and client.cache for client in clients))
+
+
 def main():
     checks = Checks()
     cluster = Cluster(scratch("cluster/messages"), args=ARGS).start()
@@ -75,6 +148,7 @@ def main():
     checks.run("plain", plain, checks, cluster, subscribers)
     checks.run("mixed", mixed, checks, cluster, subscribers)
     checks.run("events", events, checks, cluster)
+    checks.run("copies", copies, checks, cluster)
 
     leader.signal(signal.SIGKILL)
     del subscribers["the leader's"]

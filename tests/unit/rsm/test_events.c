@@ -7,8 +7,12 @@ static void hear(void *arg, enum store_event_class class, const char *event, uin
 {
     assert_ptr_equal(arg, &heard);
     assert_true(class && (class & (class - 1)) == 0);
-    assert_true((class == EVENT_CHANGED || class == EVENT_FLUSHED) == !event);
-    const char *word = event ? event : class == EVENT_FLUSHED ? "(flushed)" : "(changed)";
+    const char *word = event;
+    if (class == EVENT_CHANGED)
+        word = event ? "(gone)" : "(changed)";
+    if (class == EVENT_FLUSHED)
+        word = "(flushed)";
+    assert_non_null(word);
     buf_printf(&heard, "%s%u:%s:%.*s", heard.len ? " " : "", (unsigned)db, word, (int)key.len, key.data);
 }
 
@@ -115,7 +119,7 @@ static void test_changes(void **state)
     does(&m, "DEL q", "0:(changed):q");
     does(&m, "SET k 1 PX 10", "0:(changed):k 0:(changed):k");
     clock_entry(&m, MACHINE_START + 11);
-    assert_string_equal(since_last(), "0:(changed):k");
+    assert_string_equal(since_last(), "0:(gone):k");
     does(&m, "FLUSHDB", "0:(flushed):");
     rsm_listen(m.rsm, &(struct rsm_listener){0}, EVENT_CHANGED);
     does(&m, "SET k 1", "");
