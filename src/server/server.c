@@ -264,8 +264,8 @@ bool server_turn(struct server *s)
             list_remove(&c->changed_link);
         client_free(c);
     }
-    bool unread = sockets_turn(s);
-    return s->again || unread || !list_empty(&s->changed);
+    sockets_turn(s);
+    return s->again || !list_empty(&s->changed);
 }
 
 bool server_is_quiet(const struct server *s)

@@ -422,7 +422,7 @@ void server_woken(struct server *s); /* at the start of every callback of libeve
 void server_heard(struct server *s); /* after every read of a client's socket */
 void sockets_open(struct server *s);
 void sockets_close(struct server *s);
-bool sockets_turn(struct server *s); /* true: some are to be read in the next pass whatever happens */
+void sockets_turn(struct server *s); /* where some are to be read whatever happens, libevent will not wait */
 bool socket_watch(struct client *c);
 void socket_forget(struct client *c);
 void socket_hear_again(struct client *c);

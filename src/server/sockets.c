@@ -96,10 +96,8 @@ void socket_hear_again(struct client *c)
         list_push_back(&c->server->unread, &c->unread_link);
 }
 
-bool sockets_turn(struct server *s)
+void sockets_turn(struct server *s)
 {
-    if (list_empty(&s->unread))
-        return false;
-    event_active(&s->sockets_event, EV_READ, 0);
-    return true;
+    if (!list_empty(&s->unread))
+        event_active(&s->sockets_event, EV_READ, 0);
 }
