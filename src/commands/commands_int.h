@@ -72,6 +72,10 @@ command_fn lindex_command, linsert_command, llen_command, lpop_command, lpos_com
 command_fn lmove_command, lmpop_command, rpoplpush_command;
 int lmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
 
+/* stream.c */
+command_fn xadd_command, xdel_command, xlen_command, xrange_command, xrevrange_command, xsetid_command,
+    xtrim_command;
+
 /* args.c: arguments and replies that many commands share. The ones that return false have appended the error.
  */
 bool arg_i64(struct command_context *c, size_t i, int64_t *out);

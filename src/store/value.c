@@ -4,10 +4,11 @@
 
 #include "store/quicklist.h"
 #include "store/store_int.h"
+#include "store/stream.h"
 
 static const struct value_ops *const types[STORE_TYPES] = {
     [STORE_STRING] = NULL,    [STORE_LIST] = &quicklist_ops, [STORE_SET] = NULL,
-    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL,           [STORE_STREAM] = NULL,
+    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL,           [STORE_STREAM] = &stream_ops,
 };
 
 const struct value_ops *value_ops(enum store_type type)

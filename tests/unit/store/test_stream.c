@@ -1,0 +1,393 @@
+/* Streams: every change and walk agrees with an array of entries; digest and memory are those of a recount; saved, loaded and copied
+ * ones are the same; redis-server reads what we write, and we what it writes; what is malformed is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../support/redis.h"
+#include "base/checksum.h"
+#include "base/prng.h"
+#include "store/rdb.h"
+#include "store/stream_int.h"
+#include "store/value.h"
+
+static struct redis redis;
+static int redis_fd;
+
+static int start(void **state)
+{
+    (void)state;
+    if (!redis_start(&redis))
+        return -1;
+    redis_fd = redis_connect(&redis);
+    return redis_fd < 0 ? -1 : 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    close(redis_fd);
+    redis_stop(&redis);
+    return 0;
+}
+
+/* ---- a model ---- */
+
+enum { MODEL_MAX = 4000, PAIRS_MAX = 3, TEXT = 40 };
+
+struct entry {
+    struct stream_id id;
+    size_t pairs;
+    char text[2 * PAIRS_MAX][TEXT];
+};
+
+struct model {
+    struct entry entries[MODEL_MAX];
+    size_t count;
+    uint64_t added;
+    struct stream_id last, max_deleted;
+};
+
+static void model_remove(struct model *m, size_t at, size_t n)
+{
+    m->count -= n;
+    memmove(&m->entries[at], &m->entries[at + n], (m->count - at) * sizeof *m->entries);
+}
+
+static void assert_entry(const struct collection *c, struct stream_at at, const struct entry *e)
+{
+    struct stream_pair pair;
+    assert_int_equal(stream_id_compare(at.id, e->id), 0);
+    assert_int_equal(at.fields, e->pairs);
+    for (size_t i = 0; i < e->pairs; i++) {
+        stream_next_pair(c, &at, &pair);
+        assert_true(slice_equal(pair.name, slice_cstr(e->text[2 * i])));
+        assert_true(slice_equal(pair.value, slice_cstr(e->text[2 * i + 1])));
+    }
+}
+
+static void assert_sums(const struct collection *c)
+{
+    const struct stream *s = c->data;
+    size_t bytes = mem_usable(s) + (s->nodes ? mem_usable(s->nodes) : 0);
+    uint64_t live = 0;
+    for (size_t i = 0; i < s->used; i++) {
+        const struct stream_node *n = stream_node_at(s, i);
+        bytes += lp_memory(n->lp);
+        live += n->live;
+        assert_true(!i || stream_id_compare(stream_node_at(s, i - 1)->master, n->master) < 0);
+    }
+    assert_int_equal(stream_ops.bytes(c), bytes);
+    assert_int_equal(stream_ops.count(c), live);
+    assert_int_equal(stream_ops.digest(c), c->digest);
+}
+
+static void assert_same(const struct collection *c, const struct model *m)
+{
+    struct stream_at at;
+    struct stream_facts f = stream_facts(c);
+    struct stream_id first = {0, 0}, last = {UINT64_MAX, UINT64_MAX};
+    assert_int_equal(f.length, m->count);
+    assert_int_equal(f.entries_added, m->added);
+    assert_int_equal(stream_id_compare(f.last, m->last), 0);
+    assert_int_equal(stream_id_compare(f.max_deleted, m->max_deleted), 0);
+    assert_int_equal(stream_id_compare(f.first, m->count ? m->entries[0].id : first), 0);
+    assert_sums(c);
+    bool more = stream_seek(c, first, false, &at);
+    for (size_t i = 0; i < m->count; i++, more = stream_step(c, false, &at)) {
+        assert_true(more);
+        assert_entry(c, at, &m->entries[i]);
+    }
+    assert_false(more);
+    more = stream_seek(c, last, true, &at);
+    for (size_t i = m->count; i-- > 0; more = stream_step(c, true, &at))
+        assert_true(more && stream_id_compare(at.id, m->entries[i].id) == 0);
+    assert_false(more);
+}
+
+/* ---- random changes ---- */
+
+static void random_text(struct prng *chance, char *text)
+{
+    static const char *const names[] = {"a", "b", "temperature", "", "7", "-300"};
+    if (prng_below(chance, 4))
+        strcpy(text, names[prng_below(chance, 6)]);
+    else
+        sprintf(text, "%ld", (long)prng_next(chance) >> prng_below(chance, 63));
+}
+
+static void add(struct collection *c, struct model *m, struct prng *chance, const struct store_limits *limits)
+{
+    struct entry *e = &m->entries[m->count++];
+    struct slice fields[2 * PAIRS_MAX];
+    e->id = (struct stream_id){m->last.ms + prng_below(chance, 3), prng_below(chance, 4)};
+    if (stream_id_compare(e->id, m->last) <= 0)
+        e->id = (struct stream_id){m->last.ms, m->last.seq + 1};
+    e->pairs = 1 + (prng_below(chance, 4) ? 0 : prng_below(chance, PAIRS_MAX));
+    for (size_t i = 0; i < 2 * e->pairs; i++) {
+        random_text(chance, e->text[i]);
+        fields[i] = slice_cstr(e->text[i]);
+    }
+    stream_make(c);
+    stream_append(c, e->id, fields, e->pairs, limits);
+    m->last = e->id;
+    m->added++;
+}
+
+static void drop(struct collection *c, struct model *m, struct prng *chance)
+{
+    size_t i = prng_below(chance, m->count);
+    struct stream_id id = m->entries[i].id;
+    assert_true(stream_delete(c, id));
+    assert_false(stream_delete(c, id));
+    if (stream_id_compare(id, m->max_deleted) > 0)
+        m->max_deleted = id;
+    model_remove(m, i, 1);
+}
+
+static void trim(struct collection *c, struct model *m, struct prng *chance)
+{
+    struct stream_trim t = {.roughly = prng_below(chance, 2)};
+    size_t keep = m->count - prng_below(chance, 1 + m->count / 4), exact = m->count - keep;
+    if (prng_below(chance, 2)) {
+        t.by = TRIM_MAXLEN;
+        t.maxlen = keep;
+    } else {
+        t.by = TRIM_MINID;
+        t.minid = exact < m->count ? m->entries[exact].id : (struct stream_id){m->last.ms, m->last.seq + 1};
+    }
+    uint64_t gone = stream_trim(c, &t);
+    assert_true(t.roughly ? gone <= exact : gone == exact);
+    model_remove(m, 0, gone);
+}
+
+static void look(const struct collection *c, const struct model *m, struct prng *chance)
+{
+    struct stream_at at;
+    struct stream_id id = {prng_below(chance, m->last.ms + 2), prng_below(chance, 5)};
+    size_t i = 0;
+    while (i < m->count && stream_id_compare(m->entries[i].id, id) < 0)
+        i++;
+    bool found = stream_seek(c, id, false, &at);
+    assert_int_equal(found, i < m->count);
+    if (found)
+        assert_entry(c, at, &m->entries[i]);
+    if (i < m->count && stream_id_compare(m->entries[i].id, id) == 0)
+        i++;
+    found = stream_seek(c, id, true, &at);
+    assert_int_equal(found, i > 0);
+    if (found)
+        assert_entry(c, at, &m->entries[i - 1]);
+}
+
+/* Set back to the last that is there: what was deleted behind it still lies in its node. */
+static void set_back(struct collection *c, struct model *m)
+{
+    m->last = m->count ? m->entries[m->count - 1].id : (struct stream_id){1, 0};
+    stream_set_last(c, m->last);
+}
+
+static void change(struct collection *c, struct model *m, struct prng *chance,
+                   const struct store_limits *limits)
+{
+    uint64_t kind = prng_below(chance, 100);
+    if (!m->count || (kind < 60 && m->count < MODEL_MAX))
+        add(c, m, chance, limits);
+    else if (kind < 80)
+        drop(c, m, chance);
+    else if (kind < 82)
+        trim(c, m, chance);
+    else if (kind < 83)
+        set_back(c, m);
+    else
+        look(c, m, chance);
+}
+
+static void check_twins(const struct collection *c, const struct model *m)
+{
+    struct buf saved = BUF_EMPTY, again = BUF_EMPTY;
+    struct collection twin = {.form = FORM_PACKED}, copy = stream_ops.copy(c);
+    stream_ops.save(c, &(struct rdb_out){&saved, NULL, NULL});
+    struct reader r = reader_of(buf_slice(&saved));
+    assert_true(stream_ops.load(&twin, stream_ops.rdb_type(c), &r, NULL));
+    assert_int_equal(reader_left(&r), 0);
+    stream_ops.save(&twin, &(struct rdb_out){&again, NULL, NULL});
+    assert_true(slice_equal(buf_slice(&saved), buf_slice(&again)));
+    assert_same(&twin, m);
+    assert_same(&copy, m);
+    assert_int_equal(twin.digest, c->digest);
+    for (size_t len = 0; len < saved.len; len += 1 + saved.len / 9) {
+        struct collection part = {.form = FORM_PACKED};
+        r = reader_of(slice_of(saved.data, len));
+        assert_false(stream_ops.load(&part, RDB_TYPE_STREAM_LISTPACKS_2, &r, NULL));
+        assert_null(part.data);
+    }
+    while (twin.data)
+        assert_true(stream_ops.free_some(&twin, 2) > 0);
+    collection_free(&copy, STORE_STREAM);
+    buf_deinit(&saved);
+    buf_deinit(&again);
+}
+
+static void run_model(const struct store_limits *limits, int changes)
+{
+    static struct model m;
+    struct collection c = {.form = FORM_PACKED};
+    struct prng chance;
+    m = (struct model){.count = 0};
+    prng_seed(&chance, limits->stream_node_max_entries);
+    for (int i = 0; i < changes; i++) {
+        change(&c, &m, &chance, limits);
+        if (i % 64 == 0)
+            assert_same(&c, &m);
+        if (i % 1000 == 999)
+            check_twins(&c, &m);
+    }
+    assert_same(&c, &m);
+    collection_free(&c, STORE_STREAM);
+}
+
+static void test_changes_agree_with_a_model(void **state)
+{
+    (void)state;
+    run_model(&(struct store_limits){.stream_node_max_bytes = 4096, .stream_node_max_entries = 100}, 6000);
+    run_model(&(struct store_limits){.stream_node_max_bytes = 4096, .stream_node_max_entries = 4}, 3000);
+    run_model(&(struct store_limits){.stream_node_max_bytes = 200, .stream_node_max_entries = 0}, 3000);
+    run_model(&(struct store_limits){.stream_node_max_entries = 1}, 1000);
+}
+
+static void test_ids_step_over_their_borders(void **state)
+{
+    (void)state;
+    struct stream_id id = {5, UINT64_MAX};
+    assert_true(stream_id_step(&id, false) && id.ms == 6 && id.seq == 0);
+    assert_true(stream_id_step(&id, true) && id.ms == 5 && id.seq == UINT64_MAX);
+    id = (struct stream_id){UINT64_MAX, UINT64_MAX};
+    assert_false(stream_id_step(&id, false));
+    id = (struct stream_id){0, 0};
+    assert_false(stream_id_step(&id, true));
+}
+
+/* ---- redis-server ---- */
+
+static struct slice ask(struct buf *reply, size_t argc, const char *const *words, struct slice last)
+{
+    struct slice argv[8];
+    for (size_t i = 0; i < argc; i++)
+        argv[i] = words[i] ? slice_cstr(words[i]) : last;
+    reply->len = 0;
+    redis_call(redis_fd, argv, argc, reply);
+    return buf_slice(reply);
+}
+#define ASK(reply, last, ...)                                                                                \
+    ask(reply, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),                                  \
+        (const char *const[]){__VA_ARGS__}, last)
+
+static void test_redis_reads_ours_and_we_read_its(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct store_limits limits = {.stream_node_max_bytes = 4096, .stream_node_max_entries = 10};
+    struct collection c = {.form = FORM_PACKED}, theirs = c;
+    struct buf reply = BUF_EMPTY, saved = BUF_EMPTY;
+    struct prng chance;
+    prng_seed(&chance, 9);
+    while (m.count < 200)
+        change(&c, &m, &chance, &limits);
+    put_u8(&saved, (uint8_t)stream_ops.rdb_type(&c));
+    stream_ops.save(&c, &(struct rdb_out){&saved, NULL, NULL});
+    put_u16(&saved, 10);
+    put_u64(&saved, crc64(0, saved.data, saved.len));
+    struct slice none = {NULL, 0};
+    assert_true(slice_equal(ASK(&reply, none, "CONFIG", "SET", "sanitize-dump-payload", "yes"),
+                            SLICE_LITERAL("+OK\r\n")));
+    assert_true(
+        slice_equal(ASK(&reply, buf_slice(&saved), "RESTORE", "k", "0", NULL), SLICE_LITERAL("+OK\r\n")));
+    assert_true(slice_equal(ASK(&reply, none, "XLEN", "k"), SLICE_LITERAL(":200\r\n")));
+    struct slice dump = ASK(&reply, none, "DUMP", "k");
+    size_t len = strtoul(dump.data + 1, NULL, 10);
+    const char *bytes = (const char *)memchr(dump.data, '\n', dump.len) + 1;
+    assert_int_equal(bytes[0], RDB_TYPE_STREAM_LISTPACKS_2);
+    struct reader r = reader_of(slice_of(bytes + 1, len - 11));
+    assert_true(stream_ops.load(&theirs, RDB_TYPE_STREAM_LISTPACKS_2, &r, &limits));
+    assert_int_equal(reader_left(&r), 0);
+    assert_same(&theirs, &m);
+    assert_int_equal(theirs.digest, c.digest);
+    collection_free(&theirs, STORE_STREAM);
+    collection_free(&c, STORE_STREAM);
+    buf_deinit(&reply);
+    buf_deinit(&saved);
+}
+
+/* One byte of a saved stream made another: refused, or a stream whose sums are right; whether it was taken. */
+static bool check_damaged(const struct buf *saved, size_t at, uint8_t value)
+{
+    struct collection c = {.form = FORM_PACKED};
+    char *bytes = malloc(saved->len);
+    memcpy(bytes, saved->data, saved->len);
+    bytes[at] = (char)value;
+    struct reader r = reader_of(slice_of(bytes, saved->len));
+    bool taken = stream_ops.load(&c, RDB_TYPE_STREAM_LISTPACKS_2, &r, NULL);
+    if (taken) {
+        struct stream_at entry;
+        size_t n = 0, back = 0;
+        for (bool more = stream_seek(&c, (struct stream_id){0, 0}, false, &entry); more;
+             more = stream_step(&c, false, &entry))
+            n++;
+        for (bool more = stream_seek(&c, (struct stream_id){UINT64_MAX, UINT64_MAX}, true, &entry); more;
+             more = stream_step(&c, true, &entry))
+            back++;
+        assert_int_equal(n, stream_ops.count(&c));
+        assert_int_equal(back, n);
+        assert_sums(&c);
+        collection_free(&c, STORE_STREAM);
+    }
+    assert_null(c.data);
+    free(bytes);
+    return taken;
+}
+
+static void test_damaged_ones_are_refused(void **state)
+{
+    (void)state;
+    static struct model m;
+    struct store_limits limits = {.stream_node_max_entries = 4};
+    struct collection c = {.form = FORM_PACKED};
+    struct buf saved = BUF_EMPTY;
+    struct prng chance;
+    prng_seed(&chance, 11);
+    while (m.count < 10)
+        change(&c, &m, &chance, &limits);
+    stream_ops.save(&c, &(struct rdb_out){&saved, NULL, NULL});
+    for (size_t at = 0; at < saved.len; at++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            check_damaged(&saved, at, (uint8_t)saved.data[at] ^ (uint8_t)(1u << bit));
+    assert_true(check_damaged(&saved, saved.len - 1, 0));
+    /* Of a group nothing may be lost. */
+    assert_false(check_damaged(&saved, saved.len - 1, 1));
+    /* The first node: how many, a key of 16 bytes, its length, the listpack's header, live and deleted entries. */
+    size_t counts = 18 + (saved.data[18] < 64 ? 1 : 2) + 6;
+    assert_false(check_damaged(&saved, counts, (uint8_t)(saved.data[counts] + 1)));
+    assert_false(check_damaged(&saved, counts + 2, (uint8_t)(saved.data[counts + 2] + 1)));
+    collection_free(&c, STORE_STREAM);
+    buf_deinit(&saved);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changes_agree_with_a_model),
+        cmocka_unit_test(test_ids_step_over_their_borders),
+        cmocka_unit_test(test_redis_reads_ours_and_we_read_its),
+        cmocka_unit_test(test_damaged_ones_are_refused),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, start, stop);
+}
