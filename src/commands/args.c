@@ -29,12 +29,8 @@ bool arg_i64_in(struct command_context *c, size_t i, int64_t min, int64_t max, c
 bool arg_int(struct command_context *c, size_t i, int *out)
 {
     int64_t v;
-    if (!arg_i64(c, i, &v))
+    if (!arg_i64_in(c, i, INT_MIN, INT_MAX, NULL, &v))
         return false;
-    if (v < INT_MIN || v > INT_MAX) {
-        resp_errorf(c->out, "ERR value is out of range, value must between %d and %d", INT_MIN, INT_MAX);
-        return false;
-    }
     *out = (int)v;
     return true;
 }

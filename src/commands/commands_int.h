@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "base/resp.h"
 #include "commands/commands.h"
+#include "store/collection.h"
 
 /* Tables, one for each family of commands; each ends with a name of NULL. */
 #define FAMILY(name) extern const struct command commands_##name[];
@@ -64,6 +65,19 @@ struct zset_pop {
 bool zset_pop(struct command_context *c, size_t first, size_t keys, const struct zset_pop *p);
 /* numkeys at argv[at], the keys, MIN or MAX, COUNT. */
 bool arg_zmpop(struct command_context *c, size_t at, size_t *keys, struct zset_pop *p);
+/* hash.c, hash_random.c */
+command_fn hdel_command, hexists_command, hget_command, hgetall_command, hincrby_command,
+    hincrbyfloat_command, hkeys_command, hlen_command, hmget_command, hmset_command, hscan_command,
+    hset_command, hsetnx_command, hstrlen_command, hvals_command;
+command_fn hrandfield_command;
+/* set.c, set_random.c, set_algebra.c */
+command_fn sadd_command, scard_command, sismember_command, smembers_command, smismember_command,
+    smove_command, srem_command, sscan_command;
+command_fn spop_command, srandmember_command;
+command_fn sdiff_command, sdiffstore_command, sinter_command, sintercard_command, sinterstore_command,
+    sunion_command, sunionstore_command;
+/* All members, as a set. */
+void reply_set(struct command_context *c, const struct collection *s);
 
 /* list.c, list_move.c */
 command_fn lindex_command, linsert_command, llen_command, lpop_command, lpos_command, lpush_command,
@@ -112,6 +126,25 @@ static inline void notify(const struct command_context *c, enum store_event_clas
 {
     store_tell(&c->view, class, event, c->view.db, key);
 }
+
+/* scan.c: HSCAN, SSCAN and ZSCAN share all but the walk. */
+struct element_scan {
+    struct command_context *c;
+    struct collection value;
+    uint64_t cursor, count;
+    struct slice pattern;
+    bool all; /* the pattern is "*" */
+    size_t found;
+    struct buf texts;
+};
+/* false: the reply was given. */
+bool element_scan_begin(struct element_scan *s, struct command_context *c, enum store_type type);
+bool element_scan_wants(const struct element_scan *s, struct slice element);
+void element_scan_found(struct element_scan *s, struct slice text);
+void element_scan_end(struct element_scan *s, uint64_t cursor);
+
+/* pick.c: `count` different numbers below `from`, in their order; count <= from. */
+void pick_distinct(struct prng *chance, uint64_t from, uint64_t count, uint64_t *out);
 
 /* expire.c: relative or absolute times given to a command. */
 enum expiry_unit { UNIT_SECONDS, UNIT_MILLISECONDS };

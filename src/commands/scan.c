@@ -80,19 +80,42 @@ static bool parse_cursor(struct slice text, uint64_t *cursor)
     return true;
 }
 
-static bool parse_scan_options(struct command_context *c, struct search *s, size_t *count)
+static bool arg_cursor(struct command_context *c, size_t i, uint64_t *cursor)
+{
+    if (parse_cursor(c->argv[i], cursor))
+        return true;
+    resp_error(c->out, "ERR invalid cursor");
+    return false;
+}
+
+static bool arg_count(struct command_context *c, size_t i, uint64_t *count)
+{
+    int64_t v;
+    if (!arg_i64(c, i, &v))
+        return false;
+    if (v < 1) {
+        reply_syntax_error(c);
+        return false;
+    }
+    *count = (uint64_t)v;
+    return true;
+}
+
+static void reply_cursor(struct command_context *c, uint64_t cursor)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
+    resp_array(c->out, 2);
+    resp_bulk(c->out, slice_of(text, (size_t)len));
+}
+
+static bool parse_scan_options(struct command_context *c, struct search *s, uint64_t *count)
 {
     for (size_t i = 2; i < c->argc; i += 2) {
         bool more = i + 1 < c->argc;
-        int64_t v;
         if (more && arg_is(c, i, "count")) {
-            if (!arg_i64(c, i + 1, &v))
+            if (!arg_count(c, i + 1, count))
                 return false;
-            if (v < 1) {
-                reply_syntax_error(c);
-                return false;
-            }
-            *count = (size_t)v;
         } else if (more && arg_is(c, i, "match")) {
             s->pattern = c->argv[i + 1];
             s->all = slice_equal(s->pattern, SLICE_LITERAL("*"));
@@ -109,20 +132,69 @@ static bool parse_scan_options(struct command_context *c, struct search *s, size
 void scan_command(struct command_context *c)
 {
     struct search s;
-    uint64_t cursor;
-    size_t count = 10;
-    char text[24];
+    uint64_t cursor, count = 10;
     note_any_due(c);
     search_init(&s, c, SLICE_LITERAL("*"));
-    if (!parse_cursor(c->argv[1], &cursor)) {
-        resp_error(c->out, "ERR invalid cursor");
-        return;
-    }
-    if (!parse_scan_options(c, &s, &count))
+    if (!arg_cursor(c, 1, &cursor) || !parse_scan_options(c, &s, &count))
         return;
     cursor = store_scan(c->view.store, c->view.db, cursor, count, consider, &s);
-    resp_array(c->out, 2);
-    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)cursor);
-    resp_bulk(c->out, slice_of(text, (size_t)len));
+    reply_cursor(c, cursor);
     reply_found(&s);
+}
+
+/* ---- HSCAN, SSCAN, ZSCAN ---- */
+
+static bool parse_element_options(struct element_scan *s)
+{
+    struct command_context *c = s->c;
+    for (size_t i = 3; i < c->argc; i += 2) {
+        bool more = i + 1 < c->argc;
+        if (more && arg_is(c, i, "count")) {
+            if (!arg_count(c, i + 1, &s->count))
+                return false;
+        } else if (more && arg_is(c, i, "match")) {
+            s->pattern = c->argv[i + 1];
+            s->all = slice_equal(s->pattern, SLICE_LITERAL("*"));
+        } else {
+            reply_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool element_scan_begin(struct element_scan *s, struct command_context *c, enum store_type type)
+{
+    *s = (struct element_scan){.c = c, .count = 10, .all = true};
+    if (!arg_cursor(c, 2, &s->cursor))
+        return false;
+    const struct store_key *k = store_find(&c->view, c->argv[1]);
+    if (!k) {
+        reply_cursor(c, 0);
+        resp_array(c->out, 0);
+        return false;
+    }
+    if (!check_type(c, k, type) || !parse_element_options(s))
+        return false;
+    s->value = store_collection(k);
+    return true;
+}
+
+bool element_scan_wants(const struct element_scan *s, struct slice element)
+{
+    return s->all || glob_match(s->pattern, element, false);
+}
+
+void element_scan_found(struct element_scan *s, struct slice text)
+{
+    resp_bulk(&s->texts, text);
+    s->found++;
+}
+
+void element_scan_end(struct element_scan *s, uint64_t cursor)
+{
+    reply_cursor(s->c, cursor);
+    resp_array(s->c->out, s->found);
+    buf_append_slice(s->c->out, buf_slice(&s->texts));
+    buf_deinit(&s->texts);
 }

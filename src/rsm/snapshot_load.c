@@ -156,12 +156,14 @@ static const char *value_name(uint8_t op)
 
 static bool fail_record(struct rsm_loader *l, uint8_t op)
 {
+    if (store_rdb_knows(op))
+        return rsm_loader_fail(l, "damaged: a malformed value or name at byte %llu",
+                               (unsigned long long)l->consumed);
     switch (op) {
     case RDB_OP_AUX:
     case RDB_OP_SELECTDB:
     case RDB_OP_RESIZEDB:
     case RDB_OP_IDLE:
-    case RDB_TYPE_STRING:
         return rsm_loader_fail(l, "damaged: a malformed length or string at byte %llu",
                                (unsigned long long)l->consumed);
     default:

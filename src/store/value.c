@@ -2,13 +2,15 @@
  * are. */
 #include "store/value.h"
 
+#include "store/hash.h"
 #include "store/quicklist.h"
+#include "store/set.h"
 #include "store/store_int.h"
 #include "store/stream.h"
 
 static const struct value_ops *const types[STORE_TYPES] = {
-    [STORE_STRING] = NULL,    [STORE_LIST] = &quicklist_ops, [STORE_SET] = NULL,
-    [STORE_ZSET] = &zset_ops, [STORE_HASH] = NULL,           [STORE_STREAM] = &stream_ops,
+    [STORE_STRING] = NULL,    [STORE_LIST] = &quicklist_ops, [STORE_SET] = &set_ops,
+    [STORE_ZSET] = &zset_ops, [STORE_HASH] = &hash_ops,      [STORE_STREAM] = &stream_ops,
 };
 
 const struct value_ops *value_ops(enum store_type type)

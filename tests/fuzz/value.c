@@ -5,9 +5,9 @@
 #include "store/store.h"
 
 static struct store_key *load(struct store *s, struct slice name, int type, struct slice bytes,
-                              uint64_t expiry_ms)
+                              uint64_t expiry_ms, const struct store_limits *limits)
 {
-    struct store_view v = {.store = s, .index = 1, .writing = true};
+    struct store_view v = {.store = s, .index = 1, .writing = true, .limits = limits};
     char *own = malloc(bytes.len ? bytes.len : 1);
     fuzz_check(own);
     if (bytes.len)
@@ -47,6 +47,26 @@ static void check_string(struct slice bytes)
     buf_deinit(&again);
 }
 
+/* As RESTORE takes it, into the form that limits ask for: it is taken or refused all the same. */
+static void check_restore(struct slice name, int type, struct slice bytes, bool good)
+{
+    static const struct store_limits limits = {
+        .list_max_listpack_size = 4,
+        .hash_max_listpack_entries = 3,
+        .hash_max_listpack_value = 5,
+        .set_max_intset_entries = 3,
+        .zset_max_listpack_entries = 3,
+        .zset_max_listpack_value = 5,
+        .stream_node_max_bytes = 100,
+        .stream_node_max_entries = 3,
+        .hll_sparse_max_bytes = 3000,
+    };
+    struct store *s = store_new(1, (struct hash_seed){1, 2});
+    fuzz_check((load(s, name, type, bytes, 0, &limits) != NULL) == good);
+    fuzz_check(store_is_sound(s));
+    store_free(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct reader r = fuzz_reader(data, len);
@@ -56,13 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct store *s = store_new(2, (struct hash_seed){1, 2}), *copy = store_new(2, (struct hash_seed){1, 2});
     uint64_t empty = store_digest(s);
     if (type > 40)
-        type = RDB_TYPE_STRING; /* nearly always: it is the one there is */
-    struct store_key *k = load(s, piece_slice(&name), type, piece_slice(&value), expiry_ms);
+        type = RDB_TYPE_STRING; /* often: it needs no structure */
+    struct store_key *k = load(s, piece_slice(&name), type, piece_slice(&value), expiry_ms, NULL);
+    check_restore(piece_slice(&name), type, piece_slice(&value), k != NULL);
     if (k) {
+        fuzz_check(store_is_sound(s));
         struct buf saved = BUF_EMPTY, again = BUF_EMPTY;
         store_rdb_save(k, &(struct rdb_out){&saved, NULL, NULL});
         struct store_key *twin =
-            load(copy, piece_slice(&name), store_rdb_type(k), buf_slice(&saved), expiry_ms);
+            load(copy, piece_slice(&name), store_rdb_type(k), buf_slice(&saved), expiry_ms, NULL);
         fuzz_check(twin && store_digest(copy) == store_digest(s));
         store_rdb_save(twin, &(struct rdb_out){&again, NULL, NULL});
         fuzz_check(slice_equal(buf_slice(&saved), buf_slice(&again)));

@@ -128,7 +128,7 @@ static bool result_of(enum op_kind op, struct slice reply, enum op_outcome *outc
 static uint64_t end_of(const struct client *c, struct slice reply)
 {
     char text[64];
-    if (c->ask.pair ? !begins(reply, "*2\r\n:") : !begins(reply, ":"))
+    if (c->ask.pair ? !begins(reply, "*3\r\n:") : !begins(reply, ":"))
         return 0;
     snprintf(text, sizeof(text), "%.*s", (int)(reply.len < 60 ? reply.len : 60), reply.data);
     if (!c->ask.pair)

@@ -1,16 +1,19 @@
 /* Requests as a server would hand them to its node. A retry makes the same bytes. */
 #include "work_int.h"
 
+#include "../support/collections.h"
+
 #include <stdio.h>
 
 /* `space` keeps their bytes. */
 struct words {
-    struct slice argv[8];
+    struct slice argv[8 + COLLECTION_WORDS];
     size_t argc;
-    uint32_t counts[2], dbs[2];
+    uint32_t counts[3], dbs[3];
     size_t commands;
     char number[24], id[24];
     struct buf big;
+    char collection[COLLECTION_TEXT];
 };
 
 static void word(struct words *o, struct slice s)
@@ -107,6 +110,19 @@ static void command_words(const struct work *k, const struct ask *a, struct word
     }
 }
 
+/* A change of some collection, the same when it is asked again. Its reply is not looked at: that all nodes have done the same
+ * with it, their digests tell. */
+static void collection_words(const struct client *c, uint32_t number, struct words *o)
+{
+    struct prng chance;
+    prng_seed(&chance, (uint64_t)number << 32 ^ c->number);
+    collection_command(&chance, o->collection);
+    for (char *at = o->collection, *end; at; at = end) {
+        end = strchr(at, ' ');
+        word(o, slice_of(at, end ? (size_t)(end++ - at) : strlen(at)));
+    }
+}
+
 /* The command, or what of it is a transaction. */
 static void request_words(struct work *k, struct client *c, struct rsm_request *req, struct words *o)
 {
@@ -122,6 +138,9 @@ static void request_words(struct work *k, struct client *c, struct rsm_request *
         text_word(o, "append");
         text_word(o, other);
         word(o, o->argv[before - 1]);
+        o->counts[o->commands++] = (uint32_t)(o->argc - before);
+        before = o->argc;
+        collection_words(c, client_number(k, c), o);
         o->counts[o->commands++] = (uint32_t)(o->argc - before);
     }
     req->kind = RSM_EXEC;

@@ -153,6 +153,7 @@ static void fill_config(struct world *w, struct proc *p, struct node_config *c)
     c->self.port = (uint16_t)(PORT_BASE + p->number);
     c->self.peer_port = c->self.port;
     c->self.boot_nonce = prng_next(&w->chance);
+    c->self.apply_version = RSM_APPLY_VERSION;
     c->self.node_id = p->disk.durable.identity.node_id;
     if (p->join_via >= 0) {
         c->join_host = "h";

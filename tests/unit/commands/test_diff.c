@@ -1,4 +1,4 @@
-/* The scripts tests/diff/{strings,keys,expire,command,zset,geo}.cmd, run on a store through the command functions and on a live
+/* The scripts tests/diff/{strings,keys,expire,command,zset,geo,hash,set}.cmd, run on a store through the command functions and on a live
  * redis-server: every reply must be the same bytes. tests/diff/run does the same with whole servers; this needs no cluster
  * and shows what the room alone does. Files named on the command line are run instead. */
 #include <setjmp.h>
@@ -264,6 +264,7 @@ static void run_script(const char *path)
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     t.store = store_new(16, (struct hash_seed){3, 4});
+    prng_seed(&t.chance, 5);
     for (size_t i = 0; i < CONNECTIONS; i++)
         t.conns[i] = (struct connection){-1, 2, 0};
     t.conns[0].fd = redis_connect(&t.redis);
@@ -348,12 +349,24 @@ static void test_large_zsets(void **state)
     limits.zset_max_listpack_entries = 128;
 }
 
+static void test_hashes(void **state)
+{
+    (void)state;
+    check_script("tests/diff/hash.cmd");
+}
+
+static void test_sets(void **state)
+{
+    (void)state;
+    check_script("tests/diff/set.cmd");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),     cmocka_unit_test(test_keys),  cmocka_unit_test(test_expire),
-        cmocka_unit_test(test_command),     cmocka_unit_test(test_zsets), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_large_zsets),
+        cmocka_unit_test(test_strings),     cmocka_unit_test(test_keys),   cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_command),     cmocka_unit_test(test_zsets),  cmocka_unit_test(test_places),
+        cmocka_unit_test(test_large_zsets), cmocka_unit_test(test_hashes), cmocka_unit_test(test_sets),
     };
     if (argc == 1)
         return cmocka_run_group_tests(tests, start_redis, stop_redis);

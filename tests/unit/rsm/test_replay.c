@@ -1,6 +1,7 @@
 /* The same entries give the same replies, the same digest and the same snapshot, to the byte, on a machine
  * that ran them all and on one that was restored from snapshots on the way. Random, from a seed (TEST_SEED to
  * repeat one). */
+#include "../../support/collections.h"
 #include "machine.h"
 
 #define SEEDS   12
@@ -26,6 +27,10 @@ static uint64_t below(struct run *t, uint64_t n)
 static void random_command(struct run *t, char *out, size_t size)
 {
     unsigned k = (unsigned)below(t, 40), j = (unsigned)below(t, 40), v = (unsigned)below(t, 100000);
+    if (below(t, 3) == 0) {
+        collection_command(&t->dice, out);
+        return;
+    }
     switch (below(t, 14)) {
     case 0:
     case 1:
@@ -261,6 +266,8 @@ static void one_run(uint64_t seed)
     for (size_t i = 0; i < CLIENTS; i++)
         t.next[i] = 1;
     struct rsm_request q = {.kind = RSM_FOUND, .cluster_id = 1 + seed, .seed = {seed, 7}};
+    apply_both(&t, &q, &reply);
+    q = (struct rsm_request){.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
     apply_both(&t, &q, &reply);
     for (int i = 0; i < STEPS; i++)
         step(&t, &reply);
