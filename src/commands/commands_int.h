@@ -44,7 +44,7 @@ command_fn object_encoding_command, object_freq_command, object_help_command, ob
 
 /* zset.c, zset_range.c, zset_pop.c, zset_combine.c: sorted sets */
 command_fn zadd_command, zcard_command, zincrby_command, zmscore_command, zrank_command, zrem_command,
-    zrevrank_command, zscore_command;
+    zrevrank_command, zscan_command, zscore_command;
 command_fn zcount_command, zlexcount_command, zrange_command, zrangebylex_command, zrangebyscore_command,
     zrangestore_command, zremrangebylex_command, zremrangebyrank_command, zremrangebyscore_command,
     zrevrange_command, zrevrangebylex_command, zrevrangebyscore_command;

@@ -296,3 +296,22 @@ void zrevrank_command(struct command_context *c)
 {
     reply_rank(c, true);
 }
+
+static void scanned(void *arg, const struct zset_item *item)
+{
+    struct element_scan *s = arg;
+    char text[NUMBER_TEXT_MAX];
+    if (!element_scan_wants(s, item->member))
+        return;
+    size_t len = s->value.form == FORM_PACKED ? zset_packed_score(text, item->score)
+                                              : format_double(text, item->score);
+    element_scan_found(s, item->member);
+    element_scan_found(s, slice_of(text, len));
+}
+
+void zscan_command(struct command_context *c)
+{
+    struct element_scan s;
+    if (element_scan_begin(&s, c, STORE_ZSET))
+        element_scan_end(&s, zset_scan(&s.value, s.cursor, s.count, scanned, &s));
+}

@@ -4,11 +4,14 @@
 
 #include "base/alloc.h"
 #include "commands/zset_int.h"
+#include "store/set.h"
 
 enum operation { UNION, INTER, DIFF };
 enum aggregate { SUM, MIN, MAX };
 
+/* A sorted set, or a plain one, whose members count 1 each. */
 struct source {
+    bool is_plain;
     struct collection set; /* nothing in it: the key is not there */
     double weight;
 };
@@ -23,16 +26,60 @@ struct combination {
     struct source *source;
 };
 
+/* ---- sources ---- */
+
+static uint64_t source_count(const struct source *s)
+{
+    if (!s->set.data)
+        return 0;
+    return s->is_plain ? set_count(&s->set) : zset_count(&s->set);
+}
+
+static bool source_score(const struct source *s, struct slice member, double *score)
+{
+    if (!s->is_plain)
+        return zset_score(&s->set, member, score);
+    *score = 1;
+    return set_has(&s->set, member);
+}
+
+struct source_walk {
+    const struct source *source;
+    struct zset_walk sorted;
+    uint64_t at; /* in a plain set */
+    char number[SET_NUMBER_MAX];
+};
+
+static void source_walk(struct source_walk *w, const struct source *s)
+{
+    *w = (struct source_walk){.source = s};
+    if (!s->is_plain)
+        zset_walk(&w->sorted, &s->set, 0, false);
+}
+
+static bool source_next(struct source_walk *w, struct zset_item *item)
+{
+    const struct source *s = w->source;
+    if (!s->is_plain)
+        return zset_walk_next(&w->sorted, item);
+    if (w->at == source_count(s))
+        return false;
+    *item = (struct zset_item){set_at(&s->set, w->at++, w->number), 1};
+    return true;
+}
+
 /* ---- arguments ---- */
 
 static bool find_source(struct command_context *c, size_t i, struct source *s)
 {
     struct store_key *k = store_find(&c->view, c->argv[i]);
-    *s = (struct source){{.form = FORM_PACKED}, 1};
-    if (!check_type(c, k, STORE_ZSET))
+    *s = (struct source){.set = {.form = FORM_PACKED}, .weight = 1};
+    if (!k)
+        return true;
+    s->is_plain = store_key_type(k) == STORE_SET;
+    if (!s->is_plain && !check_type(c, k, STORE_ZSET))
         return false;
-    if (k)
-        s->set = store_collection(k);
+    s->set = store_collection(k);
     return true;
 }
 
@@ -129,7 +176,7 @@ static void sort_sources(struct combination *m)
     for (size_t i = 1; i < m->sources; i++) {
         struct source s = m->source[i];
         size_t at = i;
-        for (; at > 0 && zset_count(&m->source[at - 1].set) > zset_count(&s.set); at--)
+        for (; at > 0 && source_count(&m->source[at - 1]) > source_count(&s); at--)
             m->source[at] = m->source[at - 1];
         m->source[at] = s;
     }
@@ -137,13 +184,13 @@ static void sort_sources(struct combination *m)
 
 static void unite(const struct combination *m, struct collection *result, const struct store_limits *limits)
 {
-    struct zset_walk w;
+    struct source_walk w;
     struct zset_item item;
     double old;
     for (size_t i = 0; i < m->sources; i++) {
         const struct source *s = &m->source[i];
-        zset_walk(&w, &s->set, 0, false);
-        while (zset_walk_next(&w, &item)) {
+        source_walk(&w, s);
+        while (source_next(&w, &item)) {
             double score = weighed(s, item.score);
             if (zset_score(result, item.member, &old))
                 score = aggregated(m->aggregate, old, score);
@@ -158,7 +205,7 @@ static bool in_all(const struct combination *m, const struct zset_item *item, do
     double other;
     *score = weighed(&m->source[0], item->score);
     for (size_t i = 1; i < m->sources; i++) {
-        if (!zset_score(&m->source[i].set, item->member, &other))
+        if (!source_score(&m->source[i], item->member, &other))
             return false;
         *score = aggregated(m->aggregate, *score, other * m->source[i].weight);
     }
@@ -169,7 +216,7 @@ static bool in_none(const struct combination *m, const struct zset_item *item)
 {
     double other;
     for (size_t i = 1; i < m->sources; i++)
-        if (zset_score(&m->source[i].set, item->member, &other))
+        if (source_score(&m->source[i], item->member, &other))
             return false;
     return true;
 }
@@ -177,7 +224,7 @@ static bool in_none(const struct combination *m, const struct zset_item *item)
 /* How many were found; they go to `result`, unless they are only to be counted. */
 static uint64_t combine(struct combination *m, struct collection *result, const struct store_limits *limits)
 {
-    struct zset_walk w;
+    struct source_walk w;
     struct zset_item item;
     uint64_t found = 0;
     if (m->operation != DIFF)
@@ -186,8 +233,8 @@ static uint64_t combine(struct combination *m, struct collection *result, const 
         unite(m, result, limits);
         return zset_count(result);
     }
-    zset_walk(&w, &m->source[0].set, 0, false);
-    while (zset_walk_next(&w, &item)) {
+    source_walk(&w, &m->source[0]);
+    while (source_next(&w, &item)) {
         double score = item.score;
         if (m->operation == INTER ? !in_all(m, &item, &score) : !in_none(m, &item))
             continue;

@@ -31,6 +31,9 @@ struct zset_walk {
 void zset_walk(struct zset_walk *w, const struct collection *c, uint64_t rank, bool down);
 bool zset_walk_next(struct zset_walk *w, struct zset_item *item); /* false: beyond the end */
 
+/* As a packed set holds it: a whole number without a fraction or an exponent. The length. */
+size_t zset_packed_score(char *out, double score);
+
 /* One step of a scan: calls back each member of a stretch and returns the next cursor, 0 at the end. What is in the set
  * throughout a whole scan is seen at least once. */
 uint64_t zset_scan(const struct collection *c, uint64_t cursor, uint64_t count,

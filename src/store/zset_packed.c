@@ -66,13 +66,10 @@ uint64_t packed_rank(const uint8_t *lp, const struct bound *b)
     return rank;
 }
 
-static void insert_score(uint8_t **lp, size_t at, double score)
+size_t zset_packed_score(char *out, double score)
 {
-    char text[NUMBER_TEXT_MAX];
-    size_t len = score >= -WHOLE_MAX && score <= WHOLE_MAX && score == trunc(score)
-                     ? format_i64(text, (int64_t)score)
-                     : format_double(text, score);
-    lp_insert(lp, at, slice_of(text, len));
+    bool whole = score >= -WHOLE_MAX && score <= WHOLE_MAX && score == trunc(score);
+    return whole ? format_i64(out, (int64_t)score) : format_double(out, score);
 }
 
 void packed_put(uint8_t **lp, struct slice member, double score)
@@ -81,7 +78,8 @@ void packed_put(uint8_t **lp, struct slice member, double score)
     struct bound b = {score, BEFORE_MEMBER, member};
     size_t at = behind(*lp, &b, &rank);
     lp_insert(lp, at, member);
-    insert_score(lp, at ? lp_next(*lp, at) : 0, score);
+    char text[NUMBER_TEXT_MAX];
+    lp_insert(lp, at ? lp_next(*lp, at) : 0, slice_of(text, zset_packed_score(text, score)));
 }
 
 /* ---- bytes from elsewhere ---- */

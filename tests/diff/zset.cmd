@@ -429,6 +429,29 @@ ZUNION 2 i1 i2 WITHSCORES
 ZUNION 2 i1 i2 WEIGHTS 0 0 WITHSCORES
 ZINTER 2 i1 i2 WEIGHTS 1 0 AGGREGATE MIN WITHSCORES
 ZINTER 2 i1 i2 WEIGHTS 0 1 AGGREGATE MAX WITHSCORES
+# plain sets among them
+SADD set x y 5 7 "a longer one"
+SADD ints 1 2 3 5
+ZADD mixed 1.5 x 2.5 5 3.5 w
+ZUNION 2 set mixed WITHSCORES
+ZUNION 3 set mixed ints WEIGHTS 2 3 0.5 WITHSCORES
+ZINTER 2 set mixed WITHSCORES
+ZINTER 2 mixed ints WITHSCORES
+ZINTER 2 set ints AGGREGATE MAX WITHSCORES
+ZDIFF 2 set mixed WITHSCORES
+ZDIFF 2 mixed ints WITHSCORES
+ZDIFF 1 ints
+ZINTERCARD 2 set ints
+ZUNIONSTORE d 2 set ints
+ZRANGE d 0 -1 WITHSCORES
+ZINTERSTORE d 1 set WEIGHTS 5
+ZRANGE d 0 -1 WITHSCORES
+ZDIFFSTORE d 2 ints set
+ZRANGE d 0 -1 WITHSCORES
+ZADD set 1 a
+ZRANGE set 0 -1
+HSET hash f v
+ZUNION 2 set hash
 # the order in which doubles are added
 ZADD s1 0.1 m
 ZADD s2 0.2 m 1 n
@@ -459,6 +482,23 @@ ZSCORE numbers ""
 ZRANK numbers 9223372036854775807
 ZREM numbers -333 ""
 ZRANGE numbers 0 -1
+# scans: a small one at once
+? ZSCAN numbers 0 COUNT 100
+? ZSCAN numbers 0 MATCH 4* COUNT 100
+ZSCAN numbers 0 COUNT 0
+ZSCAN numbers 0 COUNT x
+ZSCAN numbers 0 MATCH
+ZSCAN numbers 0 TYPE zset
+ZSCAN numbers x
+ZSCAN numbers
+ZSCAN nokey 0
+ZSCAN nokey x
+SET text x
+ZSCAN text 0
+ZADD scores 1e17 a 1.5 b inf c -inf d 3 e 1e300 f 0.1 g
+? ZSCAN scores 0 COUNT 100
+ZADD scores 2 "a member of more than sixty-four bytes, which is what a listpack may hold"
+? ZSCAN scores 0 COUNT 100
 # the same in RESP3
 @3 HELLO 3
 @3 ZADD r 1 a 2.5 b inf c
@@ -515,4 +555,4 @@ COMMAND GETKEYS ZRANGESTORE d s 0 1
 COMMAND GETKEYSANDFLAGS ZUNIONSTORE d 2 a b WEIGHTS 1 2
 COMMAND INFO zadd zincrby zrem zcard zscore zmscore zrank zrevrank zcount zlexcount zrange zrangestore zrangebyscore
 COMMAND INFO zrevrangebyscore zrangebylex zrevrangebylex zrevrange zremrangebyrank zremrangebyscore zremrangebylex
-COMMAND INFO zpopmin zpopmax zmpop zrandmember zunion zinter zdiff zunionstore zinterstore zintercard zdiffstore
+COMMAND INFO zpopmin zpopmax zmpop zrandmember zunion zinter zdiff zunionstore zinterstore zintercard zdiffstore zscan
