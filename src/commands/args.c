@@ -61,6 +61,15 @@ bool check_type(struct command_context *c, const struct store_key *k, enum store
     return false;
 }
 
+bool reply_is_too_long(struct command_context *c, size_t start)
+{
+    if (c->out->len - start <= c->max_bulk)
+        return false;
+    buf_truncate(c->out, start);
+    resp_error(c->out, "ERR the reply would be longer than proto-max-bulk-len");
+    return true;
+}
+
 void reply_ok(struct command_context *c)
 {
     buf_append(c->out, "+OK\r\n", 5);

@@ -105,6 +105,10 @@ static inline bool arg_is(const struct command_context *c, size_t i, const char 
 }
 bool check_string(struct command_context *c, const struct store_key *k); /* k NULL is fine */
 bool check_type(struct command_context *c, const struct store_key *k, enum store_type type); /* likewise */
+/* For replies as long as a client asks for, whatever is there: once what was appended from `start` on is longer than a bulk
+ * string may be, it is an error instead, and true. In a transaction a number that somebody mistyped would otherwise fill the
+ * memory of every node, again after each start. */
+bool reply_is_too_long(struct command_context *c, size_t start);
 void reply_ok(struct command_context *c);
 void reply_null(struct command_context *c);
 void reply_syntax_error(struct command_context *c);

@@ -46,8 +46,9 @@ static void reply_head(const struct pairs *p, uint64_t pairs)
 /* A field may come more than once. */
 static void reply_any(const struct pairs *p, uint64_t wanted)
 {
+    size_t start = p->c->out->len;
     reply_head(p, wanted);
-    for (; wanted > 0; wanted--)
+    for (; wanted > 0 && !reply_is_too_long(p->c, start); wanted--)
         reply_pair(p, prng_below(p->c->chance, p->count));
 }
 

@@ -91,8 +91,9 @@ static void reply_at(struct command_context *c, const struct collection *s, uint
 /* A member may come more than once. */
 static void reply_any(struct command_context *c, const struct collection *s, uint64_t wanted)
 {
+    size_t start = c->out->len;
     resp_array(c->out, wanted);
-    for (; wanted > 0; wanted--)
+    for (; wanted > 0 && !reply_is_too_long(c, start); wanted--)
         reply_at(c, s, prng_below(c->chance, set_count(s)));
 }
 

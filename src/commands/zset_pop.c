@@ -1,6 +1,4 @@
 /* Members taken from either end of a sorted set, and members drawn by lot. */
-#include <stdlib.h>
-
 #include "base/alloc.h"
 #include "commands/zset_int.h"
 
@@ -130,69 +128,25 @@ static void reply_at(struct command_context *c, const struct collection *z, uint
     reply_member(c, &item, scores);
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
-/* Draws ranks until there are n different ones; n is at most half of them. */
-static void draw_few(struct prng *chance, uint64_t size, uint64_t *ranks, uint64_t n)
-{
-    for (uint64_t have = 0; have < n;) {
-        while (have < n)
-            ranks[have++] = prng_below(chance, size);
-        qsort(ranks, n, sizeof *ranks, by_number);
-        have = 1;
-        for (uint64_t i = 1; i < n; i++)
-            if (ranks[i] != ranks[have - 1])
-                ranks[have++] = ranks[i];
-    }
-}
-
-/* Of a half or more each rank is judged in its turn (Knuth's algorithm S). */
-static void reply_many(struct command_context *c, const struct collection *z, uint64_t n, bool scores)
-{
-    struct zset_walk w;
-    struct zset_item item;
-    uint64_t left = zset_count(z);
-    zset_walk(&w, z, 0, false);
-    for (; n > 0 && zset_walk_next(&w, &item); left--)
-        if (n == left || prng_below(c->chance, left) < n) {
-            reply_member(c, &item, scores);
-            n--;
-        }
-}
-
 static void reply_different(struct command_context *c, const struct collection *z, uint64_t n, bool scores)
 {
     uint64_t size = zset_count(z);
     n = n < size ? n : size;
     reply_members(c, n, scores);
-    if (n > size / 2) {
-        reply_many(c, z, n, scores);
-        return;
-    }
     uint64_t *ranks = mem_alloc(n * sizeof *ranks);
-    draw_few(c->chance, size, ranks, n);
+    pick_distinct(c->chance, size, n, ranks);
     for (uint64_t i = 0; i < n; i++)
         reply_at(c, z, ranks[i], scores);
     mem_free(ranks);
 }
 
-/* So many draws, each from all of them. A number that somebody mistyped must not fill the memory of every node that runs it. */
+/* So many draws, each from all of them. */
 static void reply_draws(struct command_context *c, const struct collection *z, uint64_t n, bool scores)
 {
     size_t start = c->out->len;
     reply_members(c, n, scores);
-    for (; n > 0; n--) {
+    for (; n > 0 && !reply_is_too_long(c, start); n--)
         reply_at(c, z, prng_below(c->chance, zset_count(z)), scores);
-        if (c->out->len - start > c->max_bulk) {
-            buf_truncate(c->out, start);
-            resp_error(c->out, "ERR the reply would be longer than proto-max-bulk-len");
-            return;
-        }
-    }
 }
 
 void zrandmember_command(struct command_context *c)
