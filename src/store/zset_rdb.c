@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "store/rdb.h"
 #include "store/value.h"
+#include "store/ziplist.h"
 #include "store/zset_int.h"
 
 int zset_rdb_type(const struct collection *c)
@@ -114,11 +115,12 @@ static bool take_packed(struct collection *c, uint8_t *lp, const struct store_li
     return true;
 }
 
-static bool load_packed(struct collection *c, struct reader *r, const struct store_limits *limits)
+static bool load_packed(struct collection *c, struct reader *r, uint8_t *(*unpack)(struct slice bytes),
+                        const struct store_limits *limits)
 {
     struct buf scratch = BUF_EMPTY;
     struct slice bytes;
-    uint8_t *lp = rdb_get_string(r, &scratch, &bytes) ? lp_load(bytes) : NULL;
+    uint8_t *lp = rdb_get_string(r, &scratch, &bytes) ? unpack(bytes) : NULL;
     buf_deinit(&scratch);
     return lp && take_packed(c, lp, limits);
 }
@@ -130,7 +132,9 @@ bool zset_load(struct collection *c, int rdb_type, struct reader *r, const struc
     case RDB_TYPE_ZSET_2:
         return load_large(c, rdb_type, r, limits);
     case RDB_TYPE_ZSET_LISTPACK:
-        return load_packed(c, r, limits);
+        return load_packed(c, r, lp_load, limits);
+    case RDB_TYPE_ZSET_ZIPLIST:
+        return load_packed(c, r, ziplist_load, limits);
     default:
         return false;
     }

@@ -352,6 +352,11 @@ static void test_malformed(void **state)
     assert_false(PAIRS_LOAD("a", "1", "b", "2", "a", "3"));
     assert_false(pairs_load(NULL, 0));
 
+    /* A ziplist of "a" and 1; without its end; of "a" alone. */
+    assert_true(LOADS(RDB_TYPE_ZSET_ZIPLIST, "\x10\x10\0\0\0\x0d\0\0\0\2\0\0\1a\3\xf2\xff"));
+    assert_false(LOADS(RDB_TYPE_ZSET_ZIPLIST, "\x10\x10\0\0\0\x0d\0\0\0\2\0\0\1a\3\xf2\xfe"));
+    assert_false(LOADS(RDB_TYPE_ZSET_ZIPLIST, "\x0e\x0e\0\0\0\x0a\0\0\0\1\0\0\1a\xff"));
+
     assert_true(LOADS(RDB_TYPE_ZSET_2, "\2\1a\0\0\0\0\0\0\xf0\x3f\1b\0\0\0\0\0\0\xf0\xff"));
     assert_false(LOADS(RDB_TYPE_ZSET_2, "\2\1a\0\0\0\0\0\0\xf0\x3f\1a\0\0\0\0\0\0\xf0\xff"));
     assert_false(LOADS(RDB_TYPE_ZSET_2, "\1\1a\1\0\0\0\0\0\xf0\x7f"));
