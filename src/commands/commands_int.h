@@ -34,13 +34,13 @@ bool arg_bit_offset(struct command_context *c, size_t i, unsigned bits, uint64_t
 command_fn decr_command, decrby_command, incr_command, incrby_command, incrbyfloat_command;
 /* keys.c, scan.c, expire.c, object.c */
 command_fn copy_command, dbsize_command, del_command, exists_command, flushall_command, flushdb_command,
-    move_command, randomkey_command, rename_command, renamenx_command, touch_command, type_command,
-    unlink_command;
+    swapdb_command, move_command, randomkey_command, rename_command, renamenx_command, touch_command,
+    type_command, unlink_command;
 command_fn keys_command, scan_command;
 command_fn expire_command, expireat_command, expiretime_command, persist_command, pexpire_command,
     pexpireat_command, pexpiretime_command, pttl_command, ttl_command;
-command_fn object_encoding_command, object_freq_command, object_help_command, object_idletime_command,
-    object_refcount_command;
+command_fn memory_usage_command, object_encoding_command, object_freq_command, object_help_command,
+    object_idletime_command, object_refcount_command;
 
 /* zset.c, zset_range.c, zset_pop.c, zset_combine.c: sorted sets */
 command_fn zadd_command, zcard_command, zincrby_command, zmscore_command, zrank_command, zrem_command,

@@ -1,4 +1,5 @@
 /* Keys whatever their type: existence, names, databases. */
+#include "base/number.h"
 #include "commands/commands_int.h"
 
 void del_command(struct command_context *c)
@@ -138,6 +139,30 @@ void move_command(struct command_context *c)
         store_tell(&c->view, EVENT_GENERIC, "move_to", db, c->argv[1]);
     }
     resp_integer(c->out, done);
+}
+
+static bool swap_arg(struct command_context *c, size_t i, const char *which, uint32_t *db)
+{
+    int64_t v;
+    if (!parse_i64(c->argv[i], &v) || v < INT32_MIN || v > INT32_MAX) {
+        resp_errorf(c->out, "ERR invalid %s DB index", which);
+        return false;
+    }
+    if (v < 0 || v >= store_databases(c->view.store)) {
+        resp_error(c->out, "ERR DB index is out of range");
+        return false;
+    }
+    *db = (uint32_t)v;
+    return true;
+}
+
+void swapdb_command(struct command_context *c)
+{
+    uint32_t a, b;
+    if (!swap_arg(c, 1, "first", &a) || !swap_arg(c, 2, "second", &b))
+        return;
+    store_swap(&c->view, a, b);
+    reply_ok(c);
 }
 
 /* Flushing frees aside, whether ASYNC or SYNC is asked for. */

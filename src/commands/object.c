@@ -65,6 +65,22 @@ void object_freq_command(struct command_context *c)
         resp_integer(c->out, frequency);
 }
 
+/* What it takes on the node that is asked. All of it is counted, whatever the number of samples. */
+void memory_usage_command(struct command_context *c)
+{
+    int64_t samples = 0;
+    bool sampled = c->argc == 5 && arg_is(c, 3, "samples");
+    if (sampled && !arg_i64(c, 4, &samples))
+        return;
+    if ((c->argc != 3 && !sampled) || samples < 0) {
+        reply_syntax_error(c);
+        return;
+    }
+    struct store_key *k = subject(c);
+    if (k)
+        resp_integer(c->out, (int64_t)store_key_bytes(k));
+}
+
 void object_help_command(struct command_context *c)
 {
     static const char *const lines[] = {

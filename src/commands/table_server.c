@@ -222,6 +222,7 @@ static const struct command memory_subcommands[] = {
      .tips = "nondeterministic_output request_policy:all_shards response_policy:special",
      .key_specs = ""},
     {.name = "memory|usage",
+     .run = memory_usage_command,
      .arity = -3,
      .flags = CMD_READONLY,
      .first_key = 2,

@@ -137,7 +137,7 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     c->tracks = c->cache && caches_tracks(c, row);
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);
-    if (h)
+    if (h && !row->run) /* of what has both, the handler is for transactions */
         return run_handler(c, h, row, argv, argc);
     return run(c, row, argv, argc, numbered);
 }

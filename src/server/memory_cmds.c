@@ -2,25 +2,14 @@
 #include "base/number.h"
 #include "server/info.h"
 
+/* Between MULTI and EXEC: a read of its own on this node's state. What a key takes is not the same on all nodes, so it has no place
+ * in an entry's reply. */
 static void memory_usage(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    struct server *s = c->server;
-    int64_t samples;
-    if (argc != 3 &&
-        !(argc == 5 && slice_is_word(argv[3], "samples") && parse_i64(argv[4], &samples) && samples >= 0)) {
-        resp_error(out, "ERR syntax error");
-        return;
-    }
-    if (!node_is_serving(s->node)) {
-        route_refuse(c, out, 0, false, false);
-        return;
-    }
-    const struct rsm *rsm = node_rsm(s->node);
-    struct store_view view = rsm_view(rsm, rsm_stamp_ms(rsm), c->db);
-    struct store_key *key = store_find(&view, argv[2]);
-    if (key)
-        resp_integer(out, (int64_t)store_key_bytes(key));
-    else
+    struct rsm *rsm = node_rsm(c->server->node);
+    uint64_t due_ms;
+    if (!rsm_query(rsm, rsm_stamp_ms(rsm), c->db, c->resp, SLICE_LITERAL("default"), argv, argc, NULL, out,
+                   &due_ms))
         resp_null(out, c->resp);
 }
 

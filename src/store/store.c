@@ -150,6 +150,21 @@ void store_flush(struct store_view *v, bool all)
     }
 }
 
+void store_swap(struct store_view *v, uint32_t a, uint32_t b)
+{
+    assert(v->writing);
+    struct store *s = v->store;
+    if (a == b)
+        return;
+    versions_swapped(s, a, b, v->index);
+    struct store_db held = s->dbs[a];
+    s->dbs[a] = s->dbs[b];
+    s->dbs[b] = held;
+    s->soonest.known = false;
+    store_tell(v, EVENT_FLUSHED, NULL, a, slice_of(NULL, 0));
+    store_tell(v, EVENT_FLUSHED, NULL, b, slice_of(NULL, 0));
+}
+
 size_t store_count(const struct store *s, uint32_t db)
 {
     return s->dbs[db].count;

@@ -49,7 +49,7 @@ enum store_event_class {
     /* No class of Redis's: the key is not what it was, whatever was done to it. Its event is NULL, or "expired": that it was time
        has nothing to do with the entry that it goes by. */
     EVENT_CHANGED = 1 << 11,
-    /* A whole database is empty now: no event, no key. */
+    /* A whole database is empty now, or has been swapped for another: no event, no key. */
     EVENT_FLUSHED = 1 << 12,
 };
 /* Called in the middle of a change: must not look into the store. `key` and `event` are good for the call. */
@@ -129,6 +129,7 @@ void store_set_expiry(struct store_view *v, struct store_key **k,
 void store_rename(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
 void store_copy(struct store_view *v, struct slice from, uint32_t to_db, struct slice to);
 void store_flush(struct store_view *v, bool all);
+void store_swap(struct store_view *v, uint32_t a, uint32_t b);
 
 size_t store_count(const struct store *s, uint32_t db);
 size_t store_count_expiring(const struct store *s, uint32_t db);

@@ -76,7 +76,8 @@ struct store_db {
     struct segments expiring; /* of struct expiry_item: a 4-ary heap */
     uint32_t expiring_count;
     uint64_t digest;
-    size_t memory; /* allocated for keys and values */
+    size_t memory;          /* allocated for keys and values */
+    uint64_t version_floor; /* under those of its keys: when it was swapped last */
     struct store *store;
     struct store_db *next_dead; /* flushed databases wait for store_sweep */
 };
@@ -229,6 +230,7 @@ struct soonest expiry_soonest(const struct store *s);
 void versions_deleted(struct store *s, uint32_t db, uint64_t hash, uint64_t index);
 void versions_expired(struct store *s, uint32_t db, uint64_t hash, const struct store_key *k);
 void versions_flushed(struct store *s, uint32_t db, uint64_t index);
+void versions_swapped(struct store *s, uint32_t a, uint32_t b, uint64_t index); /* about to be */
 
 /* digest.c */
 uint64_t digest_head(uint64_t hash, const struct store_key *k);

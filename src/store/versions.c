@@ -4,7 +4,7 @@
  * checkpoint raises the floor under all of them, on every node at the same index, so a node restored from its
  * snapshot (which knows no versions) agrees with the others.
  *
- *     living key                   2 * max(index, floor)
+ *     living key                   2 * max(index, floor), the floor under all or that of its database, which SWAPDB raises
  *     due, removed or not yet      2 * max(index, floor) + 1     changes when the time comes, not when it is
  * removed deleted                      what stands in its slot, at least 2 * floor
  *
@@ -25,10 +25,12 @@ static void raise_to(uint64_t *slot, uint64_t version)
         *slot = version;
 }
 
-static uint64_t living(const struct store *s, const struct store_key *k)
+static uint64_t living(const struct store *s, uint32_t db, const struct store_key *k)
 {
     uint64_t index = key_version(k);
-    return 2 * (index > s->version_floor ? index : s->version_floor);
+    raise_to(&index, s->version_floor);
+    raise_to(&index, s->dbs[db].version_floor);
+    return 2 * index;
 }
 
 void versions_deleted(struct store *s, uint32_t db, uint64_t hash, uint64_t index)
@@ -38,7 +40,7 @@ void versions_deleted(struct store *s, uint32_t db, uint64_t hash, uint64_t inde
 
 void versions_expired(struct store *s, uint32_t db, uint64_t hash, const struct store_key *k)
 {
-    raise_to(slot_of(s, db, hash), living(s, k) + 1);
+    raise_to(slot_of(s, db, hash), living(s, db, k) + 1);
 }
 
 void versions_flushed(struct store *s, uint32_t db, uint64_t index)
@@ -53,16 +55,24 @@ void versions_flushed(struct store *s, uint32_t db, uint64_t index)
         versions_deleted(s, db, key_hash(&s->seed, key_slice(db_key(d, i))), index);
 }
 
+/* Of a name that is in either, what it meant has changed in both; one that is in neither has not. */
+void versions_swapped(struct store *s, uint32_t a, uint32_t b, uint64_t index)
+{
+    versions_flushed(s, a, index);
+    versions_flushed(s, b, index);
+    s->dbs[a].version_floor = s->dbs[b].version_floor = index;
+}
+
 uint64_t store_version(const struct store_view *v, struct slice key)
 {
     struct store *s = v->store;
     struct spot at = db_spot(s, v->db, key);
     if (at.k && !key_due(at.k, v))
-        return living(s, at.k);
+        return living(s, v->db, at.k);
     uint64_t version = 2 * s->version_floor;
     raise_to(&version, *slot_of(s, v->db, at.hash));
     if (at.k)
-        raise_to(&version, living(s, at.k) + 1);
+        raise_to(&version, living(s, v->db, at.k) + 1);
     return version;
 }
 

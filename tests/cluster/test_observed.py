@@ -25,6 +25,17 @@ def replies_off(conn, where):
     checks.equal("CLIENT REPLY SKIP %s" % where, [conn.reply(), conn.reply()], [b"3", b"PONG"])
 
 
+def pushes_go_on(port, conn, where):
+    """What SUBSCRIBE answers are pushes, as messages are: they come while replies are off."""
+    with Conn(port) as subscriber:
+        pipelined(subscriber, ["CLIENT", "REPLY", "OFF"], ["GET", "quiet"], ["SUBSCRIBE", "news"], ["PING"], ["PUBLISH", "other", "x"])
+        checks.equal("SUBSCRIBE answers while replies are off %s" % where, subscriber.reply(), [b"subscribe", b"news", 1])
+        conn.call("PUBLISH", "news", "come")
+        checks.equal("so do messages %s" % where, subscriber.reply(), [b"message", b"news", b"come"])
+        pipelined(subscriber, ["UNSUBSCRIBE", "news"], ["RESET"], ["GET", "quiet"])
+        checks.equal("RESET ends that %s" % where, [subscriber.reply() for _ in range(3)], [[b"unsubscribe", b"news", 0], b"RESET", b"3"])
+
+
 def pause(port, conn, where):
     with Conn(port) as other:
         conn.call("CLIENT", "PAUSE", 60000, "WRITE")
@@ -49,6 +60,15 @@ def monitored(port, conn, where):
         shown = [watcher.reply().split(b"] ")[1] for _ in range(7)]
         checks.equal("MONITOR %s" % where, shown, [b'"SET" "k" "a\\n\\x01\\""', b'"GET" "k"', b'"MULTI"', b'"PING"', b'"EXEC"',
                                                    b'"AUTH" "(redacted)" "(redacted)"', b'"ECHO" "end"'])
+
+
+def memory(conn, where):
+    """A read like any other; inside a transaction it is this node's own figure, and no part of the entry."""
+    conn.call("SET", "big", "x" * 5000)
+    checks.ok("MEMORY USAGE %s" % where, 5000 < conn.call("MEMORY", "USAGE", "big", "SAMPLES", 0) < 7000)
+    checks.equal("MEMORY USAGE of nothing %s" % where, conn.call("MEMORY", "USAGE", "nothing"), None)
+    pipelined(conn, ["MULTI"], ["SET", "other", "1"], ["MEMORY", "USAGE", "nothing"], ["EXEC"])
+    checks.equal("MEMORY USAGE in a transaction %s" % where, [conn.reply() for _ in range(4)][3], [b"OK", None])
 
 
 def slow(conn):
@@ -108,8 +128,10 @@ def main():
     for port, where in ((leader.port, "on the leader"), (follower.proxy_port, "through a follower")):
         with Conn(port) as conn:
             checks.run("replies %s" % where, replies_off, conn, where)
+            checks.run("pushes %s" % where, pushes_go_on, port, conn, where)
             checks.run("a pause %s" % where, pause, port, conn, where)
             checks.run("monitors %s" % where, monitored, port, conn, where)
+            checks.run("memory %s" % where, memory, conn, where)
     with Conn(leader.port) as conn:
         checks.run("slow commands", slow, conn)
         checks.run("spikes", spikes, conn)

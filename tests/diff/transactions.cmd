@@ -177,3 +177,51 @@ EXEC
 ! EXEC\r\n
 @4 MULTI
 @4 QUIT
+# SWAPDB: what a name means changes in both databases
+FLUSHALL
+SET here 0
+SET both 0
+SELECT 1
+SET there 1
+SET both 1
+SELECT 0
+SWAPDB 0
+SWAPDB x 1
+SWAPDB 0 x
+SWAPDB 0 99
+SWAPDB 0 -1
+SWAPDB 0 0
+@2 WATCH here
+SWAPDB 0 1
+? KEYS *
+GET both
+SELECT 1
+? KEYS *
+SELECT 0
+@2 MULTI
+@2 EXEC
+@2 WATCH here
+@2 MULTI
+@2 EXEC
+@2 WATCH there
+@2 SWAPDB 1 0
+@2 MULTI
+@2 EXEC
+@2 WATCH nowhere
+@2 SWAPDB 1 0
+@2 MULTI
+@2 EXEC
+PEXPIRE there 30
+SWAPDB 0 1
+sleep 100
+SELECT 1
+EXISTS there
+SELECT 0
+DBSIZE
+MULTI
+SET both 2
+SWAPDB 0 1
+GET both
+SELECT 1
+GET both
+EXEC

@@ -205,6 +205,12 @@ static size_t random_value(struct prng *p, char *out)
     }
 }
 
+static void model_swap(struct model *m, uint32_t a, uint32_t b)
+{
+    for (size_t i = 0; i < m->count; i++)
+        m->keys[i].db = m->keys[i].db == a ? b : m->keys[i].db == b ? a : m->keys[i].db;
+}
+
 struct world {
     struct store *a, *b; /* fed the same calls */
     struct model m;
@@ -250,6 +256,8 @@ static void step(struct world *w)
             store_rename(&v, key, to_db, to);
         else if (what < 95 && rename_ok)
             store_copy(&v, key, to_db, to);
+        else if (what == 98)
+            store_swap(&v, db, to_db);
         else if (what == 99 && !prng_below(&(struct prng){{w->index, 1, 2, 3}}, 4))
             store_flush(&v, keep);
         store_sweep(stores[i], 3);
@@ -270,6 +278,8 @@ static void step(struct world *w)
             model_remove(&w->m, mk);
         model_put(&w->m, to_db, to, (struct slice){from.value, from.len}, false)->at_ms = from.at_ms;
         free(from.value);
+    } else if (what == 98) {
+        model_swap(&w->m, db, to_db);
     } else if (what == 99 && !prng_below(&(struct prng){{w->index, 1, 2, 3}}, 4)) {
         model_drop(&w->m, db, keep, 0);
     }
@@ -592,6 +602,13 @@ static void test_versions(void **state)
     v.index = 13;
     assert_int_equal(store_expire(&v, 10), 1);
     assert_true(version_at(s, 0, key, 300) == due); /* its removal afterwards is no further change */
+    store_put_string(&v, key, other, false);
+    uint64_t here = version_at(s, 0, key, 300), there = version_at(s, 1, key, 300),
+             neither = version_at(s, 0, other, 300);
+    v.index = 14; /* swapping touches what is in either, under both numbers */
+    store_swap(&v, 0, 1);
+    assert_true(version_at(s, 0, key, 300) != here && version_at(s, 1, key, 300) != there);
+    assert_true(version_at(s, 0, other, 300) == neither);
     store_raise_versions(s, 1000);
     assert_true(version_at(s, 0, key, 300) == version_at(s, 1, other, 300));
     store_free(s);
