@@ -2,7 +2,7 @@
 
 import threading
 
-from servers import PORTS, REDIS, Cluster, RespError, ask, kvorum_alone, redis
+from servers import PORTS, REDIS, Cluster, RespError, ask, kvorum_alone, redis, wait
 
 DEBUG = ["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]
 DEFAULT_FLAGS = ()
@@ -48,6 +48,14 @@ class Alone(External):
     def __init__(self, slot, folder):
         self.servers = [kvorum_alone(base(slot), folder, *DEBUG).start()]
         self.port = base(slot)
+        wait("a node that serves", self.serves)
+
+    def serves(self):
+        try:
+            ask(self.port, "GET", "kvorum:ready", timeout=1.0)
+            return True
+        except (OSError, RespError):
+            return False
 
 
 class Follower(External):
