@@ -173,8 +173,10 @@ static bool propose_checkpoint(struct node *n, uint64_t node_id)
  * for one. One that came while a file was being written wrote none: a SAVE that waits for it asks again. */
 static void want_checkpoint(struct node *n)
 {
-    uint64_t most =
-        n->config.checkpoint_bytes > n->snapshot_bytes ? n->config.checkpoint_bytes : n->snapshot_bytes;
+    /* A journal twice as long as the snapshot: what is written for good stays below one and a half times what comes in, and a
+     * start reads three snapshots' worth at most. */
+    uint64_t twice = 2 * n->snapshot_bytes;
+    uint64_t most = n->config.checkpoint_bytes > twice ? n->config.checkpoint_bytes : twice;
     /* One that failed is not tried again at once: each costs a fork. */
     bool asked = (n->checkpoint_asked || !n->snapshot_ok) &&
                  n->now_us < n->checkpoint_asked_us + 10 * n->config.election_us;

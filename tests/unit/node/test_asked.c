@@ -444,6 +444,37 @@ static void tracing_tells_every_stage_of_a_request(void **state)
     three_free(t);
 }
 
+/* The larger of the setting and twice the last snapshot. */
+static void a_checkpoint_is_due_by_the_journal_beside_the_snapshot(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    char value[3000];
+    memset(value, 'x', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (int i = 0; i < NODES; i++) {
+        t->one[i].config.checkpoint_bytes = 1000;
+        three_restart(t, &t->one[i]);
+    }
+    struct one *leader = three_leader(t);
+    leader->journal_bytes = 999;
+    assert_int_equal(three_set(t, leader, "k", value), NODE_DONE);
+    three_run(t, 1500);
+    assert_int_equal(leader->snapshot.index, 0);
+    leader->journal_bytes = 1000;
+    three_run(t, 1500);
+    uint64_t first = leader->snapshot.index, bytes = leader->snapshot.bytes.len;
+    assert_true(first > 0 && bytes > 1000);
+    leader->journal_bytes = 2 * bytes - 1;
+    assert_int_equal(three_set(t, leader, "k", value), NODE_DONE);
+    three_run(t, 20000);
+    assert_int_equal(leader->snapshot.index, first);
+    leader->journal_bytes = 2 * bytes;
+    three_run(t, 1500);
+    assert_true(leader->snapshot.index > first);
+    three_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +493,7 @@ int main(void)
         cmocka_unit_test(while_it_loads_all_is_refused),
         cmocka_unit_test(a_long_journal_is_loaded_by_and_by),
         cmocka_unit_test(tracing_tells_every_stage_of_a_request),
+        cmocka_unit_test(a_checkpoint_is_due_by_the_journal_beside_the_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,8 +189,10 @@ static void port_snapshot_install(void *arg, uint64_t index, uint64_t term, bool
 static void port_disk_state(void *arg, uint64_t *journal_bytes, uint64_t *snapshot_bytes,
                             uint64_t *free_bytes, uint64_t *write_running_us)
 {
-    *journal_bytes = *snapshot_bytes = *write_running_us = 0;
-    *free_bytes = ((struct one *)arg)->free_bytes;
+    const struct one *o = arg;
+    *snapshot_bytes = *write_running_us = 0;
+    *journal_bytes = o->journal_bytes;
+    *free_bytes = o->free_bytes;
 }
 
 /* ---- the network ---- */

@@ -22,11 +22,11 @@ struct one {
         uint64_t index, term;
         struct buf bytes;
     } snapshot, receiving, making;
-    bool made; /* it could be written */
-    uint64_t free_bytes;
-    bool short_log; /* recovery says so */
-    bool unheard;   /* what others send does not reach it */
-    int lose;       /* so many frames of this type to it get lost, and nobody notices */
+    bool made;                          /* it could be written */
+    uint64_t free_bytes, journal_bytes; /* what its disk says */
+    bool short_log;                     /* recovery says so */
+    bool unheard;                       /* what others send does not reach it */
+    int lose;                           /* so many frames of this type to it get lost, and nobody notices */
     uint8_t lose_type;
     int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
     char said[512]; /* its last warning */
