@@ -102,7 +102,7 @@ struct node_config {
     uint64_t client_wait_us;
     uint64_t
         checkpoint_bytes; /* a checkpoint when the journal exceeds the larger of this and twice the last snapshot */
-    uint64_t chance;      /* seeds everything random */
+    uint64_t chance; /* seeds everything random */
     /* Founding: the list, this node's own row among them by name; count 0: a node alone founds at once (or
      * joins). */
     struct raft_members initial_cluster;
