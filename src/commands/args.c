@@ -123,3 +123,41 @@ void note_any_due(struct command_context *c)
     if (!c->view.due_ms || due_ms < c->view.due_ms)
         c->view.due_ms = due_ms;
 }
+
+/* Rounded up to whole milliseconds. What lies beyond what int64 holds reads as negative, as in Redis. */
+bool arg_timeout(struct command_context *c, size_t i, uint64_t *timeout_ms)
+{
+    long double seconds;
+    if (!parse_long_double(c->argv[i], &seconds)) {
+        resp_error(c->out, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    long double ms = seconds * 1000;
+    if (ms <= -1 || ms >= 0x1p63L) {
+        resp_error(c->out, "ERR timeout is negative");
+        return false;
+    }
+    *timeout_ms = ms > 0 ? (uint64_t)ms : 0;
+    *timeout_ms += (long double)*timeout_ms < ms;
+    return true;
+}
+
+void keys_to_try(const struct command_context *c, size_t *first, size_t *n)
+{
+    for (size_t i = *first; c->ready.data && i < *first + *n; i++) {
+        if (!slice_equal(c->argv[i], c->ready))
+            continue;
+        *first = i;
+        *n = 1;
+        return;
+    }
+}
+
+bool wait_for_keys(struct command_context *c, enum store_type type, size_t first_key, size_t key_count,
+                   uint64_t timeout_ms)
+{
+    if (!c->wait)
+        return false;
+    *c->wait = (struct command_wait){true, type, first_key, key_count, timeout_ms};
+    return true;
+}

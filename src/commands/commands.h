@@ -38,6 +38,14 @@ enum {
     CMD_SINCE_3 = 1 << 25,
 };
 
+/* A command that finds nothing and is to wait (BLPOP, ...) says for what, and replies nothing. */
+struct command_wait {
+    bool waits;
+    enum store_type type;        /* that one of these keys has to become: */
+    size_t first_key, key_count; /* argv[first_key], ... */
+    uint64_t timeout_ms;         /* 0: for ever */
+};
+
 struct command_context {
     struct store_view view; /* store, database, time, index, writing */
     struct prng *chance;    /* seeded from the entry when writing; the server's when reading */
@@ -47,6 +55,10 @@ struct command_context {
     size_t argc;
     struct buf *out;   /* exactly one reply is appended */
     uint64_t max_bulk; /* proto-max-bulk-len */
+    /* NULL: the command must not wait (in a transaction, in a script), and answers as if it had waited in vain. */
+    struct command_wait *wait;
+    /* It has waited, and this key is there now: of all its keys it looks at this one alone. `data` NULL: it has not. */
+    struct slice ready;
 };
 
 typedef void command_fn(struct command_context *c);

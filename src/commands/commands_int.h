@@ -103,6 +103,8 @@ static inline bool arg_is(const struct command_context *c, size_t i, const char 
 {
     return slice_is_word(c->argv[i], word);
 }
+/* A time to wait, in seconds with a fraction: 0 is for ever. */
+bool arg_timeout(struct command_context *c, size_t i, uint64_t *timeout_ms);
 bool check_string(struct command_context *c, const struct store_key *k); /* k NULL is fine */
 bool check_type(struct command_context *c, const struct store_key *k, enum store_type type); /* likewise */
 /* For replies as long as a client asks for, whatever is there: once what was appended from `start` on is longer than a bulk
@@ -122,6 +124,11 @@ void reply_help(struct command_context *c, const char *name, const char *const *
 
 /* Keys whose number stands at argv[at], behind it; as find_keys of a row. */
 int counted_keys(const struct slice *argv, size_t argc, size_t at, int *out, int max);
+/* Of the keys argv[*first], ... of a command that waits those to be looked at: all *n, or the one that has become ready. */
+void keys_to_try(const struct command_context *c, size_t *first, size_t *n);
+/* Nothing is there: has it wait until one of its keys is of that type. false: it must not, and has to reply. */
+bool wait_for_keys(struct command_context *c, enum store_type type, size_t first_key, size_t key_count,
+                   uint64_t timeout_ms);
 
 /* What a command has done to a key, in Redis's word for it: after it is done, once for each key, and only if something was
  * done. `key`: an argument, or bytes that the change leaves alone. */
@@ -149,6 +156,11 @@ void element_scan_end(struct element_scan *s, uint64_t cursor);
 
 /* pick.c: `count` different numbers below `from`, in their order; count <= from. */
 void pick_distinct(struct prng *chance, uint64_t from, uint64_t count, uint64_t *out);
+
+/* list_blocking.c, zset_blocking.c */
+command_fn bzmpop_command, bzpopmax_command, bzpopmin_command;
+command_fn blmove_command, blmpop_command, blpop_command, brpop_command, brpoplpush_command;
+int blmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
 
 /* expire.c: relative or absolute times given to a command. */
 enum expiry_unit { UNIT_SECONDS, UNIT_MILLISECONDS };

@@ -1,5 +1,6 @@
 /* The families of commands, each with a table of rows in table_*.c. Included where FAMILY is defined. */
 FAMILY(bits)
+FAMILY(blocking)
 FAMILY(cluster)
 FAMILY(connection)
 FAMILY(geo)

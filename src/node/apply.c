@@ -6,7 +6,7 @@
 
 /* What the entry at (index, term) settles. A waiter of an older term at this index or behind it can never be
  * committed any more, since terms in a log only grow: it surely did not run. */
-static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct slice reply)
+static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct slice reply, bool waits)
 {
     while (n->waiters.count) {
         struct waiter w = *waiters_at(&n->waiters, 0);
@@ -14,6 +14,11 @@ static void settle_waiters(struct node *n, uint64_t index, uint64_t term, struct
             waiters_pop_front(&n->waiters);
             /* It ran, but what this node makes of it may be wrong: another one knows the reply. */
             bool known = digest_trusted(n) || (w.ticket & ADMIN_TICKET && w.peer);
+            if (waits && known) {
+                if (!w.peer) /* another node learns it from the log */
+                    blocked_here_add(n, &w);
+                return;
+            }
             waiter_answer(n, &w, known ? NODE_DONE : NODE_UNKNOWN, known ? reply : slice_of(NULL, 0));
             return;
         }
@@ -35,7 +40,7 @@ static void run_reads_before(struct node *n, const struct raft_frame *f)
 }
 
 /* true: it was a checkpoint. */
-static bool apply_data(struct node *n, const struct raft_frame *f)
+static bool apply_data(struct node *n, const struct raft_frame *f, struct rsm_result *at)
 {
     struct rsm_result result;
     run_reads_before(n, f);
@@ -48,6 +53,10 @@ static bool apply_data(struct node *n, const struct raft_frame *f)
     }
     if (result.outcome == RSM_DUPLICATE)
         n->count.duplicates++;
+    *at = result;
+    if (result.claim && result.asker == n->identity.node_id && digest_trusted(n))
+        forward_waits(n, f->payload, result.claim);
+    blocked_here_released(n);
     if (result.checkpoint) {
         reload_checkpoint_applied(n);
         snapshot_checkpoint_applied(n, &result);
@@ -78,16 +87,18 @@ void apply_replace_state(struct node *n, struct rsm *fresh)
 static void apply_entry(struct node *n, const struct raft_frame *f)
 {
     bool checkpoint = false;
+    struct rsm_result result = {0};
     assert(f->index == rsm_applied(n->rsm) + 1 && raft_entry_known(f));
     if (n->tracing)
         node_say(n, LOG_DEBUG, "applied index=%llu term=%llu kind=%d", (unsigned long long)f->index,
                  (unsigned long long)f->term, (int)f->kind);
     if (f->kind == RAFT_ENTRY_DATA) {
-        checkpoint = apply_data(n, f);
+        checkpoint = apply_data(n, f, &result);
     } else {
         buf_truncate(&n->reply, 0);
         buf_append_cstr(&n->reply, "+OK\r\n");
         rsm_skip(n->rsm, f->index, f->term);
+        blocked_here_released(n);
         if (f->kind == RAFT_ENTRY_CONFIG && raft_members_decode(f->payload, &n->applied_members)) {
             n->applied_members_index = f->index;
             members_note_others(n);
@@ -95,7 +106,9 @@ static void apply_entry(struct node *n, const struct raft_frame *f)
         n->changed = true;
     }
     n->count.applied++;
-    settle_waiters(n, f->index, f->term, buf_slice(&n->reply));
+    settle_waiters(n, f->index, f->term, buf_slice(&n->reply), result.claim != 0);
+    if (result.claim && result.asker == n->identity.node_id)
+        blocked_here_check(n, result.claim);
     digest_applied(n, checkpoint);
     if (n->reply.cap > (4 << 20))
         buf_deinit(&n->reply);

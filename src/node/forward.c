@@ -32,13 +32,18 @@ struct request {
     uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */
     enum forward_op op;
     bool sent, unknown; /* sent in this round and not answered; sent once to a leader that may have run it */
-    bool held;          /* answered, and handed on by a turn's end */
+    uint64_t session, session_number; /* of a client's own session */
+    uint64_t claim, until_ms;         /* it waits for a key, and is in `waiting` */
+    bool sent_twice;                  /* under its number: the second one may be under way still */
+    bool held;                        /* answered, and handed on by a turn's end */
     enum node_outcome outcome;
     struct buf payload, reply;
 };
 
 struct proxied {
     struct list requests; /* in order of arrival: re-sends keep it */
+    struct list waiting;  /* those that wait for a key: the log tells what becomes of them */
+    size_t held_open;     /* of these, those that were sent twice */
     uint64_t cookie, number;
     uint64_t round, place; /* of the next one to be sent */
     uint64_t bulk_end;     /* the place behind the last one that went as bulk; 0: none did */
@@ -66,8 +71,15 @@ void forward_init(struct node *n)
 {
     n->proxied = mem_calloc(1, sizeof(*n->proxied));
     list_init(&n->proxied->requests);
+    list_init(&n->proxied->waiting);
     n->proxied->wait_us = FORWARD_AGAIN_US;
     n->proxied->cookie = node_first_cookie(n);
+}
+
+static void set_claim(struct node *n, struct request *q, uint64_t claim)
+{
+    n->proxied->held_open += (claim && q->sent_twice) - (size_t)(q->claim && q->sent_twice);
+    q->claim = claim;
 }
 
 static void request_free(struct request *q)
@@ -82,6 +94,8 @@ void forward_deinit(struct node *n)
 {
     while (!list_empty(&n->proxied->requests))
         request_free(list_entry(n->proxied->requests.next, struct request, link));
+    while (!list_empty(&n->proxied->waiting))
+        request_free(list_entry(n->proxied->waiting.next, struct request, link));
     mem_free(n->proxied);
 }
 
@@ -109,15 +123,25 @@ static struct slice session_name(struct node *n)
     return slice_of(p->session, 32);
 }
 
+/* The number of one that waits for a key is not held open, for that might be for days; but where it was sent twice it is. */
 static uint64_t lowest_unanswered(struct node *n)
 {
+    uint64_t lowest = n->proxied->number + 1;
     list_for_each(it, &n->proxied->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        if (q->number)
-            return q->number;
+        if (q->number) {
+            lowest = q->number;
+            break;
+        }
     }
-    return n->proxied->number + 1;
+    for (struct list *it = n->proxied->waiting.next; n->proxied->held_open && it != &n->proxied->waiting;
+         it = it->next) {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->sent_twice && q->number && q->number < lowest)
+            lowest = q->number;
+    }
+    return lowest;
 }
 
 static enum node_channel channel_of(const struct proxied *p, const struct request *q)
@@ -144,6 +168,7 @@ static void deliver(struct node *n, struct request *q)
     put_u8(&frame, !q->unknown);
     put_u64(&frame, lowest_unanswered(n));
     buf_append_slice(&frame, buf_slice(&q->payload));
+    q->sent_twice |= q->sent_us != 0;
     q->sent = true;
     q->sent_us = n->now_us;
     if (leader == n->identity.node_id) {
@@ -213,6 +238,9 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
         own.numbering = RSM_PROXY_NUMBER;
         own.client_id = session_name(n);
         own.request_id = q->number = ++p->number;
+    } else if (req->numbering == RSM_SESSION_NUMBER) {
+        q->session = req->session;
+        q->session_number = req->request_id;
     }
     rsm_encode(&q->payload, &own, 0, 0);
     list_push_back(&p->requests, &q->link);
@@ -241,6 +269,93 @@ enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice k
     return take(n, &req, FORWARD_WATCH, who);
 }
 
+/* ---- those that wait for a key ---- */
+
+static bool is_of(const struct rsm_request *req, struct slice own_session, const struct request *q)
+{
+    if (req->numbering == RSM_PROXY_NUMBER)
+        return q->number == req->request_id && slice_equal(req->client_id, own_session);
+    return req->numbering == RSM_SESSION_NUMBER && q->session == req->session &&
+           q->session_number == req->request_id;
+}
+
+static struct request *find_in(struct list *requests, const struct rsm_request *req, struct slice own_session)
+{
+    list_for_each(it, requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->op == FORWARD_WRITE && is_of(req, own_session, q))
+            return q;
+    }
+    return NULL;
+}
+
+/* The leader says nothing of it: our own log tells. */
+void forward_waits(struct node *n, struct slice payload, uint64_t claim)
+{
+    struct proxied *p = n->proxied;
+    struct rsm_decoded d;
+    if ((list_empty(&p->requests) && list_empty(&p->waiting)) || !rsm_decode(payload, &d))
+        return;
+    struct request *q = NULL;
+    if (d.req.asker == n->identity.node_id) {
+        q = find_in(&p->requests, &d.req, session_name(n));
+        q = q ? q : find_in(&p->waiting, &d.req, session_name(n));
+    }
+    rsm_decoded_deinit(&d);
+    if (!q)
+        return;
+    blocked_here_forget(n, q->claim);
+    set_claim(n, q, claim);
+    rsm_waits(n->rsm, claim, &q->until_ms);
+    list_remove(&q->link);
+    list_push_back(&p->waiting, &q->link);
+    p->wait_us = FORWARD_AGAIN_US;
+    blocked_here_forward(n, claim, q->who.ticket, q);
+}
+
+/* In the order of their numbers, which is the order in which they came. */
+static void wait_no_longer(struct node *n, struct request *q)
+{
+    struct proxied *p = n->proxied;
+    struct list *behind = q->number ? p->requests.next : &p->requests;
+    set_claim(n, q, 0);
+    q->lost_us = q->place = 0;
+    q->sent = q->held = false;
+    while (behind != &p->requests && list_entry(behind, struct request, link)->number < q->number)
+        behind = behind->next;
+    list_remove(&q->link);
+    list_push_back(behind, &q->link); /* in front of it */
+    p->resend = true;
+}
+
+/* It has not run, and comes to the end of the row, to wait for as long as it would have. But where it was sent twice, the second
+ * one may be on its way to the next leader already: then it keeps its number, by which all of them count as one. */
+static void send_anew(struct node *n, struct request *q)
+{
+    struct rsm_decoded d;
+    bool ok = rsm_decode(buf_slice(&q->payload), &d);
+    assert(ok);
+    q->unknown = q->sent_twice;
+    if (q->number && !q->sent_twice)
+        d.req.request_id = q->number = ++n->proxied->number;
+    if (!q->sent_twice)
+        q->sent_us = 0;
+    d.req.until_ms = q->until_ms;
+    struct buf payload = BUF_EMPTY;
+    rsm_encode(&payload, &d.req, 0, 0);
+    rsm_decoded_deinit(&d);
+    buf_deinit(&q->payload);
+    q->payload = payload;
+    wait_no_longer(n, q);
+}
+
+void forward_ask_about(struct node *n, struct request *q)
+{
+    q->unknown = true;
+    wait_no_longer(n, q);
+}
+
 /* Whatever was sent to the leader that is gone has to be asked again. */
 void forward_leader_changed(struct node *n)
 {
@@ -264,8 +379,22 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
     struct node_answer a = {.outcome = outcome, .reply = reply, .index = index};
     n->proxied->wait_us = FORWARD_AGAIN_US;
     uint64_t ticket = q->who.ticket;
+    if (q->claim)
+        blocked_here_forget(n, q->claim);
+    set_claim(n, q, 0);
     request_free(q);
     n->clients.answer(n->clients.arg, ticket, &a);
+}
+
+void forward_released(struct node *n, struct request *q, const struct rsm_release *r)
+{
+    set_claim(n, q, 0);
+    if (!digest_trusted(n))
+        answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
+    else if (r->cleared)
+        send_anew(n, q);
+    else
+        answer(n, q, NODE_DONE, r->reply, rsm_applied(n->rsm));
 }
 
 static void hold(struct request *q, enum node_outcome outcome, struct slice reply)
@@ -329,6 +458,16 @@ void forward_turn(struct node *n)
 {
     struct proxied *p = n->proxied;
     bool leader = raft_leader(n->raft) != 0 && (raft_role(n->raft) != RAFT_LEADER || raft_accepts(n->raft));
+    list_for_each_safe(it, tmp, &p->waiting)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (leader)
+            q->lost_us = 0;
+        else if (!q->lost_us)
+            q->lost_us = n->now_us;
+        else if (n->now_us > q->lost_us + 2 * n->config.election_us + n->config.client_wait_us)
+            answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
+    }
     if (list_empty(&p->requests)) {
         p->resend = false;
         return;
@@ -376,6 +515,14 @@ static void not_taken(struct node *n)
     p->wait_us = 2 * p->wait_us < FORWARD_AGAIN_MAX_US ? 2 * p->wait_us : FORWARD_AGAIN_MAX_US;
 }
 
+/* What was sent last has surely not run, nor will it. */
+static void not_run(struct request *q)
+{
+    q->sent = false;
+    if (!q->sent_twice)
+        q->sent_us = 0;
+}
+
 /* The leader has taken neither this one nor any behind it. */
 static void on_gap(struct node *n, struct request *q, uint64_t round)
 {
@@ -383,7 +530,7 @@ static void on_gap(struct node *n, struct request *q, uint64_t round)
         return;
     for (struct list *it = &q->link; it != &n->proxied->requests; it = it->next) {
         struct request *behind = list_entry(it, struct request, link);
-        behind->sent = false; /* so it has surely not run */
+        not_run(behind);
         ask_anew(n, behind);
     }
     not_taken(n);
@@ -397,6 +544,15 @@ void forward_on_reply(struct node *n, struct reader *r)
     uint64_t index = get_u64(r);
     if (r->failed)
         return;
+    list_for_each(it, &n->proxied->waiting)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (q->cookie != cookie)
+            continue;
+        if (outcome == NODE_DONE) /* it was sent twice, and the second one came when it had run */
+            answer(n, q, NODE_DONE, slice_of(r->at, reader_left(r)), index);
+        return;
+    }
     list_for_each(it, &n->proxied->requests)
     {
         struct request *q = list_entry(it, struct request, link);
@@ -413,6 +569,8 @@ void forward_on_reply(struct node *n, struct reader *r)
         } else if (outcome == FORWARD_GAP) {
             on_gap(n, q, index);
         } else {
+            if (outcome == NODE_NOT_LEADER)
+                not_run(q);
             q->sent = false;
             q->unknown |= outcome == NODE_UNKNOWN;
             if (!q->lost_us)
@@ -530,6 +688,8 @@ void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reade
         return;
     }
     struct rsm_request *req = &f->what.req;
+    if (req->asker)
+        req->asker = peer;
     bool behind = !(flags & FORWARD_FIRST);
     f->op = (enum forward_op)op;
     if (op == FORWARD_WRITE) {

@@ -459,6 +459,7 @@ static void forget_everything(struct node *n)
     raft_free(n->raft);
     n->raft = NULL;
     apply_replace_state(n, rsm_new());
+    blocked_here_reloaded(n);
     if (n->loader)
         rsm_loader_free(n->loader);
     n->loader = NULL;

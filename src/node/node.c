@@ -64,6 +64,7 @@ struct node *node_new(const struct node_config *config, const struct node_found 
     n->read_cookie = node_first_cookie(n);
     n->admin_cookie = node_first_cookie(n);
     forward_init(n);
+    blocked_here_init(n);
     return n;
 }
 
@@ -81,6 +82,7 @@ void node_free(struct node *n)
     snapshot_deinit(n);
     reload_deinit(n);
     forward_deinit(n);
+    blocked_here_deinit(n);
     start_deinit(n);
     for (size_t i = 0; i < n->peer_count; i++)
         mem_free(n->peers[i].queue);
@@ -230,6 +232,8 @@ void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
     struct peer *p = node_peer(n, peer);
     if (p && p->link_up && !up)
         p->lost_us = n->now_us;
+    if (p && !up)
+        p->lost_waits = true;
     if (p)
         p->link_up = up;
     if (!up)
@@ -314,11 +318,14 @@ static void watch_disk(struct node *n)
 /* While keys are due and nothing is written, time alone is logged (DESIGN 4). */
 static void log_time(struct node *n)
 {
-    if (!node_may_serve(n) || n->open_count || n->due_keys_stay ||
-        n->now_us < n->last_clock_entry_us + CLOCK_ENTRY_US)
+    if (!node_may_serve(n) || n->open_count)
         return;
-    uint64_t ms = node_cluster_ms(n);
-    if (!rsm_keys_due(n->rsm, ms) || raft_commit(n->raft) != raft_last_index(n->raft))
+    uint64_t ms = node_cluster_ms(n), until_ms = rsm_waiting_until_ms(n->rsm);
+    bool waits = until_ms && until_ms <= ms;
+    if (n->now_us < n->last_clock_entry_us + (waits ? CLOCK_ENTRY_WAITS_US : CLOCK_ENTRY_US))
+        return;
+    if ((!waits && (n->due_keys_stay || !rsm_keys_due(n->rsm, ms))) ||
+        raft_commit(n->raft) != raft_last_index(n->raft))
         return;
     struct rsm_request req = {.kind = RSM_CLOCK};
     n->last_clock_entry_us = n->now_us;
@@ -335,10 +342,24 @@ static void tick(struct node *n)
     node_step(n, &e, NULL);
 }
 
+/* When the time of the first command that waits is up. */
+static uint64_t waits_deadline_us(const struct node *n)
+{
+    uint64_t until_ms = rsm_waiting_until_ms(n->rsm), ms = node_cluster_ms(n);
+    uint64_t soonest = n->last_clock_entry_us + CLOCK_ENTRY_WAITS_US;
+    if (until_ms == 0 || !node_may_serve(n))
+        return UINT64_MAX;
+    if (until_ms <= ms)
+        return soonest > n->now_us ? soonest : n->now_us + CLOCK_ENTRY_WAITS_US;
+    uint64_t left_ms = until_ms - ms < 1000 ? until_ms - ms : 1000;
+    return n->now_us + left_ms * 1000;
+}
+
 static uint64_t deadline(const struct node *n)
 {
     uint64_t at = raft_deadline_us(n->raft), again = forward_deadline_us(n), feed = feed_deadline_us(n);
-    uint64_t beat = n->now_us + n->config.heartbeat_us;
+    uint64_t beat = n->now_us + n->config.heartbeat_us, waits = waits_deadline_us(n);
+    at = at < waits ? at : waits;
     at = at < again ? at : again;
     at = at < feed ? at : feed;
     return at < beat ? at : beat;
@@ -381,6 +402,7 @@ uint64_t node_turn(struct node *n)
     watch_disk(n);
     log_time(n);
     bool evicting = evict_turn(n);
+    blocked_turn(n);
     propose_turn(n);
     reads_turn(n);
     bool more = apply_turn(n) || evicting;

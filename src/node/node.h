@@ -130,12 +130,15 @@ enum node_outcome {
     NODE_NOT_LEADER, /* surely not run; node_status tells whether a leader is known */
     NODE_REFUSED,    /* surely not run; `reply` is the error to send */
     NODE_UNKNOWN,    /* it may have run: -MAYBE */
+    NODE_WAITS,      /* for a key (BLPOP); its answer is still to come, `index` is what node_unblock takes */
+    NODE_CLEARED,    /* it waited, and does no longer: surely not run, for a new term has begun */
 };
 
 struct node_answer {
     enum node_outcome outcome;
     struct slice reply; /* DONE and REFUSED: RESP bytes, valid for the call */
-    uint64_t index;     /* DONE: of the entry; what a later read on the same connection waits for */
+    uint64_t
+        index; /* WAITS: see there. DONE: of the entry; what a later read on the same connection waits for */
 };
 
 struct node_clients {
@@ -193,6 +196,12 @@ enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bo
 /* WATCH through a proxy port: the answer's reply is an integer reply with the version. */
 enum node_outcome node_forward_watch(struct node *n, uint32_t db, struct slice key,
                                      const struct node_asker *who);
+
+/* The ticket of whom nobody would look for. */
+#define NODE_NOBODY (UINT64_MAX - 1)
+/* A command that waits does so no longer. Answer: an integer reply, whether it did. */
+enum node_outcome node_unblock(struct node *n, uint64_t claim, enum rsm_unblock how, uint64_t ticket,
+                               struct buf *error);
 
 /* Administration: done by the leader, forwarded there; idempotent. Answer by ticket. */
 enum node_outcome node_meet(struct node *n, const char *host, uint16_t port, uint16_t peer_port,

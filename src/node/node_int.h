@@ -19,6 +19,7 @@
 #ifndef NODE_INT_H
 #define NODE_INT_H
 
+#include "base/dict.h"
 #include "base/list.h"
 #include "base/prng.h"
 #include "node/node.h"
@@ -61,6 +62,7 @@ enum {
     DIGEST_EVERY = 1024, /* entries between two comparisons, at most */
     DIGEST_KEPT = 64,
     CLOCK_ENTRY_US = 100000,
+    CLOCK_ENTRY_WAITS_US = 10000, /* when the time of a command that waits is up */
     JOIN_RETRY_US = 500000,
     MOVED_RETRY_US = 500000,
     TIMED_BLOCKS = 1024,       /* blocks under way whose times are kept */
@@ -162,6 +164,7 @@ struct peer {
     char host[RAFT_HOST_MAX]; /* where it is dialled */
     uint16_t peer_port;
     bool link_up, disk_low;
+    bool lost_waits;              /* (blocked.c) the link was lost since its waiting commands were cleared */
     bool says_diverged, outvoted; /* (digest.c) so it says itself; so its digest shows */
     uint64_t lost_us;             /* when the link was last lost, 0: never */
     struct node_hello hello;      /* node_id 0: not heard yet */
@@ -207,6 +210,7 @@ void phases_stepped(struct node *n, struct peer *from);
 void phases_applied(struct node *n);
 
 struct proxied; /* forward.c */
+struct request;
 struct forwarded_read;
 struct recall; /* recall.c */
 struct covered;
@@ -313,6 +317,10 @@ struct node {
     struct node_identity reset_identity;
     bool
         resetting; /* all is being dropped: nothing may be written behind it as if it were the old journal's */
+
+    /* blocked.c */
+    struct dict *blocked;  /* by claim: the commands that wait whose clients are here */
+    uint64_t unblocked_us; /* when those of unreachable nodes were cleared last */
 
     /* forward.c */
     struct proxied *proxied;
@@ -516,7 +524,25 @@ void found_alone(struct node *n);
 void found_written(struct node *n);
 void found_turn(struct node *n);
 
+/* blocked.c: commands that wait for a key. */
+void blocked_here_init(struct node *n);
+void blocked_here_deinit(struct node *n);
+void blocked_here_add(struct node *n, const struct waiter *w); /* its entry is applied, and it waits */
+void blocked_here_forward(struct node *n, uint64_t claim, uint64_t ticket, struct request *q);
+/* It came through this node: is there anybody whom its reply would be for? */
+void blocked_here_check(struct node *n, uint64_t claim);
+void blocked_here_forget(struct node *n, uint64_t claim);
+void blocked_here_released(struct node *n); /* an entry was applied */
+void blocked_here_reloaded(struct node *n); /* a snapshot was */
+void blocked_here_expire(struct node *n);
+void blocked_turn(struct node *n);
+
 /* forward.c */
+/* Of a request that came through this node: its entry is applied, and it waits. */
+void forward_waits(struct node *n, struct slice payload, uint64_t claim);
+void forward_released(struct node *n, struct request *q, const struct rsm_release *r);
+/* It waited, and nobody here knows what became of it. */
+void forward_ask_about(struct node *n, struct request *q);
 void forward_init(struct node *n);
 void forward_deinit(struct node *n);
 void forward_read_free(struct forwarded_read *f); /* NULL is fine */

@@ -129,7 +129,14 @@ bool propose_request(struct node *n, const struct rsm_request *req, const struct
     uint64_t stamp = node_cluster_ms(n);
     n->last_stamp_ms = stamp;
     n->last_stamp_index = index;
-    rsm_encode(&n->open, req, stamp, prng_next(&n->chance));
+    if (req->asker &&
+        rsm_apply_version(n->rsm) < 3) { /* older nodes do not know the form; nor does the command run yet */
+        struct rsm_request own = *req;
+        own.asker = 0;
+        rsm_encode(&n->open, &own, stamp, prng_next(&n->chance));
+    } else {
+        rsm_encode(&n->open, req, stamp, prng_next(&n->chance));
+    }
     close_entry(n, begin, index, who);
     node_long_work(n, bytes, false);
     if (n->tracing)
@@ -255,7 +262,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         return NODE_NOT_LEADER;
     else if (n->in_doubt)
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
-    else if (n->disk_low)
+    else if (n->disk_low && req->kind != RSM_UNBLOCK)
         why = "ERR the disk is almost full: writes are refused until there is room";
     else {
         if (rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))
@@ -317,5 +324,6 @@ void propose_expire_waiters(struct node *n)
         waiters_pop_front(&n->waiters);
         waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
     }
+    blocked_here_expire(n);
     n->lost_office_us = 0;
 }

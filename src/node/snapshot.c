@@ -428,10 +428,13 @@ static void settle_covered(struct node *n, uint64_t index, uint64_t term)
             break;
         waiters_pop_front(&n->waiters);
         buf_truncate(&reply, 0);
+        uint64_t until_ms;
         if (w.index > index)
             waiter_answer(n, &w, NODE_NOT_LEADER, slice_of(NULL, 0));
         else if (digest_trusted(n) && recall_covered(n, &w, &reply))
             waiter_answer(n, &w, NODE_DONE, buf_slice(&reply));
+        else if (digest_trusted(n) && !w.peer && w.term == term && rsm_waits(n->rsm, w.index, &until_ms))
+            blocked_here_add(n, &w); /* all who wait came in the last term, in which the index says it all */
         else
             waiter_answer(n, &w, NODE_UNKNOWN, slice_of(NULL, 0));
     }
@@ -479,6 +482,7 @@ static void loaded(struct node *n)
         snapshot_disowned(n);
         digest_state_loaded(n, true);
         settle_covered(n, meta.index, meta.term);
+        blocked_here_reloaded(n);
         struct raft_event e = {.type = RAFT_EVENT_SNAPSHOT_INSTALLED,
                                .index = meta.index,
                                .term = meta.term,

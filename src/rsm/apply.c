@@ -42,6 +42,7 @@ static void pass_time(struct rsm *r, uint64_t index, uint64_t stamp_ms)
         store_expire(&view, EXPIRE_KEYS_PER_ENTRY);
     }
     rsm_sessions_expire(&r->sessions, r->stamp_ms, rsm_session_timeout_ms(r), EXPIRE_SESSIONS_PER_ENTRY);
+    rsm_blocked_time_out(r);
 }
 
 /* As many databases as the setting says, or as a dump has keys in; then the setting says that. */
@@ -99,6 +100,8 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
     rsm_settings_limits(&r->settings, &r->limits);
     rsm_sessions_deinit(&r->sessions);
     rsm_sessions_init(&r->sessions, r->seed);
+    blocked_deinit(&r->blocked);
+    blocked_init(&r->blocked, r->seed);
     reseed_store(r, index);
     rsm_evict_refresh(r);
     resp_simple(reply, "OK");
@@ -134,7 +137,7 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
     const struct rsm_request *q = &d->req;
     switch (q->kind) {
     case RSM_COMMAND:
-        rsm_run_command(r, index, d, reply);
+        rsm_run_command(r, index, d, reply, result);
         return;
     case RSM_EXEC:
         rsm_run_exec(r, index, d, reply);
@@ -151,6 +154,9 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
     case RSM_EVICT:
         rsm_evict(r, index, q);
         resp_simple(reply, "OK");
+        return;
+    case RSM_UNBLOCK:
+        rsm_unblock(r, q, reply);
         return;
     case RSM_CHECKPOINT:
         store_raise_versions(r->store, index);
@@ -179,11 +185,16 @@ void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payloa
         result->outcome = RSM_UNKNOWN_KIND;
         return;
     }
+    blocked_forget_released(&r->blocked);
+    if (term != r->applied_term)
+        rsm_blocked_new_term(r);
     pass_time(r, index, d.stamp_ms);
     if (rsm_is_numbered(&d.req))
         rsm_apply_numbered(r, index, &d, asked, reply, result);
     else
         rsm_run(r, index, &d, reply, result);
+    if (r->blocked.count)
+        rsm_blocked_serve(r, index, d.chance);
     store_sweep(r->store, SWEEP_PER_ENTRY);
     r->applied = index;
     r->applied_term = term;
@@ -202,6 +213,9 @@ void rsm_look_ahead(const struct rsm *r, const struct slice *payloads, size_t co
 void rsm_skip(struct rsm *r, uint64_t index, uint64_t term)
 {
     assert(index == r->applied + 1);
+    blocked_forget_released(&r->blocked);
+    if (term != r->applied_term)
+        rsm_blocked_new_term(r);
     r->applied = index;
     r->applied_term = term;
 }

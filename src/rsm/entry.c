@@ -9,7 +9,7 @@
 
 #define VARINT_MAX 10
 /* Everything before the body, without the bytes of client_id and user. */
-#define HEAD_MAX (ENTRY_HEADER_SIZE + 5 * VARINT_MAX + 1)
+#define HEAD_MAX (ENTRY_HEADER_SIZE + 7 * VARINT_MAX + 1)
 
 static char *write_varint(char *at, uint64_t v)
 {
@@ -109,6 +109,9 @@ static char *write_body(char *at, const struct rsm_request *q)
         return write_varint(at, q->node);
     case RSM_EVICT:
         return write_watches(at, q);
+    case RSM_UNBLOCK:
+        at = write_varint(write_varint(at, q->claim), q->node);
+        return write_varint(at, q->unblock);
     }
     assert(false);
     return at;
@@ -118,7 +121,8 @@ void rsm_encode(struct buf *out, const struct rsm_request *q, uint64_t stamp_ms,
 {
     char *at = buf_reserve(out, HEAD_MAX + q->client_id.len + q->user.len + body_bound(q));
     *at++ = (char)q->kind;
-    *at++ = (char)((unsigned)q->numbering | (q->may_open ? 4u : 0));
+    assert(!q->asker || q->kind == RSM_COMMAND);
+    *at++ = (char)((unsigned)q->numbering | (q->may_open ? 4u : 0) | (q->asker ? ENTRY_MAY_WAIT : 0));
     at = write_u64(at, stamp_ms);
     at = write_u64(at, chance);
     at = write_varint(at, q->request_id);
@@ -128,6 +132,8 @@ void rsm_encode(struct buf *out, const struct rsm_request *q, uint64_t stamp_ms,
         at = write_varint(at, q->session);
     else if (q->numbering == RSM_PROXY_NUMBER)
         at = write_varint(at, q->lowest);
+    if (q->asker)
+        at = write_varint(write_varint(at, q->asker), q->until_ms);
     *at++ = q->resp == 3 ? 3 : 2;
     at = write_varint(at, q->db);
     at = write_body(at, q);
@@ -283,6 +289,15 @@ static void parse_body(struct reader *r, struct rsm_arrays *a, struct rsm_reques
     case RSM_EVICT:
         parse_watches(r, a, q);
         break;
+    case RSM_UNBLOCK: {
+        q->claim = get_varint(r);
+        q->node = get_varint(r);
+        uint64_t why = get_varint(r);
+        q->unblock = (enum rsm_unblock)why;
+        if (why > RSM_UNBLOCK_ERROR || (q->claim == 0) == (q->node == 0))
+            r->failed = true;
+        break;
+    }
     }
 }
 
@@ -291,13 +306,17 @@ bool rsm_entry_glance(struct slice payload, uint32_t *db, struct slice *key)
     struct reader r = reader_of(payload);
     if (get_u8(&r) != RSM_COMMAND)
         return false;
-    unsigned numbering = get_u8(&r) & 3u;
+    unsigned flags = get_u8(&r), numbering = flags & 3u;
     get_raw(&r, ENTRY_HEADER_SIZE - 2);
     get_varint(&r);
     get_bytes(&r);
     get_bytes(&r);
     if (numbering != RSM_TAGGED)
         get_varint(&r);
+    if (flags & ENTRY_MAY_WAIT) {
+        get_varint(&r);
+        get_varint(&r);
+    }
     get_u8(&r);
     *db = get_u32_varint(&r);
     uint64_t argc = get_varint(&r);
@@ -314,7 +333,8 @@ bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_deco
     uint8_t kind = get_u8(&r), flags = get_u8(&r);
     out->stamp_ms = get_u64(&r);
     out->chance = get_u64(&r);
-    if (r.failed || kind < RSM_FOUND || kind > RSM_VERSION || flags > 7 || (flags & 3) == 3 ||
+    if (r.failed || kind < RSM_FOUND || kind > RSM_UNBLOCK || flags > 15 || (flags & 3) == 3 ||
+        (flags & ENTRY_MAY_WAIT && kind != RSM_COMMAND) ||
         out->stamp_ms > INT64_MAX) /* commands count with it in signed numbers */
         return false;
     q->kind = (enum rsm_kind)kind;
@@ -327,6 +347,12 @@ bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_deco
         q->session = get_varint(&r);
     else if (q->numbering == RSM_PROXY_NUMBER)
         q->lowest = get_varint(&r);
+    if (flags & ENTRY_MAY_WAIT) {
+        q->asker = get_varint(&r);
+        q->until_ms = get_varint(&r);
+        if (q->asker == 0 || q->until_ms > INT64_MAX)
+            return false;
+    }
     *asked = slice_of(r.at, reader_left(&r));
     q->resp = get_u8(&r);
     q->db = get_u32_varint(&r);

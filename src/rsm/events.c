@@ -68,3 +68,12 @@ void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned cla
     r->listens = classes;
     rsm_events_refresh(r);
 }
+
+void rsm_heard(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key)
+{
+    struct rsm *r = arg;
+    if (class & BLOCKED_LISTENS)
+        blocked_heard(&r->blocked, class, db, key);
+    if (class & r->listening)
+        r->listener.heard(r->listener.arg, class, event, db, key);
+}

@@ -33,7 +33,8 @@ static void run(const struct rsm *r, struct command_context *c)
         resp_errorf(c->out, "ERR '%s' is not a command of the replicated state", row->name);
 }
 
-void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply)
+void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+                     struct rsm_result *result)
 {
     struct prng chance;
     prng_seed(&chance, d->chance);
@@ -41,7 +42,28 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
     c.view = rsm_write_view(r, index, d->req.db);
     c.argv = d->req.argv;
     c.argc = d->req.argc;
+    struct command_wait wait = {0};
+    c.wait = d->req.asker ? &wait : NULL;
     run(r, &c);
+    if (wait.waits)
+        rsm_block(r, index, &d->req, &wait, reply, result);
+}
+
+bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struct blocked *w,
+                     struct slice key, struct buf *reply)
+{
+    struct prng seeded;
+    struct rsm_request q = {.resp = w->resp, .user = w->user};
+    struct command_wait wait = {0};
+    prng_seed(&seeded, chance);
+    struct command_context c = context(r, &q, &seeded, reply);
+    c.view = rsm_write_view(r, index, w->db);
+    c.argv = w->argv;
+    c.argc = w->argc;
+    c.ready = key;
+    c.wait = &wait;
+    run(r, &c);
+    return !wait.waits;
 }
 
 /* A key whose time came since WATCH has another version too, whether or not it was removed yet. */
@@ -117,6 +139,8 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
         c.view = rsm_write_view(r, index, q->dbs[i]);
         if (!run_aside(r, &c))
             run(r, &c);
+        if (r->blocked.count)
+            rsm_blocked_ready(r, index);
         c.argv += q->counts[i];
     }
 }

@@ -10,6 +10,8 @@ struct rsm *rsm_new(void)
     rsm_settings_init(&r->settings);
     rsm_settings_limits(&r->settings, &r->limits);
     rsm_sessions_init(&r->sessions, r->seed);
+    blocked_init(&r->blocked, r->seed);
+    r->inner = (struct store_listener){.arg = r, .heard = rsm_heard};
     r->store = store_new((uint32_t)r->settings.value[SETTING_DATABASES], r->seed);
     r->apply_version = 1;
     return r;
@@ -21,6 +23,7 @@ void rsm_free(struct rsm *r)
         return;
     store_free(r->store);
     rsm_sessions_deinit(&r->sessions);
+    blocked_deinit(&r->blocked);
     rsm_arrays_deinit(&r->arrays);
     mem_free(r);
 }
@@ -63,8 +66,8 @@ struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
                                .db = db,
                                .now_ms = now_ms,
                                .lingers_ms = r->apply_version >= 2,
-                               .listening = r->listening,
-                               .listener = &r->ear,
+                               .listening = r->listening | (r->blocked.count ? BLOCKED_LISTENS : 0),
+                               .listener = r->blocked.count ? &r->inner : &r->ear,
                                .limits = &r->limits};
 }
 
@@ -88,5 +91,7 @@ uint64_t rsm_digest(const struct rsm *r)
     h = rsm_mix(h, rsm_settings_digest(&r->settings));
     h = rsm_mix(h, r->apply_version);
     h = rsm_mix(h, store_version_floor(r->store));
+    if (r->blocked.count) /* builds that know of none have none, and the same digest */
+        h = rsm_mix(h, r->blocked.digest);
     return rsm_mix(h, r->stamp_ms);
 }

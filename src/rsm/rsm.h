@@ -23,6 +23,14 @@ enum rsm_kind {
     RSM_SETTING,    /* CONFIG SET of replicated settings, all or none (argv: name value ...) */
     RSM_EVICT,      /* conditional deletes (db, key, version) chosen by the leader */
     RSM_VERSION,    /* raises the apply version */
+    RSM_UNBLOCK,    /* a command that waits (`claim`), or all that came through `node`, wait no longer */
+};
+
+/* Why it waits no longer. */
+enum rsm_unblock {
+    RSM_UNBLOCK_GONE,    /* nobody is there any more to be answered; as if it had never been sent */
+    RSM_UNBLOCK_TIMEOUT, /* CLIENT UNBLOCK: as if its time were up, or with an error */
+    RSM_UNBLOCK_ERROR,
 };
 
 enum rsm_numbering {
@@ -65,7 +73,12 @@ struct rsm_request {
     size_t commands;
     const struct rsm_watch *watches;
     size_t watch_count;
-    uint64_t node;               /* CHECKPOINT: who writes it. VERSION: the version */
+    uint64_t node;  /* CHECKPOINT: who writes it. VERSION: the version. UNBLOCK: or 0 */
+    uint64_t claim; /* UNBLOCK: see rsm_result.claim; or 0 */
+    enum rsm_unblock unblock;
+    /* COMMAND: where it finds nothing it may wait, for a client of this node; 0: it may not. `until_ms`: it did before, until
+     * then, and has lost its place; 0: as its arguments say. */
+    uint64_t asker, until_ms;
     struct hash_seed seed;       /* FOUND */
     uint64_t cluster_id;         /* FOUND */
     const char *const *settings; /* FOUND: name, value, ..., NULL */
@@ -110,10 +123,29 @@ struct rsm_result {
     bool settings_changed;
     bool checkpoint; /* a CHECKPOINT was applied; checkpoint_node is to write the snapshot now */
     uint64_t checkpoint_node;
+    /* Not 0: there is no reply yet, for the command waits (blocked.c), under this number: the entry's index. The reply comes
+     * with another entry, in rsm_released. */
+    uint64_t claim, asker;
 };
 
+/* A command that waited and does no longer. */
+struct rsm_release {
+    uint64_t claim, asker;
+    bool cleared;       /* there is no reply: it did not run, and may be sent again */
+    struct slice reply; /* RESP bytes, good until the next entry */
+};
+/* Those that the last entry released, skipped ones included, in the order in which they were served. */
+const struct rsm_release *rsm_released(struct rsm *r, size_t *count);
+/* Does a command wait under this claim? *until_ms: the cluster time at which that ends, 0: never. */
+bool rsm_waits(const struct rsm *r, uint64_t claim, uint64_t *until_ms);
+size_t rsm_waiting(const struct rsm *r); /* how many do */
+/* The i-th node that commands came through that wait, 0: there are no more. */
+uint64_t rsm_waiting_node(const struct rsm *r, size_t i);
+/* When the time of the first of them is up, 0: of none. An entry that reaches it releases it. */
+uint64_t rsm_waiting_until_ms(const struct rsm *r);
+
 /* Applies entry `index`, the one after rsm_applied; appends exactly one RESP reply to `reply` (an entry
- * without a client gets +OK). RSM_UNKNOWN_KIND: malformed, of a kind or version of a newer build, or about
+ * without a client gets +OK), none where the command waits. RSM_UNKNOWN_KIND: malformed, of a kind or version of a newer build, or about
  * settings this build does not have; nothing changed and nothing was appended. Hence the leader checks
  * setting names before it proposes. */
 void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payload, struct buf *reply,
@@ -122,13 +154,14 @@ void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payloa
 enum rsm_memory {
     RSM_UNHEARD, /* it has not run up to here, and would: nothing was appended */
     RSM_HEARD,   /* it ran: the remembered reply was appended */
+    RSM_PENDING, /* it waits: what was appended is that nobody knows whether it will run */
     RSM_FORGOTTEN, /* it would be refused, under its number or for want of its session: the error was appended */
 };
 enum rsm_memory rsm_recall(struct rsm *r, struct slice payload, struct buf *reply);
 /* The next entries to be applied, at most STORE_AHEAD_MAX: gets their keys out of memory side by side (store_look_ahead).
  * Changes nothing. */
 void rsm_look_ahead(const struct rsm *r, const struct slice *payloads, size_t count);
-/* A NOOP or CONFIG entry: only the applied index moves. Every index goes through one of the two, once, in
+/* A NOOP or CONFIG entry: only the applied index moves, and in a new term nobody waits any more (rsm_released). Every index goes through one of the two, once, in
  * order. */
 void rsm_skip(struct rsm *r, uint64_t index, uint64_t term);
 uint64_t rsm_applied(const struct rsm *r);

@@ -14,7 +14,7 @@
  * form only), `b` a varint length and its bytes:
  *
  *     0   u8   kind (enum rsm_kind)
- *     1   u8   bits 0-1 numbering, bit 2 may_open, the others 0
+ *     1   u8   bits 0-1 numbering, bit 2 may_open, bit 3 may wait, the others 0
  *     2   u64  stamp_ms
  *    10   u64  chance
  *    18   v    request_id
@@ -22,28 +22,34 @@
  *         b    user
  *         v    session    only RSM_SESSION_NUMBER
  *         v    lowest     only RSM_PROXY_NUMBER
+ *         v    asker      } only of a COMMAND that may wait
+ *         v    until_ms   }
  *         u8   resp: 2 or 3           } from here on: what is asked, the part that the hash
  *         v    db                     } of a numbered request covers
  *    FOUND       u64 cluster_id, u64 seed.k0, u64 seed.k1, v n, n x (b name, b value), both with their final
  * NUL COMMAND     v argc >= 1, argc x b EXEC        v n, n x (v db, b key, v version), v commands, commands x
  * (v db, v argc >= 1, argc x b) SESSION     b id CLOCK       nothing CHECKPOINT  v node SETTING     v argc
  * (even, >= 2), argc x b EVICT       v n, n x (v db, b key, v version) VERSION     v version
+ *    UNBLOCK  v claim, v node, v why
  */
 #ifndef RSM_RSM_INT_H
 #define RSM_RSM_INT_H
 
 #include "base/dict.h"
 #include "base/list.h"
+#include "rsm/blocked.h"
 #include "rsm/rsm.h"
 
 #define ENTRY_STAMP_AT    2
 #define ENTRY_CHANCE_AT   10
 #define ENTRY_HEADER_SIZE 18
+#define ENTRY_MAY_WAIT    8u /* the flag's bit */
 
 /* Bounds of what one entry does beside its own work. */
 #define EXPIRE_KEYS_PER_ENTRY     100
 #define EXPIRE_SESSIONS_PER_ENTRY 16
 #define SWEEP_PER_ENTRY           256
+#define TIMEOUTS_PER_ENTRY        100
 
 /* Arrays that parsing fills. rsm_apply reuses one set, so a command allocates nothing on its way in. */
 struct rsm_arrays {
@@ -99,6 +105,8 @@ void rsm_settings_limits(const struct rsm_settings *s, struct store_limits *out)
 /* events.c: letters to bits and back; `text` has room for a setting. NULL: fine, else what is wrong. */
 const char *rsm_events_parse(struct slice text, uint64_t *out);
 void rsm_events_print(uint64_t bits, char *text);
+/* What the store says goes to the commands that wait, and to who listens. */
+void rsm_heard(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
 /* After the settings or the listener have changed. */
 void rsm_events_refresh(struct rsm *r);
 
@@ -170,6 +178,19 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
 /* What clients ask for. To open or resume a session twice does no harm; the other kinds are the leader's own. */
 bool rsm_is_numbered(const struct rsm_request *q);
 
+/* session_apply.c: a numbered command that waited has its reply now. */
+void rsm_remember(struct rsm *r, uint64_t session, uint64_t number, uint64_t hash, struct slice reply);
+
+/* blocked_apply.c: what entries do with them. */
+void rsm_block(struct rsm *r, uint64_t index, const struct rsm_request *q, const struct command_wait *wait,
+               struct buf *reply, struct rsm_result *result);
+void rsm_unblock(struct rsm *r, const struct rsm_request *q, struct buf *reply);
+void rsm_blocked_time_out(struct rsm *r); /* whose time is up */
+void rsm_blocked_ready(struct rsm *r,
+                       uint64_t index); /* after a command: looks at the keys that it touched */
+void rsm_blocked_serve(struct rsm *r, uint64_t index, uint64_t chance); /* at the end of an entry */
+void rsm_blocked_new_term(struct rsm *r);
+
 /* session_save.c: one session as bytes in a snapshot. load false: malformed or there already. */
 void rsm_session_save(const struct rsm_session *s, struct buf *out);
 bool rsm_session_load(struct rsm_sessions *t, struct slice bytes);
@@ -197,7 +218,11 @@ void rsm_evict(struct rsm *r, uint64_t index, const struct rsm_request *q);
 void rsm_evict_refresh(struct rsm *r);
 
 /* exec.c */
-void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
+/* Runs it for a key that is ready; false: it waits on, and nothing has changed. */
+bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struct blocked *w,
+                     struct slice key, struct buf *reply);
+void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+                     struct rsm_result *result);
 void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
 
 /* apply.c: runs a parsed entry, whatever its number. */
@@ -207,6 +232,7 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
 struct rsm {
     struct store *store;
     struct rsm_sessions sessions;
+    struct blocked_table blocked;
     struct rsm_settings settings;
     struct store_limits limits; /* those of the settings that the store goes by */
     uint64_t applied, applied_term;
@@ -215,6 +241,7 @@ struct rsm {
     uint64_t apply_version;
     struct hash_seed seed;
     struct rsm_arrays arrays;
+    struct store_listener inner;  /* this machine itself, while commands wait for keys */
     struct rsm_listener listener; /* all zero: nobody listens */
     struct store_listener ear;    /* the part of it that the store knows */
     unsigned listens;             /* to these, whatever the setting says */

@@ -10,10 +10,12 @@ static const char no_session[] = "NOSESSION This session is unknown or has expir
 /* The proxying node hands this to its client as it is: nobody can say any more whether the request ran. */
 static const char unknown_outcome[] = "MAYBE The outcome of this request is not known";
 
+static const char other_request[] = "ERR another request was sent under this number";
+
 bool rsm_is_numbered(const struct rsm_request *q)
 {
-    return q->numbering != RSM_TAGGED &&
-           (q->kind == RSM_COMMAND || q->kind == RSM_EXEC || q->kind == RSM_SETTING);
+    return q->numbering != RSM_TAGGED && (q->kind == RSM_COMMAND || q->kind == RSM_EXEC ||
+                                          q->kind == RSM_SETTING || q->kind == RSM_UNBLOCK);
 }
 
 /* A session that is due is gone, whether or not the bounded expiry has come to it. */
@@ -120,11 +122,42 @@ static enum rsm_memory recall(struct rsm_session *s, uint64_t low, uint64_t numb
     if (!slot)
         return RSM_UNHEARD;
     if (slot->hash != hash) {
-        resp_error(reply, "ERR another request was sent under this number");
+        resp_error(reply, other_request);
         return RSM_FORGOTTEN;
     }
     buf_append_slice(reply, rsm_slot_reply(slot));
     return RSM_HEARD;
+}
+
+static bool is_same(const struct blocked *w, const struct rsm_request *q, uint64_t hash)
+{
+    return w->hash == hash && q->asker;
+}
+
+/* A request that waits and is sent again waits on, in its place, for who sent it last. */
+static bool take_over(struct rsm *r, uint64_t index, const struct rsm_session *s, const struct rsm_request *q,
+                      uint64_t hash, struct buf *reply, struct rsm_result *result)
+{
+    struct blocked *w = blocked_by_number(&r->blocked, s->name, q->request_id);
+    if (!w)
+        return false;
+    if (!is_same(w, q, hash)) {
+        refuse(reply, result, other_request);
+        return true;
+    }
+    blocked_take_over(&r->blocked, w, index, q->asker);
+    result->claim = index;
+    result->asker = q->asker;
+    return true;
+}
+
+void rsm_remember(struct rsm *r, uint64_t session, uint64_t number, uint64_t hash, struct slice reply)
+{
+    struct rsm_session *s = rsm_session_by_name(&r->sessions, session);
+    if (!s || number < s->low)
+        return;
+    slide(r, s, number > s->top ? number : s->top);
+    rsm_window_add(&r->sessions, s, number, hash, reply, reply.len > REPLY_MAX);
 }
 
 void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
@@ -137,6 +170,8 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
     if (!s)
         return;
     slide(r, s, s->top); /* the window may have been made smaller since */
+    if (take_over(r, index, s, q, hash, reply, result))
+        return;
     enum rsm_memory memory = recall(s, s->low, number, hash, reply);
     if (memory != RSM_UNHEARD) {
         result->outcome = memory == RSM_HEARD ? RSM_DUPLICATE : RSM_REFUSED;
@@ -145,6 +180,10 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
     size_t before = reply->len;
     rsm_run(r, index, d, reply, result);
     assert(result->outcome == RSM_RAN);
+    if (result->claim) { /* its number is pending; the reply will be remembered when it comes */
+        blocked_set_number(&r->blocked, blocked_by_claim(&r->blocked, index), s->name, number, hash);
+        return;
+    }
     struct slice text = slice_of(reply->data + before, reply->len - before);
     slide(r, s, number > s->top ? number : s->top);
     rsm_window_add(&r->sessions, s, number, hash, text, text.len > REPLY_MAX);
@@ -167,6 +206,12 @@ enum rsm_memory rsm_recall(struct rsm *r, struct slice payload, struct buf *repl
     if (!s) {
         resp_error(reply, proxy ? unknown_outcome : no_session);
         return RSM_FORGOTTEN;
+    }
+    const struct blocked *w = blocked_by_number(&r->blocked, s->name, q->request_id);
+    if (w) { /* and may yet run */
+        bool same = is_same(w, q, request_hash(r, q, asked));
+        resp_error(reply, same ? unknown_outcome : other_request);
+        return same ? RSM_PENDING : RSM_FORGOTTEN;
     }
     uint64_t low = window_low(r, s, s->top);
     low = low > s->low ? low : s->low;

@@ -26,6 +26,8 @@ static bool take_seed(struct rsm_loader *l, struct slice value)
     l->r->seed = (struct hash_seed){load_u64(value.data), load_u64(value.data + 8)};
     rsm_sessions_deinit(&l->r->sessions);
     rsm_sessions_init(&l->r->sessions, l->r->seed);
+    blocked_deinit(&l->r->blocked);
+    blocked_init(&l->r->blocked, l->r->seed);
     return true;
 }
 
@@ -49,6 +51,11 @@ static bool take_members(struct rsm_loader *l, struct slice value)
 static bool take_session(struct rsm_loader *l, struct slice value)
 {
     return rsm_session_load(&l->r->sessions, value);
+}
+
+static bool take_blocked(struct rsm_loader *l, struct slice value)
+{
+    return blocked_load(&l->r->blocked, value);
 }
 
 static bool take_format(struct rsm_loader *l, struct slice value)
@@ -110,6 +117,7 @@ static const struct field {
     {OUR_PREFIX "digest", take_digest, ONCE},
     {OUR_PREFIX "setting", take_setting, MANY},
     {OUR_PREFIX "session", take_session, MANY},
+    {OUR_PREFIX "blocked", take_blocked, MANY},
     {OUR_PREFIX "digest-version", take_digest_version, ONCE_OR_NOT},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)

@@ -104,6 +104,21 @@ static bool write_sessions(struct writer *w, const struct rsm *r)
     return ok;
 }
 
+static bool write_blocked(struct writer *w, const struct rsm *r)
+{
+    struct buf bytes = BUF_EMPTY;
+    bool ok = true;
+    const struct list *head = &r->blocked.in_order;
+    for (const struct list *it = head->next; ok && it != head; it = it->next) {
+        buf_truncate(&bytes, 0);
+        blocked_save(list_entry(it, const struct blocked, in_order), &bytes);
+        aux(w, "kvorum-blocked", buf_slice(&bytes));
+        ok = flush_when_full(w);
+    }
+    buf_deinit(&bytes);
+    return ok;
+}
+
 static bool write_db(struct writer *w, const struct store *s, uint32_t db)
 {
     size_t count = store_count(s, db);
@@ -135,7 +150,7 @@ static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_s
     if (!store_is_sound(r->store))
         return false;
     write_head(w, r, meta);
-    if (!write_sessions(w, r))
+    if (!write_sessions(w, r) || !write_blocked(w, r))
         return false;
     for (uint32_t db = 0; db < store_databases(r->store); db++) {
         if (!write_db(w, r->store, db))

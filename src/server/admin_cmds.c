@@ -62,6 +62,18 @@ static void wait_over(struct client *c)
     buf_deinit(&text);
 }
 
+void wait_unblock(struct client *c, bool by_error)
+{
+    if (!by_error) {
+        wait_over(c);
+        return;
+    }
+    list_remove(&c->waiting_link);
+    struct node_answer answer = {
+        .outcome = NODE_DONE, .reply = SLICE_LITERAL("-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n")};
+    answer_from_node(c->server, ticket_of(c, c->tail - 1), &answer);
+}
+
 /* Whoever has the replicas it waits for, or has waited long enough. */
 void wait_tick(struct server *s)
 {

@@ -59,6 +59,9 @@ static bool put_outcome(struct client *c, struct slot *slot, const struct node_a
         if (slot->write)
             poison(c);
         return true;
+    case NODE_CLEARED:
+        blocking_cleared(c, slot, out);
+        return true;
     case NODE_NOT_LEADER:
         if (slot->write)
             poison(c);
@@ -133,6 +136,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (int)answer->outcome);
     slot_close(c, slot);
     caches_answered(c, slot, answer, first);
+    c->claim = 0;
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_drop(buf_slice(out), start));
         slot->state = SLOT_READY;
@@ -157,6 +161,10 @@ void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answ
         s->handed_over = NULL;
         if (done)
             done(s->handed_over_arg);
+        return;
+    }
+    if (answer->outcome == NODE_WAITS) {
+        blocking_waits(s, ticket, answer->index);
         return;
     }
     uint32_t seq;

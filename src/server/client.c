@@ -125,8 +125,9 @@ struct slice client_tag(const struct client *c)
 /* The socket is read while requests can be taken; a client that waits keeps its further bytes in the kernel. */
 void client_arm(struct client *c)
 {
-    c->reading =
-        c->half_closed || (!c->doomed && !c->closing && !c->exclusive && !c->stalled && client_may_take(c));
+    bool may_read =
+        c->claim ? c->in.len - c->in_at < WAITING_INPUT : !c->exclusive && !c->stalled && client_may_take(c);
+    c->reading = c->half_closed || (!c->doomed && !c->closing && may_read);
     socket_hear_again(c);
 }
 

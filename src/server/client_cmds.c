@@ -19,7 +19,7 @@ static void put_flags(const struct client *c, struct buf *out)
         put_u8(out, 'B');
     if (c->txn)
         put_u8(out, 'x');
-    if (c->exclusive || c->stalled)
+    if (c->claim || !list_empty(&c->waiting_link))
         put_u8(out, 'b');
     if (c->readonly)
         put_u8(out, 'r');
@@ -279,6 +279,8 @@ static void client_help(struct buf *out)
         "    Tell the connection of changes of what it has read.",
         "TRACKINGINFO",
         "    Return how this connection is told.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
         "UNPAUSE",
         "    Stop the current client pause, resuming traffic.",
         "HELP",
@@ -315,6 +317,8 @@ void client_command(struct client *c, const struct slice *argv, size_t argc, str
         client_list(c, argv, argc, out);
     else if (slice_is_word(argv[1], "kill"))
         client_kill(c, argv, argc, out);
+    else if (slice_is_word(argv[1], "unblock"))
+        client_unblock(c, argv, argc, out);
     else if (slice_is_word(argv[1], "setinfo"))
         client_setinfo(argv, out);
     else if (slice_is_word(argv[1], "no-evict"))

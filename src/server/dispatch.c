@@ -106,7 +106,13 @@ static enum verdict run(struct client *c, const struct command *row, const struc
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
-    return shown(c, row, argv, argc, route_write(c, row, &req, KIND_COMMAND, key_slot, numbered));
+    bool may_wait = row->flags & CMD_BLOCKING;
+    req.asker = may_wait ? s->self : 0;
+    uint32_t open_before = c->writes_open;
+    enum verdict verdict =
+        route_write(c, row, &req, may_wait ? KIND_BLOCKING : KIND_COMMAND, key_slot, numbered);
+    c->exclusive |= may_wait && c->writes_open != open_before;
+    return shown(c, row, argv, argc, verdict);
 }
 
 static enum verdict check_and_run(struct client *c, const struct command *row, const struct slice *argv,

@@ -250,7 +250,7 @@ static void push_write(struct client *c, const struct command *row, enum slot_ki
     slot->write = slot->open = true;
     slot->key_slot = key_slot;
     c->writes_open++;
-    if (row && kind == KIND_COMMAND) /* others are counted by their handler */
+    if (row && (kind == KIND_COMMAND || kind == KIND_BLOCKING)) /* others are counted by their handler */
         stat_of(c->server, row)->calls++;
 }
 

@@ -262,6 +262,7 @@ bool server_turn(struct server *s)
             continue;
         if (c->dirty)
             list_remove(&c->changed_link);
+        blocking_gone(c);
         client_free(c);
     }
     sockets_turn(s);

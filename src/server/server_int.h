@@ -26,7 +26,8 @@ enum {
     REQUESTS_AHEAD = STORE_AHEAD_MAX,
     REQUEST_AHEAD_ARGS = 8, /* a request with more is the last to be parsed before it runs */
     SHARED_INPUT = 64 * 1024,
-    BUFFER_KEPT = 64 * 1024, /* larger ones are given back when empty */
+    WAITING_INPUT = 64 * 1024, /* bytes that a client whose command waits for a key may send on */
+    BUFFER_KEPT = 64 * 1024,   /* larger ones are given back when empty */
     ADDRESS_TEXT = 64,
     STRANGER_OUTPUT = 64 * 1024, /* bytes of replies before authentication */
     STRANGER_TIME_US = 5000000,
@@ -54,6 +55,7 @@ enum slot_kind {
     KIND_WATCH,
     KIND_ADMIN,
     KIND_BGSAVE,
+    KIND_BLOCKING, /* a command that may wait for a key */
     KIND_WAIT
 };
 
@@ -168,6 +170,7 @@ struct client {
     uint64_t publish_after;        /* the index of its last EXEC that published */
     uint64_t published;            /* the frame to the peers that has its last message, 0: none */
 
+    uint64_t claim;                     /* of its command that waits for a key, 0: none does */
     uint64_t wait_index, wait_until_us; /* WAIT; until 0: for ever */
     uint32_t wait_count;
     uint32_t bad_passwords;
@@ -505,5 +508,13 @@ void info_keyspace(struct server *s, struct buf *out);
 bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out);
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
 void wait_tick(struct server *s);
+void wait_unblock(struct client *c, bool by_error); /* it stands in WAIT */
+
+/* ---- blocking.c ---- */
+
+void blocking_waits(struct server *s, uint64_t ticket, uint64_t claim);
+void blocking_gone(struct client *c); /* it is about to be freed */
+void blocking_cleared(struct client *c, const struct slot *slot, struct buf *out);
+void client_unblock(struct client *me, const struct slice *argv, size_t argc, struct buf *out);
 
 #endif

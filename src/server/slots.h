@@ -5,7 +5,7 @@
 #include "server/server_int.h"
 
 /* The server's own, not a client's. */
-#define SERVER_TICKET UINT64_MAX
+#define SERVER_TICKET UINT64_MAX /* NODE_NOBODY is in its place too */
 
 struct client *ticket_owner(struct server *s, uint64_t ticket); /* NULL: gone */
 bool ticket_names(uint64_t ticket, uint32_t seq);

@@ -80,6 +80,8 @@ static void print_body(FILE *out, const struct rsm_request *q)
         break;
     case RSM_COMMAND:
         fprintf(out, " db=%u", q->db);
+        if (q->asker)
+            fprintf(out, " asker=%016" PRIx64 " until=%" PRIu64, q->asker, q->until_ms);
         print_arguments(out, q->argv, q->argc);
         break;
     case RSM_EXEC:
@@ -91,6 +93,9 @@ static void print_body(FILE *out, const struct rsm_request *q)
         break;
     case RSM_CHECKPOINT:
         fprintf(out, " node=%016" PRIx64, q->node);
+        break;
+    case RSM_UNBLOCK:
+        fprintf(out, " claim=%" PRIu64 " node=%016" PRIx64 " why=%d", q->claim, q->node, (int)q->unblock);
         break;
     case RSM_VERSION:
         fprintf(out, " version=%" PRIu64, q->node);
@@ -108,8 +113,8 @@ static void print_body(FILE *out, const struct rsm_request *q)
 
 static void print_data(FILE *out, struct slice payload)
 {
-    static const char *const kinds[] = {"?",     "found",      "command", "exec",  "session",
-                                        "clock", "checkpoint", "setting", "evict", "version"};
+    static const char *const kinds[] = {"?",          "found",   "command", "exec",    "session", "clock",
+                                        "checkpoint", "setting", "evict",   "version", "unblock"};
     struct rsm_decoded d;
     if (!rsm_decode(payload, &d)) {
         fprintf(out, "kind=unknown payload=");

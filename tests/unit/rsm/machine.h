@@ -30,7 +30,9 @@ static inline void assert_recalled(const struct machine *m, enum rsm_memory memo
     enum rsm_outcome outcome = m->result.outcome;
     assert_int_equal(memory == RSM_HEARD, outcome == RSM_DUPLICATE);
     assert_int_equal(memory == RSM_FORGOTTEN, outcome == RSM_REFUSED);
-    if (memory != RSM_UNHEARD)
+    if (memory == RSM_PENDING)
+        assert_int_not_equal(m->result.claim, 0);
+    else if (memory != RSM_UNHEARD)
         assert_true(slice_equal(recalled, buf_slice(&m->reply)));
     else
         assert_int_equal(recalled.len, 0);

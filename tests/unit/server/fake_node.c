@@ -6,10 +6,38 @@
 
 #include "base/alloc.h"
 
-static void apply(struct node *n, struct slice payload, struct buf *reply)
+/* Who waited and does no longer. */
+static void answer_released(struct node *n)
+{
+    size_t count;
+    const struct rsm_release *released = rsm_released(n->rsm, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < n->waiting_count; k++) {
+            struct fake_waiting w = n->waiting[k];
+            if (w.claim != released[i].claim)
+                continue;
+            n->waiting[k] = n->waiting[--n->waiting_count];
+            struct node_answer answer = {.outcome = released[i].cleared ? NODE_CLEARED : NODE_DONE,
+                                         .reply = released[i].reply,
+                                         .index = n->index};
+            n->clients.answer(n->clients.arg, w.ticket, &answer);
+            break;
+        }
+    }
+}
+
+/* Its claim, when it waits. */
+static uint64_t apply(struct node *n, struct slice payload, struct buf *reply)
 {
     struct rsm_result result;
     rsm_apply(n->rsm, ++n->index, n->term, payload, reply, &result);
+    return result.claim;
+}
+
+void fake_new_term(struct node *n)
+{
+    rsm_skip(n->rsm, ++n->index, ++n->term);
+    answer_released(n);
 }
 
 void fake_apply_request(struct node *n, const struct rsm_request *req)
@@ -17,6 +45,7 @@ void fake_apply_request(struct node *n, const struct rsm_request *req)
     struct buf payload = BUF_EMPTY, reply = BUF_EMPTY;
     rsm_encode(&payload, req, n->now_ms, 1);
     apply(n, buf_slice(&payload), &reply);
+    answer_released(n);
     buf_deinit(&payload);
     buf_deinit(&reply);
 }
@@ -54,9 +83,14 @@ void fake_commit(struct node *n, size_t count)
         buf_truncate(&reply, 0);
         if (!done[i].forwarded)
             n->clients.before(n->clients.arg, done[i].ticket, buf_slice(&done[i].payload));
-        apply(n, buf_slice(&done[i].payload), &reply);
-        struct node_answer answer = {.outcome = NODE_DONE, .reply = buf_slice(&reply), .index = n->index};
+        uint64_t claim = apply(n, buf_slice(&done[i].payload), &reply);
+        struct node_answer answer = {
+            .outcome = claim ? NODE_WAITS : NODE_DONE, .reply = buf_slice(&reply), .index = n->index};
+        assert(!claim || n->waiting_count < FAKE_MAX);
+        if (claim)
+            n->waiting[n->waiting_count++] = (struct fake_waiting){.claim = claim, .ticket = done[i].ticket};
         n->clients.answer(n->clients.arg, done[i].ticket, &answer);
+        answer_released(n);
         buf_deinit(&done[i].payload);
     }
     buf_deinit(&reply);
@@ -130,6 +164,15 @@ enum node_outcome node_write(struct node *n, const struct rsm_request *req, uint
         return NODE_NOT_LEADER;
     n->writes_asked++;
     keep(n, req, ticket, false);
+    return NODE_PENDING;
+}
+
+enum node_outcome node_unblock(struct node *n, uint64_t claim, enum rsm_unblock how, uint64_t ticket,
+                               struct buf *error)
+{
+    struct rsm_request req = {.kind = RSM_UNBLOCK, .resp = 2, .claim = claim, .unblock = how};
+    (void)error;
+    keep(n, &req, ticket, !n->serving);
     return NODE_PENDING;
 }
 

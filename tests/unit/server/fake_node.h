@@ -13,6 +13,10 @@ struct fake_write {
     bool forwarded;
 };
 
+struct fake_waiting {
+    uint64_t claim, ticket;
+};
+
 struct fake_read {
     uint64_t ticket;
     bool due;
@@ -26,6 +30,8 @@ struct node {
     uint64_t leader, index, now_ms, term;
     struct fake_write writes[FAKE_MAX];
     struct fake_read reads[FAKE_MAX];
+    struct fake_waiting waiting[FAKE_MAX]; /* for a key */
+    size_t waiting_count;
     size_t write_count, read_count;
     /* What was asked, for the test to look at. */
     size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, forwarded_behind, meets;
@@ -45,6 +51,8 @@ void fake_settle(struct node *n, enum node_outcome outcome);
 /* Every open read is confirmed (or refused). */
 void fake_round(struct node *n, enum node_outcome outcome);
 /* Someone else's write, applied at once. */
+/* The first entry of a new term. */
+void fake_new_term(struct node *n);
 void fake_apply_request(struct node *n, const struct rsm_request *req);
 void fake_apply(struct node *n, const char *const *words, size_t count);
 
