@@ -25,6 +25,10 @@ const char *set_key_flags(const struct slice *argv, size_t argc);
 command_fn bitcount_command, bitop_command, bitpos_command, getbit_command, setbit_command;
 /* hyperloglog.c */
 command_fn pfadd_command, pfcount_command, pfdebug_command, pfmerge_command, pfselftest_command;
+/* sort.c */
+command_fn sort_command, sort_ro_command;
+int sort_find_keys(const struct slice *argv, size_t argc, int *out, int max);
+int sort_ro_find_keys(const struct slice *argv, size_t argc, int *out, int max);
 /* dump.c, lcs.c */
 command_fn dump_command, restore_command, lcs_command;
 command_fn bitfield_command, bitfield_ro_command;

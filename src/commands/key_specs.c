@@ -9,7 +9,8 @@
  *
  *     RO@2:n0:1:1          counted: at 2 + 0 stands how many there are, at 2 + 1 the first
  *     OW@STORE>6:0:1       the first key follows a word, which is looked for from 6 on
- *     RO@STREAMS>1:-1:1:2  the last key is in the first half (:2) of what is left */
+ *     RO@STREAMS>1:-1:1:2  the last key is in the first half (:2) of what is left
+ *     RO@?#notes           cannot be told: by what other keys hold */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@
 struct key_spec {
     struct slice flags, notes, word;
     int first; /* with a word, where the search for it begins */
-    bool counted;
+    bool counted, unknown;
     int count_at, first_after; /* when counted, from the first index */
     int last, step, limit;
 };
@@ -44,6 +45,8 @@ static bool next_spec(const char **at, struct key_spec *spec)
         spec->word = slice_of(p, strcspn(p, ">"));
         p += spec->word.len + 1;
     }
+    spec->unknown = *p == '?';
+    p += spec->unknown;
     spec->first = number_at(&p);
     spec->counted = *p == 'n';
     if (spec->counted) {
@@ -70,7 +73,7 @@ static bool next_spec(const char **at, struct key_spec *spec)
 static int begin(const struct key_spec *spec, const struct slice *argv, int argc)
 {
     if (!spec->word.len)
-        return spec->first;
+        return spec->unknown ? 0 : spec->first;
     for (int i = spec->first; i < argc - 1; i++)
         if (argv[i].len == spec->word.len && strncasecmp(argv[i].data, spec->word.data, spec->word.len) == 0)
             return i + 1;
@@ -158,6 +161,10 @@ static void reply_kind(struct buf *out, int resp, const char *kind, size_t pairs
 
 static void reply_begin(struct buf *out, int resp, const struct key_spec *spec)
 {
+    if (spec->unknown) {
+        reply_kind(out, resp, "unknown", 0);
+        return;
+    }
     if (!spec->word.len) {
         reply_kind(out, resp, "index", 1);
         reply_pair(out, "index", spec->first);
@@ -171,6 +178,10 @@ static void reply_begin(struct buf *out, int resp, const struct key_spec *spec)
 
 static void reply_find(struct buf *out, int resp, const struct key_spec *spec)
 {
+    if (spec->unknown) {
+        reply_kind(out, resp, "unknown", 0);
+        return;
+    }
     if (spec->counted) {
         reply_kind(out, resp, "keynum", 3);
         reply_pair(out, "keynumidx", spec->count_at);
