@@ -265,7 +265,8 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
     else if (n->disk_low && req->kind != RSM_UNBLOCK)
         why = "ERR the disk is almost full: writes are refused until there is room";
     else {
-        if (rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))
+        why = rsm_too_new(n->rsm, req);
+        if (!why && rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))
             why = "OOM command not allowed when used memory > 'maxmemory'.";
     }
     if (!why)

@@ -208,6 +208,8 @@ const char *rsm_setting_named(struct slice name); /* its name, for that or an ol
 /* Validates before proposing: NULL when fine, else the text of the error. */
 const char *rsm_setting_check(const char *name, struct slice value);
 const char *rsm_setting_default(const char *name);
+/* Before proposing: NULL, or the error to give while nodes of an older build may be there (the apply version tells). */
+const char *rsm_too_new(const struct rsm *r, const struct rsm_request *q);
 /* Where events are told of: __keyspace@db__:key, __keyevent@db__:event. What modules do is told by none. */
 enum { RSM_EVENTS_BY_KEY = 1 << 16, RSM_EVENTS_BY_NAME = 1 << 17, RSM_EVENTS_MODULE = 1 << 18 };
 struct rsm_limits {

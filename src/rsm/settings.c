@@ -187,6 +187,24 @@ const char *rsm_setting(const struct rsm *r, const char *name)
     return i < SETTING_COUNT ? r->settings.text[i] : NULL;
 }
 
+/* Does the entry change a setting that older builds do not have? They would have to stop at it. */
+static bool names_new_setting(const struct rsm_request *q)
+{
+    for (size_t i = 0; q->kind == RSM_SETTING && i < q->argc; i += 2) {
+        size_t which = rsm_setting_find(q->argv[i]);
+        if (which >= SETTING_EVENTS && which < SETTING_COUNT)
+            return true;
+    }
+    return false;
+}
+
+const char *rsm_too_new(const struct rsm *r, const struct rsm_request *q)
+{
+    return r->apply_version < 3 && names_new_setting(q)
+               ? "ERR not all nodes have this setting yet: finish the upgrade first"
+               : NULL;
+}
+
 struct rsm_limits rsm_limits(const struct rsm *r)
 {
     const uint64_t *v = r->settings.value;

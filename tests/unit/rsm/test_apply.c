@@ -125,8 +125,17 @@ static void test_apply_version(void **state)
 {
     struct machine m = machine_new();
     struct rsm_request q = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    struct slice late[] = {SLICE_LITERAL("hash-max-listpack-entries"), SLICE_LITERAL("1")};
+    struct slice early[] = {SLICE_LITERAL("session-max"), SLICE_LITERAL("1")};
+    struct rsm_request set_late = {.kind = RSM_SETTING, .argv = late, .argc = 2};
+    struct rsm_request set_early = {.kind = RSM_SETTING, .argv = early, .argc = 2};
     (void)state;
+    assert_non_null(rsm_too_new(m.rsm, &set_late));
+    assert_null(rsm_too_new(m.rsm, &set_early));
+    assert_memory_equal(command(&m, "SETBIT k 0 1"), "-ERR unknown command 'SETBIT'", 29);
     assert_string_equal(apply_request(&m, &q), "+OK\r\n");
+    assert_null(rsm_too_new(m.rsm, &set_late));
+    assert_string_equal(command(&m, "SETBIT k 0 1"), ":0\r\n");
     assert_true(rsm_apply_version(m.rsm) == RSM_APPLY_VERSION);
     q.node = 0;
     apply_request(&m, &q);
