@@ -81,7 +81,7 @@ $(TEST_BIN) $(JUDGE) $(SWARM): $(BUILD)/%: $(BUILD)/obj/%.o $$(call helper_obj,$
 OTHER_OBJ = $(patsubst %.c,$(BUILD)/obj/other/%.o,$(shell grep -rlw RSM_APPLY_VERSION src --include=*.c))
 $(BUILD)/obj/other/%.o: %.c
 	@mkdir -p $(@D)
-	$(call quiet,CC $< (the next version))$(CC) $(ALL_CFLAGS) -DRSM_APPLY_VERSION=3 -c $< -o $@
+	$(call quiet,CC $< (the next version))$(CC) $(ALL_CFLAGS) -DRSM_APPLY_VERSION=4 -c $< -o $@
 $(BUILD)/tests/fault/other/kvorum-server: $(OTHER_OBJ) \
     $(filter-out $(OTHER_OBJ:$(BUILD)/obj/other/%=$(BUILD)/obj/%),$(call program_objects,kvorum-server)) $(LIB)
 	@mkdir -p $(@D)
