@@ -500,7 +500,7 @@ ZADD scores 1e17 a 1.5 b inf c -inf d 3 e 1e300 f 0.1 g
 ZADD scores 2 "a member of more than sixty-four bytes, which is what a listpack may hold"
 ? ZSCAN scores 0 COUNT 100
 # the same in RESP3
-@3 HELLO 3
+~ @3 HELLO 3
 @3 ZADD r 1 a 2.5 b inf c
 @3 ZADD r INCR 1 a
 @3 ZADD r NX INCR 1 a
