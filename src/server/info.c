@@ -48,7 +48,7 @@ static void info_clients(struct server *s, struct buf *out)
     list_for_each(it, &s->everyone)
     {
         const struct client *c = list_entry(it, struct client, everyone_link);
-        blocked += c->claim || !list_empty(&c->waiting_link);
+        blocked += c->claim || !list_empty(&c->waiting_link) || !list_empty(&c->paused_link);
         in = c->in.cap > in ? c->in.cap : in;
         unsent = c->out.cap > unsent ? c->out.cap : unsent;
     }
