@@ -1,5 +1,6 @@
 /* Arguments and replies that many commands share, with Redis's texts. */
 #include <limits.h>
+#include <math.h>
 
 #include "commands/commands_int.h"
 
@@ -88,6 +89,18 @@ void reply_syntax_error(struct command_context *c)
 void reply_arity_error(struct command_context *c, const char *name)
 {
     resp_errorf(c->out, "ERR wrong number of arguments for '%s' command", name);
+}
+
+bool sum_as_text(struct command_context *c, long double value, long double by, char room[NUMBER_TEXT_MAX],
+                 struct slice *text)
+{
+    value += by;
+    if (isnan(value) || isinf(value)) {
+        resp_error(c->out, "ERR increment would produce NaN or Infinity");
+        return false;
+    }
+    *text = slice_of(room, format_long_double(room, value));
+    return true;
 }
 
 void reply_string(struct command_context *c, const struct store_key *k)

@@ -268,8 +268,7 @@ void bitop_command(struct command_context *c)
     }
     for (size_t i = 0; op == BITOP_NOT && i < len; i++)
         result[i] = (char)~result[i];
-    struct store_key *k = store_put_string(&c->view, c->argv[2], slice_of(NULL, 0), false);
-    store_string_write(&c->view, k, 0, slice_of(result, len)); /* of encoding raw, however short */
+    store_put_raw(&c->view, c->argv[2], slice_of(result, len), false);
     mem_free(result);
     notify(c, EVENT_STRING, "set", c->argv[2]);
     resp_integer(c->out, (int64_t)len);

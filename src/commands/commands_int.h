@@ -119,6 +119,10 @@ void reply_ok(struct command_context *c);
 void reply_null(struct command_context *c);
 void reply_syntax_error(struct command_context *c);
 void reply_arity_error(struct command_context *c, const char *name);
+/* `value` + `by` as text, in `room`; false: that is no number, and the error was appended. The 80-bit sums of x86 are the same on
+ * every node: a handshake refuses other architectures. */
+bool sum_as_text(struct command_context *c, long double value, long double by, char room[NUMBER_TEXT_MAX],
+                 struct slice *text);
 /* The value of a string key, which must be one. */
 void reply_string(struct command_context *c, const struct store_key *k);
 /* The name of the row being run, for error texts. */

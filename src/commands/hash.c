@@ -230,12 +230,11 @@ void hincrby_command(struct command_context *c)
     resp_integer(c->out, value);
 }
 
-/* The 80-bit sums of x86 are the same on every node: a handshake refuses other architectures. */
 void hincrbyfloat_command(struct command_context *c)
 {
     struct collection h;
     char scratch[LP_NUMBER_MAX], text[NUMBER_TEXT_MAX];
-    struct slice old;
+    struct slice old, sum;
     long double value = 0, by;
     if (!parse_long_double(c->argv[3], &by)) {
         resp_error(c->out, "ERR value is not a valid float");
@@ -251,12 +250,8 @@ void hincrbyfloat_command(struct command_context *c)
         resp_error(c->out, "ERR hash value is not a float");
         return;
     }
-    value += by;
-    if (isnan(value) || isinf(value)) {
-        resp_error(c->out, "ERR increment would produce NaN or Infinity");
+    if (!sum_as_text(c, value, by, text, &sum))
         return;
-    }
-    struct slice sum = {text, format_long_double(text, value)};
     set_number(c, sum, "hincrbyfloat");
     resp_bulk(c->out, sum);
 }

@@ -24,13 +24,6 @@ static void reply_damaged(struct command_context *c)
     resp_error(c->out, "INVALIDOBJ Corrupted HLL object detected");
 }
 
-/* The whole text anew, its expiry kept; of encoding raw however short, as in Redis. */
-static void put_text(struct command_context *c, struct slice key, struct slice text)
-{
-    struct store_key *k = store_put_string(&c->view, key, slice_of(NULL, 0), true);
-    store_string_write(&c->view, k, 0, text);
-}
-
 /* ---- PFADD ---- */
 
 /* A dense one is changed where it lies: a byte or two a register. */
@@ -80,7 +73,7 @@ static bool add_sparse(struct command_context *c, struct slice text, bool *damag
     if (!*damaged) {
         struct buf fresh = BUF_EMPTY;
         hll_encode(registers, false, c->view.limits->hll_sparse_max_bytes, &fresh);
-        put_text(c, c->argv[1], buf_slice(&fresh));
+        store_put_raw(&c->view, c->argv[1], buf_slice(&fresh), true);
         buf_deinit(&fresh);
     }
     mem_free(registers);
@@ -105,7 +98,7 @@ void pfadd_command(struct command_context *c)
         }
         changed = add_sparse(c, text, &damaged);
         if (!k && !changed)
-            put_text(c, c->argv[1], text);
+            store_put_raw(&c->view, c->argv[1], text, true);
         changed |= !k;
     }
     buf_deinit(&empty);
@@ -156,7 +149,7 @@ void pfmerge_command(struct command_context *c)
     if (unite(c, registers, &dense)) {
         struct buf merged = BUF_EMPTY;
         hll_encode(registers, dense, c->view.limits->hll_sparse_max_bytes, &merged);
-        put_text(c, c->argv[1], buf_slice(&merged));
+        store_put_raw(&c->view, c->argv[1], buf_slice(&merged), true);
         buf_deinit(&merged);
         notify(c, EVENT_STRING, "pfadd", c->argv[1]);
         reply_ok(c);
@@ -188,7 +181,7 @@ static bool make_dense(struct command_context *c, struct slice text, uint8_t *re
     if (hll_is_dense(text))
         return false;
     hll_encode(registers, true, 0, &dense);
-    put_text(c, c->argv[2], buf_slice(&dense));
+    store_put_raw(&c->view, c->argv[2], buf_slice(&dense), true);
     buf_deinit(&dense);
     return true;
 }

@@ -1,6 +1,4 @@
 /* INCR and its family: values as numbers. */
-#include <math.h>
-
 #include "commands/commands_int.h"
 
 static void add(struct command_context *c, int64_t by)
@@ -51,11 +49,11 @@ void decrby_command(struct command_context *c)
     add(c, -by);
 }
 
-/* The 80-bit sums of x86 are the same on every node: a handshake refuses other architectures. */
 void incrbyfloat_command(struct command_context *c)
 {
     long double value = 0, by;
     char scratch[24], text[NUMBER_TEXT_MAX];
+    struct slice sum;
     struct store_key *k = store_find(&c->view, c->argv[1]);
     if (!check_string(c, k))
         return;
@@ -63,12 +61,8 @@ void incrbyfloat_command(struct command_context *c)
         resp_error(c->out, "ERR value is not a valid float");
         return;
     }
-    value += by;
-    if (isnan(value) || isinf(value)) {
-        resp_error(c->out, "ERR increment would produce NaN or Infinity");
+    if (!sum_as_text(c, value, by, text, &sum))
         return;
-    }
-    struct slice sum = {text, format_long_double(text, value)};
     store_put_text(&c->view, c->argv[1], sum, true);
     notify(c, EVENT_STRING, "incrbyfloat", c->argv[1]);
     resp_bulk(c->out, sum);

@@ -183,7 +183,6 @@ static void begin_keys(struct rsm_loader *l)
     rsm_settings_limits(&l->r->settings, &l->r->limits);
     store_free(l->r->store);
     l->r->store = store_new((uint32_t)l->r->settings.value[SETTING_DATABASES], l->r->seed);
-    rsm_evict_refresh(l->r);
 }
 
 /* A file of ours says in which form a collection lies, one of Redis leaves it to our settings. */
@@ -235,6 +234,7 @@ static bool finish_file(struct rsm_loader *l, struct reader *r)
     store_raise_versions(l->r->store, l->floor);
     if (l->ours && l->digest_version == RSM_DIGEST_VERSION && rsm_digest(l->r) != l->digest)
         return rsm_loader_fail(l, "the state it holds has another digest than it says");
+    rsm_evict_refresh(l->r); /* only now: being loaded is not being used */
     l->complete = true;
     return true;
 }

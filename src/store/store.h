@@ -116,6 +116,8 @@ struct store_key *store_put_string(struct store_view *v, struct slice key, struc
  * (INCR). */
 struct store_key *store_put_text(struct store_view *v, struct slice key, struct slice value,
                                  bool keep_expiry);
+/* Raw however short, as in Redis what is put together bit by bit is. */
+struct store_key *store_put_raw(struct store_view *v, struct slice key, struct slice value, bool keep_expiry);
 struct store_key *store_put_i64(struct store_view *v, struct slice key, int64_t number, bool keep_expiry);
 /* Grows or overwrites in place where possible (APPEND, SETRANGE), zero-filling a gap; the key must exist and
  * be a string. */

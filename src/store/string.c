@@ -127,6 +127,11 @@ struct store_key *store_put_text(struct store_view *v, struct slice key, struct 
     return string_put_as(v, key, value, enc, 0, keep_expiry);
 }
 
+struct store_key *store_put_raw(struct store_view *v, struct slice key, struct slice value, bool keep_expiry)
+{
+    return string_put_as(v, key, value, value.len <= INLINE_MAX ? ENC_RAW : ENC_BIG, 0, keep_expiry);
+}
+
 struct store_key *store_put_i64(struct store_view *v, struct slice key, int64_t number, bool keep_expiry)
 {
     return string_put_as(v, key, (struct slice){NULL, 0}, ENC_INT, number, keep_expiry);

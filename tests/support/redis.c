@@ -84,3 +84,23 @@ void redis_call(int fd, const struct slice *argv, size_t argc, struct buf *reply
         reply->len += (size_t)n;
     }
 }
+
+int redis_fd;
+static struct redis group;
+
+int redis_group_start(void **state)
+{
+    (void)state;
+    if (!redis_start(&group))
+        return -1;
+    redis_fd = redis_connect(&group);
+    return redis_fd < 0 ? -1 : 0;
+}
+
+int redis_group_stop(void **state)
+{
+    (void)state;
+    close(redis_fd);
+    redis_stop(&group);
+    return 0;
+}

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../support/redis.h"
 #include "base/checksum.h"
@@ -17,26 +16,6 @@
 #include "store/quicklist_int.h"
 #include "store/rdb.h"
 #include "store/value.h"
-
-static struct redis redis;
-static int redis_fd;
-
-static int start(void **state)
-{
-    (void)state;
-    if (!redis_start(&redis))
-        return -1;
-    redis_fd = redis_connect(&redis);
-    return redis_fd < 0 ? -1 : 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    close(redis_fd);
-    redis_stop(&redis);
-    return 0;
-}
 
 /* ---- a model ---- */
 
@@ -470,5 +449,5 @@ int main(void)
         cmocka_unit_test(test_huge_listpacks_are_taken_apart),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, redis_group_start, redis_group_stop);
 }

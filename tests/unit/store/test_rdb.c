@@ -9,33 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../support/redis.h"
 #include "base/prng.h"
 #include "base/resp.h"
 #include "store/rdb.h"
 #include "store/store.h"
-
-static struct redis redis;
-static int redis_fd;
-
-static int start(void **state)
-{
-    (void)state;
-    if (!redis_start(&redis))
-        return -1;
-    redis_fd = redis_connect(&redis);
-    return redis_fd < 0 ? -1 : 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    close(redis_fd);
-    redis_stop(&redis);
-    return 0;
-}
 
 static struct slice ask(struct buf *reply, size_t argc, const char *a, const char *b, struct slice c)
 {
@@ -222,5 +201,5 @@ int main(void)
         cmocka_unit_test(test_encodings_survive),
         cmocka_unit_test(test_malformed_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, redis_group_start, redis_group_stop);
 }
