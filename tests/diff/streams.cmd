@@ -127,7 +127,7 @@ XADD d 1-1 a 1
 XADD d 1-2 a 1
 XTRIM d MAXLEN 0
 XADD d 1-2 a 1
-XADD d * a 1
+~ XADD d * a 1
 DEL d
 XTRIM s
 XTRIM s MAXLEN
