@@ -110,6 +110,10 @@ static void take(struct raft *r, const struct raft_message *m)
                 complain(r, m, "asks to replace a committed entry: refused");
                 return;
             }
+            if (new_from <= r->matched) { /* our acks speak of it, and one that is held may be yet to leave */
+                complain(r, m, "asks to replace an entry that it sent in this term: refused");
+                return;
+            }
             raft_cut(r, new_from);
         }
         if (new_from <= m->last)

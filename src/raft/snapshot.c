@@ -96,6 +96,8 @@ void raft_on_snapshot_received(struct raft *r, const struct raft_event *event)
         raft_ack(r);
         return;
     }
+    if (event->index <= r->matched && raft_log_term(&r->log, event->index) != event->term)
+        return; /* a leader that contradicts what it has sent in this term; our acks speak of that */
     r->installing = true;
     r->install_index = event->index;
     r->install_term = event->term;

@@ -157,6 +157,34 @@ static void committed_entries_are_not_replaced(void **state)
     solo_deinit(&s);
 }
 
+/* What a leader's own appends have shown to agree is acknowledged, perhaps in a message that still waits for the vote
+ * file: nothing that claims to come from that leader of that term takes it back. */
+static void acknowledged_entries_are_not_replaced_in_their_term(void **state)
+{
+    (void)state;
+    struct solo s;
+    solo_init(&s, 3, 1, TERMS(1, 1, 1));
+    solo_append(&s, 2, 2, 3, 1, NULL, 1, 1);
+    assert_null(solo_sent(&s, RAFT_MSG_APPEND_REPLY, 2));
+    solo_append(&s, 2, 2, 1, 1, TERMS(2), 1, 2);
+    assert_false(s.d.cut);
+    assert_non_null(s.d.say);
+    solo_step(&s, (struct raft_event){.type = RAFT_EVENT_SNAPSHOT_RECEIVED,
+                                      .index = 2,
+                                      .term = 2,
+                                      .peer = 2,
+                                      .leader_term = 2,
+                                      .members = raft_members(s.raft)});
+    assert_false(s.d.install);
+    solo_step(&s, (struct raft_event){.type = RAFT_EVENT_VOTE_SAVED, .term = 2, .peer = 0});
+    assert_int_equal(solo_sent(&s, RAFT_MSG_APPEND_REPLY, 2)->index, 3);
+    assert_int_equal(raft_term_at(s.raft, 3), 1);
+    /* The next term's leader may: it was elected by others' logs. */
+    solo_append(&s, 3, 3, 1, 1, TERMS(3), 1, 1);
+    assert_true(s.d.cut);
+    solo_deinit(&s);
+}
+
 static struct raft_message rejected(uint64_t from, uint64_t term, uint64_t prev, uint64_t hint,
                                     uint64_t round)
 {
@@ -424,6 +452,7 @@ int main(void)
         cmocka_unit_test(acks_wait_for_the_disk),
         cmocka_unit_test(a_write_from_before_a_cut_vouches_for_nothing),
         cmocka_unit_test(committed_entries_are_not_replaced),
+        cmocka_unit_test(acknowledged_entries_are_not_replaced_in_their_term),
         cmocka_unit_test(a_rolled_back_peer_is_refused),
         cmocka_unit_test(a_vote_is_durable_and_single),
         cmocka_unit_test(other_replies_are_no_votes),
