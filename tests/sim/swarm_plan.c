@@ -64,11 +64,11 @@ static void draw_load(struct plan *p, struct prng *c)
         p->tempo_us = log_uniform(c, 50000, 2 * SECOND);
         p->think_us = log_uniform(c, 5000, 200000);
     } else if (kind < 15) {
-        p->length_us = log_uniform(c, 60 * SECOND, 240 * SECOND);
+        p->length_us = log_uniform(c, 60 * SECOND, 150 * SECOND);
         p->tempo_us = log_uniform(c, SECOND / 2, 8 * SECOND);
         p->think_us = log_uniform(c, 100000, 4 * SECOND);
     } else {
-        p->length_us = log_uniform(c, 240 * SECOND, 1200 * SECOND);
+        p->length_us = log_uniform(c, 240 * SECOND, 900 * SECOND);
         p->tempo_us = log_uniform(c, 4 * SECOND, 60 * SECOND);
         p->think_us = log_uniform(c, SECOND, 20 * SECOND);
     }
