@@ -127,8 +127,9 @@ static bool result_of(enum op_kind op, struct slice reply, enum op_outcome *outc
 /* The length behind the token; 0: no such reply. */
 static uint64_t end_of(const struct client *c, struct slice reply)
 {
-    char text[64];
-    if (c->ask.pair ? !begins(reply, "*3\r\n:") : !begins(reply, ":"))
+    char text[64], both[16];
+    snprintf(both, sizeof(both), "*%d\r\n:", 2 + WRITES);
+    if (!begins(reply, c->ask.pair ? both : ":"))
         return 0;
     snprintf(text, sizeof(text), "%.*s", (int)(reply.len < 60 ? reply.len : 60), reply.data);
     if (!c->ask.pair)

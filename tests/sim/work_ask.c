@@ -1,19 +1,18 @@
 /* Requests as a server would hand them to its node. A retry makes the same bytes. */
 #include "work_int.h"
 
-#include "../support/collections.h"
+#include "../support/writes.h"
 
 #include <stdio.h>
 
-/* `space` keeps their bytes. */
 struct words {
-    struct slice argv[8 + COLLECTION_WORDS];
+    struct slice argv[8 + WRITES * WRITE_WORDS];
     size_t argc;
-    uint32_t counts[3], dbs[3];
+    uint32_t counts[2 + WRITES], dbs[2 + WRITES];
     size_t commands;
     char number[24], id[24];
     struct buf big;
-    char collection[COLLECTION_TEXT];
+    struct write writes[WRITES];
 };
 
 static void word(struct words *o, struct slice s)
@@ -110,16 +109,19 @@ static void command_words(const struct work *k, const struct ask *a, struct word
     }
 }
 
-/* A change of some collection, the same when it is asked again. Its reply is not looked at: that all nodes have done the same
- * with it, their digests tell. */
-static void collection_words(const struct client *c, uint32_t number, struct words *o)
+/* Changes of keys of any type, the same when they are asked again. Their replies are not looked at: that all nodes have done the
+ * same with them, their digests tell. */
+static void add_writes(const struct work *k, const struct client *c, struct words *o)
 {
     struct prng chance;
-    prng_seed(&chance, (uint64_t)number << 32 ^ c->number);
-    collection_command(&chance, o->collection);
-    for (char *at = o->collection, *end; at; at = end) {
-        end = strchr(at, ' ');
-        word(o, slice_of(at, end ? (size_t)(end++ - at) : strlen(at)));
+    prng_seed(&chance, (uint64_t)client_number(k, c) << 32 ^ c->number);
+    for (size_t i = 0; i < WRITES; i++) {
+        struct write *w = &o->writes[i];
+        random_write(&chance, w);
+        for (size_t at = 0; at < w->argc; at++)
+            word(o, w->argv[at]);
+        o->dbs[o->commands] = w->db;
+        o->counts[o->commands++] = (uint32_t)w->argc;
     }
 }
 
@@ -139,9 +141,7 @@ static void request_words(struct work *k, struct client *c, struct rsm_request *
         text_word(o, other);
         word(o, o->argv[before - 1]);
         o->counts[o->commands++] = (uint32_t)(o->argc - before);
-        before = o->argc;
-        collection_words(c, client_number(k, c), o);
-        o->counts[o->commands++] = (uint32_t)(o->argc - before);
+        add_writes(k, c, o);
     }
     req->kind = RSM_EXEC;
     req->counts = o->counts;
@@ -193,6 +193,8 @@ enum node_outcome work_ask_write(struct work *k, struct client *c, struct node *
     struct node_asker who = asker_of(k, c);
     enum node_outcome outcome =
         c->forwarded ? node_forward(n, &req, false, &who, &error) : node_write(n, &req, who.ticket, &error);
+    for (size_t i = 0; i < WRITES; i++)
+        buf_deinit(&o.writes[i].text);
     buf_deinit(&error);
     buf_deinit(&o.big);
     return outcome;

@@ -12,7 +12,8 @@ enum {
     KEYS_MAX = 8,
     COUNTERS = 2,
     LOCKS = 2,
-    PAIRS = 2, /* keys of one pair */
+    PAIRS = 2,  /* keys of one pair */
+    WRITES = 2, /* of any type, that a pair's transaction has beside its own */
     PIPE_MAX = 8,
     WINDOW = 128,        /* session-window, as it is by default */
     FIRST_NUMBER = 1000, /* of a session: there are numbers below its window from the start */

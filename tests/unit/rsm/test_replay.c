@@ -1,7 +1,7 @@
 /* The same entries give the same replies, the same digest and the same snapshot, to the byte, on a machine
  * that ran them all and on one that was restored from snapshots on the way. Random, from a seed (TEST_SEED to
  * repeat one). */
-#include "../../support/collections.h"
+#include "../../support/writes.h"
 #include "machine.h"
 
 #define SEEDS   12
@@ -23,14 +23,10 @@ static uint64_t below(struct run *t, uint64_t n)
     return prng_below(&t->dice, n);
 }
 
-/* Words of a random command on few keys, so that they meet. */
-static void random_command(struct run *t, char *out, size_t size)
+/* Strings on few keys, so that they meet. */
+static void random_string(struct run *t, char *out, size_t size)
 {
     unsigned k = (unsigned)below(t, 40), j = (unsigned)below(t, 40), v = (unsigned)below(t, 100000);
-    if (below(t, 3) == 0) {
-        collection_command(&t->dice, out);
-        return;
-    }
     switch (below(t, 14)) {
     case 0:
     case 1:
@@ -68,6 +64,21 @@ static void random_command(struct run *t, char *out, size_t size)
     default:
         snprintf(out, size, below(t, 30) ? "SET k%u" : "FLUSHDB", k); /* an error, as a rule */
     }
+}
+
+static void random_command(struct run *t, struct write *w)
+{
+    char words[6000];
+    if (below(t, 3) == 0) {
+        random_write(&t->dice, w);
+        return;
+    }
+    random_string(t, words, sizeof words);
+    buf_truncate(&w->text, 0);
+    buf_append_cstr(&w->text, words);
+    put_u8(&w->text, 0);
+    w->argc = split(w->text.data, w->argv, WRITE_WORDS);
+    w->db = below(t, 6) ? 0 : 1;
 }
 
 /* Applies the entry to both and compares what they say and what they are. */
@@ -118,19 +129,19 @@ static void number_it(struct run *t, struct rsm_request *q)
 
 static void random_exec(struct run *t, struct rsm_request *q, struct buf *reply)
 {
-    char words[4][6000];
-    struct slice argv[40], key;
+    struct write writes[4] = {{0}};
+    struct slice argv[4 * WRITE_WORDS], key;
     uint32_t counts[4], dbs[4];
     struct rsm_watch watch[2];
     q->kind = RSM_EXEC;
     q->argc = 0;
     q->commands = below(t, 5);
     for (size_t i = 0; i < q->commands; i++) {
-        random_command(t, words[i], sizeof words[i]);
-        size_t n = split(words[i], argv + q->argc, 10);
-        counts[i] = (uint32_t)n;
-        dbs[i] = below(t, 5) ? 0 : 1;
-        q->argc += n;
+        random_command(t, &writes[i]);
+        counts[i] = (uint32_t)writes[i].argc;
+        dbs[i] = writes[i].db;
+        for (size_t n = 0; n < writes[i].argc; n++)
+            argv[q->argc++] = writes[i].argv[n];
     }
     q->watch_count = below(t, 3);
     char names[2][8];
@@ -148,6 +159,8 @@ static void random_exec(struct run *t, struct rsm_request *q, struct buf *reply)
     q->dbs = dbs;
     q->watches = watch;
     apply_both(t, q, reply);
+    for (size_t i = 0; i < 4; i++)
+        buf_deinit(&writes[i].text);
 }
 
 static void open_or_resume(struct run *t, struct buf *reply)
@@ -219,7 +232,7 @@ static void checkpoint_and_restore(struct run *t, struct buf *reply)
 
 static void step(struct run *t, struct buf *reply)
 {
-    struct rsm_request q = {.kind = RSM_COMMAND, .resp = below(t, 8) ? 2 : 3, .db = below(t, 6) ? 0 : 1};
+    struct rsm_request q = {.kind = RSM_COMMAND, .resp = below(t, 8) ? 2 : 3};
     uint64_t what = below(t, 100);
     /* mostly forward, now and then back, seldom far */
     t->stamp_ms += what == 0 ? 5000 : below(t, 40);
@@ -229,13 +242,14 @@ static void step(struct run *t, struct buf *reply)
         if (rsm_restamp(again->data, again->len, t->stamp_ms, 1))
             apply_payload(t, buf_slice(again), reply);
     } else if (what < 60) {
-        char words[6000];
-        struct slice argv[10];
-        random_command(t, words, sizeof words);
-        q.argv = argv;
-        q.argc = split(words, argv, 10);
+        struct write w = {0};
+        random_command(t, &w);
+        q.argv = w.argv;
+        q.argc = w.argc;
+        q.db = w.db;
         number_it(t, &q);
         apply_both(t, &q, reply);
+        buf_deinit(&w.text);
     } else if (what < 80) {
         number_it(t, &q);
         random_exec(t, &q, reply);
