@@ -123,6 +123,18 @@ bool command_arity_ok(const struct command *c, size_t argc);
 int command_keys(const struct command *c, const struct slice *argv, size_t argc, int *out, int max);
 const char *command_flag_names(const struct command *c, size_t i);    /* i-th, NULL at the end */
 const char *command_category_name(const struct command *c, size_t i); /* i-th, NULL at the end */
+const char *command_category_at(size_t bit);  /* of the category 1 << bit; NULL: there are no more */
+uint32_t command_category(struct slice name); /* the bit; 0: there is none of that name */
+const struct command *
+command_family(size_t i); /* the rows of the i-th family, up to one without name; NULL at the end */
+/* What a request does with its keys, as far as ACLs ask: the value is read, or changed; neither where only its being there, its
+ * type or size is told. The number of keys, of which at most `max` go to `out`; none where the arguments make no sense. */
+struct command_key {
+    size_t at;
+    bool reads, writes;
+};
+size_t command_key_access(const struct command *c, const struct slice *argv, size_t argc,
+                          struct command_key *out, size_t max);
 /* COMMAND with its subcommands, for the server to call: needs argv, argc, resp and out of the context, no
  * store. */
 void command_command(struct command_context *c);

@@ -178,9 +178,6 @@ bool arg_expiry(struct command_context *c, size_t i, enum expiry_unit unit, bool
 /* Readers of a whole database wait for a clock entry when any key is due. */
 void note_any_due(struct command_context *c);
 
-/* table.c: the bit of an ACL category, 0: there is none of that name. */
-uint32_t command_category(struct slice name);
-
 /* key_specs.c */
 size_t key_specs_count(const char *specs);
 /* The keys that the specs name, as command_keys gives them. */

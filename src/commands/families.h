@@ -1,4 +1,5 @@
 /* The families of commands, each with a table of rows in table_*.c. Included where FAMILY is defined. */
+FAMILY(acl)
 FAMILY(bits)
 FAMILY(blocking)
 FAMILY(cluster)

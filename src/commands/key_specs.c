@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "commands/commands_int.h"
 
 struct key_spec {
@@ -116,6 +117,84 @@ int key_specs_find(const char *specs, const struct slice *argv, size_t argc, int
                 out[n] = i;
     }
     return n;
+}
+
+/* ---- what a request does with its keys ---- */
+
+static bool has_word(struct slice words, const char *word)
+{
+    size_t len = strlen(word);
+    for (size_t i = 0; i + len <= words.len; i++)
+        if (memcmp(words.data + i, word, len) == 0 && (i == 0 || words.data[i - 1] == ' ') &&
+            (i + len == words.len || words.data[i + len] == ' '))
+            return true;
+    return false;
+}
+
+static struct command_key key_of(size_t at, struct slice flags)
+{
+    return (struct command_key){.at = at,
+                                .reads = has_word(flags, "access"),
+                                .writes = has_word(flags, "insert") || has_word(flags, "delete") ||
+                                          has_word(flags, "update")};
+}
+
+/* false: the specs do not tell, or the arguments make no sense. */
+static bool keys_by_specs(const char *specs, const struct slice *argv, int argc, struct command_key *out,
+                          size_t max, size_t *count)
+{
+    struct key_spec spec;
+    int first, last;
+    *count = 0;
+    while (next_spec(&specs, &spec)) {
+        if (has_word(spec.flags, "not_key"))
+            continue;
+        if (spec.unknown || !span(&spec, argv, argc, &first, &last))
+            return false;
+        for (int i = first; i && i <= last; i += spec.step, (*count)++)
+            if (*count < max)
+                out[*count] = key_of((size_t)i, spec.flags);
+        if (has_word(spec.flags, "incomplete"))
+            return false;
+    }
+    return true;
+}
+
+/* Of a key that only find_keys knows: of the spec that covers it, else of the last one that cannot tell where its keys are. */
+static struct slice flags_at(const char *specs, const struct slice *argv, int argc, int position)
+{
+    struct key_spec spec;
+    struct slice flags = {NULL, 0};
+    int first, last;
+    while (next_spec(&specs, &spec)) {
+        if (spec.unknown)
+            flags = spec.flags;
+        else if (span(&spec, argv, argc, &first, &last) && first && position >= first && position <= last)
+            return spec.flags;
+    }
+    return flags;
+}
+
+size_t command_key_access(const struct command *c, const struct slice *argv, size_t argc,
+                          struct command_key *out, size_t max)
+{
+    size_t count = 0;
+    if (argc > INT32_MAX || (!*c->key_specs && !c->find_keys) ||
+        (!c->key_flags && keys_by_specs(c->key_specs, argv, (int)argc, out, max, &count)))
+        return count;
+    if (!c->key_flags && !c->find_keys)
+        return 0;
+    int found = command_keys(c, argv, argc, NULL, 0);
+    if (found <= 0)
+        return 0;
+    int *positions = mem_alloc((size_t)found * sizeof *positions);
+    command_keys(c, argv, argc, positions, found);
+    for (size_t i = 0; i < (size_t)found && i < max; i++)
+        out[i] = key_of((size_t)positions[i], c->key_flags
+                                                  ? slice_cstr(c->key_flags(argv, argc))
+                                                  : flags_at(c->key_specs, argv, (int)argc, positions[i]));
+    mem_free(positions);
+    return (size_t)found;
 }
 
 /* ---- what COMMAND says ---- */

@@ -70,6 +70,11 @@ const struct command *command_at(size_t i)
     return NULL;
 }
 
+const struct command *command_family(size_t i)
+{
+    return i < FAMILIES ? families[i] : NULL;
+}
+
 size_t command_count(void)
 {
     size_t n = 0;
@@ -249,6 +254,11 @@ const char *command_category_name(const struct command *c, size_t i)
         if (c->categories & 1u << bit && i-- == 0)
             return category_names[bit];
     return NULL;
+}
+
+const char *command_category_at(size_t bit)
+{
+    return bit < CATEGORIES ? category_names[bit] : NULL;
 }
 
 uint32_t command_category(struct slice name)

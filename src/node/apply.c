@@ -80,6 +80,8 @@ void apply_replace_state(struct node *n, struct rsm *fresh)
     rsm_free(n->rsm);
     n->rsm = fresh;
     rsm_listen(n->rsm, &n->listener, n->listens);
+    if (n->listener.users_changed)
+        n->listener.users_changed(n->listener.arg);
     if (n->listens & EVENT_FLUSHED)
         n->listener.heard(n->listener.arg, EVENT_FLUSHED, NULL, 0, slice_of(NULL, 0));
 }

@@ -59,6 +59,8 @@ enum { FORWARD_GAP = 0x80 };
 enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000 };
 /* A flag of the frame: no write of its connection was unanswered. A build that does not know it holds back more. */
 enum { FORWARD_FIRST = 4 };
+/* Another: the sender knows the users that the log tells of. One that is not that far has judged by its own file. */
+enum { FORWARD_KNOWS_USERS = 8 };
 
 /* A forwarded read on the leader, from its arrival to its round. */
 struct forwarded_read {
@@ -159,7 +161,7 @@ static void deliver(struct node *n, struct request *q)
     struct buf frame = BUF_EMPTY;
     q->place = p->place++;
     frame_begin(n, &frame, FRAME_FORWARD);
-    frame.data[1] |= q->who.behind ? 0 : FORWARD_FIRST;
+    frame.data[1] |= (q->who.behind ? 0 : FORWARD_FIRST) | (rsm_acl(n->rsm) ? FORWARD_KNOWS_USERS : 0);
     put_u64(&frame, q->cookie);
     put_u64(&frame, n->config.self.boot_nonce);
     put_u64(&frame, p->round);
@@ -641,14 +643,20 @@ void forward_office_lost(struct node *n)
         n->peers[i].forward.place = UINT64_MAX;
 }
 
+/* Nothing more of this round. */
+static void stop_round(struct node *n, uint64_t peer, uint64_t cookie)
+{
+    struct forward_order *o = order_of(n, peer);
+    o->place = UINT64_MAX;
+    send_answer(n, peer, cookie, FORWARD_GAP, o->round, slice_of(NULL, 0));
+}
+
 /* Until the next round: one that was refused in this may stand before it. */
 static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, bool behind)
 {
-    struct forward_order *o = order_of(n, peer);
-    if (!behind || !o->refused)
+    if (!behind || !order_of(n, peer)->refused)
         return false;
-    o->place = UINT64_MAX;
-    send_answer(n, peer, cookie, FORWARD_GAP, o->round, slice_of(NULL, 0));
+    stop_round(n, peer, cookie);
     return true;
 }
 
@@ -676,6 +684,10 @@ void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reade
     uint64_t cookie = get_u64(r);
     if (!in_order(n, peer, cookie, r))
         return;
+    if (rsm_acl(n->rsm) && !(flags & FORWARD_KNOWS_USERS)) {
+        stop_round(n, peer, cookie); /* it will have heard of them soon */
+        return;
+    }
     uint8_t op = get_u8(r), may_open = get_u8(r);
     uint64_t lowest = get_u64(r);
     if (r->failed)
@@ -722,7 +734,7 @@ void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome o
     if (done && f->op == FORWARD_WATCH) {
         done = rsm_version(n->rsm, now_ms, req->db, req->argv[0], &version, &due_ms);
         buf_printf(&reply, ":%llu\r\n", (unsigned long long)version);
-    } else if (done) {
+    } else if (done && permit(n, req, &reply)) {
         done = rsm_query(n->rsm, now_ms, req->db, req->resp, req->user, req->argv, req->argc, &n->chance,
                          &reply, &due_ms);
     }

@@ -429,6 +429,8 @@ uint64_t propose_clock(struct node *n,
 void waiter_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
 /* Would it be taken? PENDING: yes; REFUSED: `error` says why not; NOT_LEADER. */
 enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error);
+/* permit.c: may its user ask for this? false: the error was appended. */
+bool permit(const struct node *n, const struct rsm_request *req, struct buf *error);
 /* By that verdict. PENDING: `who` will be answered. */
 enum node_outcome propose_judged(struct node *n, enum node_outcome verdict, const struct rsm_request *req,
                                  const struct waiter *who, struct slice error);

@@ -264,6 +264,8 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
     else if (n->disk_low && req->kind != RSM_UNBLOCK)
         why = "ERR the disk is almost full: writes are refused until there is room";
+    else if (!permit(n, req, error))
+        return NODE_REFUSED;
     else {
         why = rsm_too_new(n->rsm, req);
         if (!why && rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))

@@ -17,10 +17,12 @@ static bool understood(const struct rsm_request *q)
         return q->node <= RSM_APPLY_VERSION;
     case RSM_SETTING:
         for (size_t i = 0; i < q->argc; i += 2) {
-            if (rsm_setting_find(q->argv[i]) == SETTING_COUNT)
+            if (rsm_setting_find(q->argv[i]) == SETTING_COUNT && !rsm_is_requirepass(q->argv[i]))
                 return false;
         }
         return true;
+    case RSM_ACL:
+        return rsm_acl_understood(q);
     case RSM_FOUND:
         for (size_t i = 0; q->settings && q->settings[i]; i += 2) {
             if (rsm_setting_check(q->settings[i], slice_cstr(q->settings[i + 1])))
@@ -112,8 +114,18 @@ static void change_settings(struct rsm *r, const struct rsm_request *q, struct b
                             struct rsm_result *result)
 {
     struct rsm_settings changed = r->settings;
+    const struct slice *password = NULL;
     for (size_t i = 0; i < q->argc; i += 2) {
         size_t which = rsm_setting_find(q->argv[i]);
+        if (which == SETTING_COUNT) {
+            const char *wrong = rsm_requirepass_check(q->argv[i + 1]);
+            password = &q->argv[i + 1];
+            if (!wrong)
+                continue;
+            resp_errorf(reply, "ERR CONFIG SET failed (possibly related to argument 'requirepass') - %s",
+                        wrong);
+            return;
+        }
         const char *error = rsm_setting_fixed(which) ? "can't set immutable config" : NULL;
         if (!error && !rsm_setting_put(&changed, which, q->argv[i + 1]))
             error = rsm_setting_check(rsm_setting_name(which), q->argv[i + 1]);
@@ -124,6 +136,8 @@ static void change_settings(struct rsm *r, const struct rsm_request *q, struct b
         }
     }
     r->settings = changed;
+    if (password)
+        rsm_requirepass_set(r, *password);
     rsm_evict_refresh(r);
     rsm_events_refresh(r);
     rsm_settings_limits(&r->settings, &r->limits);
@@ -150,6 +164,9 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
         return;
     case RSM_SETTING:
         change_settings(r, q, reply, result);
+        return;
+    case RSM_ACL:
+        rsm_apply_acl(r, index, q, reply);
         return;
     case RSM_EVICT:
         rsm_evict(r, index, q);

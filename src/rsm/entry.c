@@ -93,6 +93,7 @@ static char *write_body(char *at, const struct rsm_request *q)
         return write_found(at, q);
     case RSM_COMMAND:
     case RSM_SETTING:
+    case RSM_ACL:
         at = write_varint(at, q->argc);
         for (size_t i = 0; i < q->argc; i++)
             at = write_bytes(at, q->argv[i]);
@@ -270,6 +271,7 @@ static void parse_body(struct reader *r, struct rsm_arrays *a, struct rsm_reques
         break;
     case RSM_COMMAND:
     case RSM_SETTING:
+    case RSM_ACL:
         parse_arguments(r, a, q, get_varint(r));
         if (q->argc == 0 || (q->kind == RSM_SETTING && q->argc % 2))
             r->failed = true;
@@ -333,7 +335,7 @@ bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_deco
     uint8_t kind = get_u8(&r), flags = get_u8(&r);
     out->stamp_ms = get_u64(&r);
     out->chance = get_u64(&r);
-    if (r.failed || kind < RSM_FOUND || kind > RSM_UNBLOCK || flags > 15 || (flags & 3) == 3 ||
+    if (r.failed || kind < RSM_FOUND || kind > RSM_ACL || flags > 15 || (flags & 3) == 3 ||
         (flags & ENTRY_MAY_WAIT && kind != RSM_COMMAND) ||
         out->stamp_ms > INT64_MAX) /* commands count with it in signed numbers */
         return false;

@@ -6,6 +6,7 @@
 #ifndef RSM_RSM_H
 #define RSM_RSM_H
 
+#include "acl/acl.h"
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "commands/commands.h"
@@ -24,6 +25,7 @@ enum rsm_kind {
     RSM_EVICT,      /* conditional deletes (db, key, version) chosen by the leader */
     RSM_VERSION,    /* raises the apply version */
     RSM_UNBLOCK,    /* a command that waits (`claim`), or all that came through `node`, wait no longer */
+    RSM_ACL, /* users: argv is "setuser" name rule ... | "deluser" name ... | "load" line ... | "begin" line ... */
 };
 
 /* Why it waits no longer. */
@@ -40,7 +42,7 @@ enum rsm_numbering {
                          numbers below `lowest` are answered and forgotten. Refused with -MAYBE when nobody
                          can tell whether it ran */
 };
-/* Numbers count for COMMAND, EXEC and SETTING. A request with RSM_SESSION_NUMBER carries the user that opened
+/* Numbers count for COMMAND, EXEC, SETTING and ACL. A request with RSM_SESSION_NUMBER carries the user that opened
  * the session. */
 
 /* A key and the version (rsm_version) that it must still have. */
@@ -79,8 +81,9 @@ struct rsm_request {
     /* COMMAND: where it finds nothing it may wait, for a client of this node; 0: it may not. `until_ms`: it did before, until
      * then, and has lost its place; 0: as its arguments say. */
     uint64_t asker, until_ms;
-    struct hash_seed seed;       /* FOUND */
-    uint64_t cluster_id;         /* FOUND */
+    bool judged;           /* not in an entry: what its user may do was looked at, on the state as it is */
+    struct hash_seed seed; /* FOUND */
+    uint64_t cluster_id;   /* FOUND */
     const char *const *settings; /* FOUND: name, value, ..., NULL */
 };
 
@@ -190,6 +193,7 @@ struct rsm_listener {
     void *arg;
     void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
     void (*published)(void *arg, const struct rsm_message *message);
+    void (*users_changed)(void *arg); /* rsm_acl answers anew; whatever it gave before is gone. May be NULL */
 };
 void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned classes);
 struct store *rsm_store(struct rsm *r);
@@ -197,6 +201,10 @@ struct store *rsm_store(struct rsm *r);
 struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db);
 /* What the next entry with this stamp would have to do: are keys due? (the leader then logs a CLOCK entry) */
 bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
+
+/* Who may do what, as the log says. NULL: it has said nothing yet, and every node goes by its own file; ACL "begin" puts one node's
+ * users into it, if nobody has before. The settings include requirepass ("sha256:..." or ""), the default user's password. */
+const struct acl *rsm_acl(const struct rsm *r);
 
 /* Replicated settings by their CONFIG names: session-window, session-timeout (seconds), session-max,
  * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode,

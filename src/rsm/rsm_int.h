@@ -31,6 +31,7 @@
  * (v db, v argc >= 1, argc x b) SESSION     b id CLOCK       nothing CHECKPOINT  v node SETTING     v argc
  * (even, >= 2), argc x b EVICT       v n, n x (v db, b key, v version) VERSION     v version
  *    UNBLOCK  v claim, v node, v why
+ *    ACL      v argc >= 1, argc x b
  */
 #ifndef RSM_RSM_INT_H
 #define RSM_RSM_INT_H
@@ -87,6 +88,7 @@ enum {
     SETTING_STREAM_BYTES,
     SETTING_STREAM_ENTRIES,
     SETTING_HLL_SPARSE,
+    SETTING_ACL_PUBSUB,
     SETTING_COUNT
 };
 struct rsm_settings {
@@ -212,6 +214,16 @@ enum {
     RDB_OP_EOF = 255
 };
 
+/* users.c */
+bool rsm_acl_understood(const struct rsm_request *q);
+void rsm_apply_acl(struct rsm *r, uint64_t index, const struct rsm_request *q, struct buf *reply);
+bool rsm_is_requirepass(struct slice name);
+/* NULL: it has the form that an entry holds; else what is wrong. */
+const char *rsm_requirepass_check(struct slice value);
+void rsm_requirepass_set(struct rsm *r, struct slice value);
+void rsm_user_save(const struct acl_user *u, struct buf *out);
+bool rsm_user_load(struct rsm *r, struct slice bytes);
+
 /* evict.c */
 void rsm_evict(struct rsm *r, uint64_t index, const struct rsm_request *q);
 /* After the policy or the store has changed. */
@@ -234,6 +246,8 @@ struct rsm {
     struct rsm_sessions sessions;
     struct blocked_table blocked;
     struct rsm_settings settings;
+    struct acl *acl;
+    bool acl_said;              /* by the log; then it is part of the state */
     struct store_limits limits; /* those of the settings that the store goes by */
     uint64_t applied, applied_term;
     uint64_t stamp_ms;

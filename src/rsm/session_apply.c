@@ -14,8 +14,9 @@ static const char other_request[] = "ERR another request was sent under this num
 
 bool rsm_is_numbered(const struct rsm_request *q)
 {
-    return q->numbering != RSM_TAGGED && (q->kind == RSM_COMMAND || q->kind == RSM_EXEC ||
-                                          q->kind == RSM_SETTING || q->kind == RSM_UNBLOCK);
+    return q->numbering != RSM_TAGGED &&
+           (q->kind == RSM_COMMAND || q->kind == RSM_EXEC || q->kind == RSM_SETTING ||
+            q->kind == RSM_UNBLOCK || q->kind == RSM_ACL);
 }
 
 /* A session that is due is gone, whether or not the bounded expiry has come to it. */

@@ -24,6 +24,7 @@ struct setting {
 static const char *const policies[] = {"volatile-lru",   "volatile-lfu", "volatile-random",
                                        "volatile-ttl",   "allkeys-lru",  "allkeys-lfu",
                                        "allkeys-random", "noeviction",   NULL};
+static const char *const channel_defaults[] = {"allchannels", "resetchannels", NULL};
 static const char *const read_modes[] = {"quorum", "log", "local", NULL};
 
 #define SIZE(name, kind, initial, old)                                                                       \
@@ -65,6 +66,9 @@ static const struct setting table[SETTING_COUNT] = {
     [SETTING_STREAM_BYTES] = SIZE("stream-node-max-bytes", MEMORY, "4096", NULL),
     [SETTING_STREAM_ENTRIES] = SIZE("stream-node-max-entries", NUMBER, "100", NULL),
     [SETTING_HLL_SPARSE] = SIZE("hll-sparse-max-bytes", MEMORY, "3000", NULL),
+    [SETTING_ACL_PUBSUB] = {"acl-pubsub-default", CHOICE, "resetchannels", 0, 0, channel_defaults,
+                            "argument(s) must be one of the following: allchannels, resetchannels", false,
+                            NULL},
 };
 
 size_t rsm_setting_find(struct slice name)
@@ -192,7 +196,7 @@ static bool names_new_setting(const struct rsm_request *q)
 {
     for (size_t i = 0; q->kind == RSM_SETTING && i < q->argc; i += 2) {
         size_t which = rsm_setting_find(q->argv[i]);
-        if (which >= SETTING_EVENTS && which < SETTING_COUNT)
+        if ((which >= SETTING_EVENTS && which < SETTING_COUNT) || rsm_is_requirepass(q->argv[i]))
             return true;
     }
     return false;
@@ -200,9 +204,11 @@ static bool names_new_setting(const struct rsm_request *q)
 
 const char *rsm_too_new(const struct rsm *r, const struct rsm_request *q)
 {
-    return r->apply_version < 3 && names_new_setting(q)
-               ? "ERR not all nodes have this setting yet: finish the upgrade first"
-               : NULL;
+    if (r->apply_version < 3 && names_new_setting(q))
+        return "ERR not all nodes have this setting yet: finish the upgrade first";
+    if (r->apply_version < 3 && q->kind == RSM_ACL)
+        return "ERR not all nodes have users yet: finish the upgrade first";
+    return NULL;
 }
 
 struct rsm_limits rsm_limits(const struct rsm *r)

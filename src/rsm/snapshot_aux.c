@@ -58,6 +58,11 @@ static bool take_blocked(struct rsm_loader *l, struct slice value)
     return blocked_load(&l->r->blocked, value);
 }
 
+static bool take_user(struct rsm_loader *l, struct slice value)
+{
+    return rsm_user_load(l->r, value);
+}
+
 static bool take_format(struct rsm_loader *l, struct slice value)
 {
     uint64_t v;
@@ -118,6 +123,7 @@ static const struct field {
     {OUR_PREFIX "setting", take_setting, MANY},
     {OUR_PREFIX "session", take_session, MANY},
     {OUR_PREFIX "blocked", take_blocked, MANY},
+    {OUR_PREFIX "user", take_user, MANY},
     {OUR_PREFIX "digest-version", take_digest_version, ONCE_OR_NOT},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)

@@ -104,6 +104,20 @@ static bool write_sessions(struct writer *w, const struct rsm *r)
     return ok;
 }
 
+static bool write_users(struct writer *w, const struct rsm *r)
+{
+    struct buf bytes = BUF_EMPTY;
+    bool ok = true;
+    for (size_t i = 0; ok && r->acl_said && i < acl_count(r->acl); i++) {
+        buf_truncate(&bytes, 0);
+        rsm_user_save(acl_at(r->acl, i), &bytes);
+        aux(w, "kvorum-user", buf_slice(&bytes));
+        ok = flush_when_full(w);
+    }
+    buf_deinit(&bytes);
+    return ok;
+}
+
 static bool write_blocked(struct writer *w, const struct rsm *r)
 {
     struct buf bytes = BUF_EMPTY;
@@ -150,7 +164,7 @@ static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_s
     if (!store_is_sound(r->store))
         return false;
     write_head(w, r, meta);
-    if (!write_sessions(w, r) || !write_blocked(w, r))
+    if (!write_sessions(w, r) || !write_blocked(w, r) || !write_users(w, r))
         return false;
     for (uint32_t db = 0; db < store_databases(r->store); db++) {
         if (!write_db(w, r->store, db))

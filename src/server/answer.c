@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "server/caches.h"
 #include "server/slots.h"
+#include "server/users.h"
 
 static const char maybe[] =
     "-MAYBE The outcome of this write is unknown: it may have been applied or not\r\n";
@@ -30,6 +31,9 @@ static void put_done(struct client *c, struct slot *slot, const struct node_answ
             resp_error(out, "CLUSTERDOWN The watched key could not be read");
         else
             resp_simple(out, "OK");
+        return;
+    case KIND_ACL:
+        acl_answered(c, slot, answer->reply, out);
         return;
     case KIND_BGSAVE:
         if (answer->reply.len && answer->reply.data[0] == '-')
@@ -212,7 +216,7 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
         s->hooks.busy(s->hooks.arg, true);
     bool nested = s->in_query;
     s->in_query = true;
-    bool done = node_query(s->node, now_ms, db, c->resp, SLICE_LITERAL("default"), argv, argc, out, due_ms);
+    bool done = node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms);
     s->in_query = nested;
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
@@ -224,9 +228,22 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     return done;
 }
 
+/* Since it was taken the users may have changed: a follower learns of that with the round that it waited for. */
+static bool may_still(struct client *c, const struct slot *slot, size_t argc, struct buf *out)
+{
+    struct buf error = BUF_EMPTY;
+    bool ok = user_permits(c, slot->row, c->server->argv, argc, &error);
+    if (!ok)
+        reply_errorf(c, out, "%.*s", (int)error.len, error.data);
+    buf_deinit(&error);
+    return ok;
+}
+
 static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct buf *out, uint64_t *due_ms)
 {
     size_t argc = slot_unpack(c->server, buf_slice(&slot->bytes));
+    if (!c->unlimited && !may_still(c, slot, argc, out))
+        return true;
     if (!query_run(c, slot->row, slot->db, now_ms, c->server->argv, argc, out, due_ms))
         return false;
     if (slot->tracked)

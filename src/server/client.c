@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "server/messages.h"
+#include "server/users.h"
 
 enum { READ_MORE_MAX = 1024 * 1024, IDLE_SHRINK_US = 2000000 };
 
@@ -28,7 +29,7 @@ struct client *client_new(struct server *s, int fd, int mode, const char *peer, 
     c->fd = fd;
     c->mode = (uint8_t)mode;
     c->resp = 2;
-    c->authenticated = !s->config->has_password;
+    client_become_default(c);
     c->led = s->node && node_is_serving(s->node);
     c->created_us = c->active_us = s->now_us;
     snprintf(c->peer, sizeof c->peer, "%s", peer);
@@ -66,6 +67,7 @@ void client_free(struct client *c)
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     buf_deinit(&c->name);
+    buf_deinit(&c->user_name);
     buf_deinit(&c->opening);
     transaction_free(c->txn);
     transaction_free(c->running);
@@ -230,7 +232,7 @@ void client_cron(struct client *c)
 {
     struct server *s = c->server;
     uint64_t idle_us = s->now_us - c->active_us;
-    if (!c->authenticated && s->now_us - c->created_us > STRANGER_TIME_US && s->config->has_password) {
+    if (client_is_stranger(c) && s->now_us - c->created_us > STRANGER_TIME_US) {
         client_doom(c, "it did not authenticate in time");
         return;
     }

@@ -5,6 +5,7 @@
 #include "base/number.h"
 #include "server/caches.h"
 #include "server/messages.h"
+#include "server/users.h"
 
 static void put_flags(const struct client *c, struct buf *out)
 {
@@ -32,7 +33,7 @@ static void put_flags(const struct client *c, struct buf *out)
 }
 
 /* One line of CLIENT LIST, in 7.0's order of fields. What the asker asks for lies in a buffer that all share; it counts as its own. */
-static void client_describe(struct client *c, const struct client *asker, struct buf *out)
+void client_describe(struct client *c, const struct client *asker, struct buf *out)
 {
     struct server *s = c->server;
     buf_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%.*s", c->id, c->peer, c->local, c->fd,
@@ -48,12 +49,12 @@ static void client_describe(struct client *c, const struct client *asker, struct
                c == asker && c->in.len == 0 ? s->request_bytes : c->in.len - c->in_at, c->in.cap - c->in.len,
                c->txn ? c->txn->bytes.len : 0);
     buf_printf(out,
-               " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default "
+               " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s "
                "redir=%lld resp=%d",
                c->out.cap, c->out.cap, client_unsent(c), c->tail - c->head, c->out.cap, client_memory(c),
                c->reading ? "r" : "", client_unsent(c) > 0 ? "w" : "",
-               c->last_row ? stat_of(s, c->last_row)->name : "NULL",
-               c->cache ? (long long)c->cache->redirect : -1, c->resp);
+               c->last_row ? stat_of(s, c->last_row)->name : "NULL", (int)client_user(c).len,
+               client_user(c).data, c->cache ? (long long)c->cache->redirect : -1, c->resp);
 }
 
 static bool parse_id(struct slice text, uint64_t *id)
@@ -135,11 +136,13 @@ static void client_info(struct client *c, struct buf *out)
 struct kill_filter {
     uint64_t id;
     struct slice addr, laddr;
+    const struct acl_user *user;
     int class; /* of these alone; -1: any */
     bool skip_me;
 };
 
-static bool read_filter(const struct slice *argv, size_t argc, struct kill_filter *f, struct buf *out)
+static bool read_filter(const struct acl *users, const struct slice *argv, size_t argc, struct kill_filter *f,
+                        struct buf *out)
 {
     for (size_t i = 2; i < argc; i += 2) {
         if (i + 1 == argc) {
@@ -163,7 +166,8 @@ static bool read_filter(const struct slice *argv, size_t argc, struct kill_filte
         } else if (slice_is_word(argv[i], "laddr")) {
             f->laddr = value;
         } else if (slice_is_word(argv[i], "user")) {
-            if (!slice_equal(value, SLICE_LITERAL("default"))) {
+            f->user = acl_find(users, value);
+            if (!f->user) {
                 resp_errorf(out, "ERR No such user '%.*s'", (int)value.len, value.data);
                 return false;
             }
@@ -182,7 +186,8 @@ static bool matches(const struct client *c, const struct client *me, const struc
 {
     return !(f->id && c->id != f->id) && !(f->addr.data && !slice_equal(f->addr, slice_cstr(c->peer))) &&
            !(f->laddr.data && !slice_equal(f->laddr, slice_cstr(c->local))) &&
-           (f->class < 0 || f->class == (int)client_class(c)) && !(f->skip_me && c == me) && !c->doomed;
+           !(f->user && f->user != c->user) && (f->class < 0 || f->class == (int)client_class(c)) &&
+           !(f->skip_me && c == me) && !c->doomed;
 }
 
 static void client_kill(struct client *me, const struct slice *argv, size_t argc, struct buf *out)
@@ -193,7 +198,7 @@ static void client_kill(struct client *me, const struct slice *argv, size_t argc
     int64_t killed = 0;
     if (old_form)
         f.addr = argv[2];
-    else if (!read_filter(argv, argc, &f, out))
+    else if (!read_filter(s->users, argv, argc, &f, out))
         return;
     list_for_each(it, &s->everyone)
     {

@@ -329,6 +329,8 @@ void config_free(struct config *c)
     for (size_t i = 0; i < dict_count(c->texts); i++)
         mem_free(dict_at(c->texts, i, NULL));
     dict_free(c->texts);
+    acl_free(c->users);
+    buf_deinit(&c->user_lines);
     buf_deinit(&c->warnings);
     buf_deinit(&c->inert);
     mem_free(c);
@@ -439,7 +441,7 @@ bool config_finish(struct config *c, struct buf *error)
         buf_printf(error, "node-name '%s' does not stand in initial-cluster", c->node_name);
         return false;
     }
-    if (!finish_peer_port(c, error))
+    if (!finish_peer_port(c, error) || !config_finish_users(c, error))
         return false;
     if (!*c->node_name) {
         char name[RAFT_NAME_MAX];

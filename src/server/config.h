@@ -6,6 +6,7 @@
 #ifndef SERVER_CONFIG_H
 #define SERVER_CONFIG_H
 
+#include "acl/acl.h"
 #include "base/bytes.h"
 #include "node/node.h"
 
@@ -41,8 +42,11 @@ struct config {
     int64_t tracking_keys_max;
 
     /* who may do what */
-    bool has_password;
-    uint8_t password[32]; /* SHA-256 */
+    char password[65]; /* requirepass: its SHA-256 in hex, "": none */
+    char *aclfile;
+    struct buf user_lines; /* "name rules", one a line, as acl_load takes them */
+    struct acl *users;     /* what these three make, until server_new takes it */
+    int64_t acllog_max_len;
     char *masterauth;
     int debug_command, protected_configs; /* enum allowed */
 
@@ -111,6 +115,11 @@ bool config_is_hidden(const char *name);
 bool config_rewrite(const struct config *c, struct buf *error);
 /* The replicated settings given at the start: name, value, ..., NULL; the caller frees the array only. */
 const char **config_settings(const struct config *c);
+
+/* SHA-256 in hex; of what CONFIG GET requirepass shows, the one that it names. */
+void config_hash_password(struct slice password, char hex[65]);
+/* Its path, for a name that is not one from the root is in `dir`. */
+void config_aclfile(const struct config *c, struct buf *out);
 
 /* The address others are told to find this node's clients at. */
 const char *config_host(const struct config *c);

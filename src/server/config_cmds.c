@@ -6,10 +6,30 @@
 #include "base/alloc.h"
 #include "base/glob.h"
 #include "base/log.h"
-#include "server/server_int.h"
+#include "server/users.h"
+
+/* Is its value the log's? requirepass is one of the users' passwords, which are; what the file is to say of it changes here. */
+static bool is_entry(struct slice name)
+{
+    return config_is_replicated(name) || slice_is_word(name, "requirepass");
+}
+
+/* The default user's password, if it has one and one only: what CONFIG SET of it gave. */
+static void get_password(const struct server *s, struct buf *out)
+{
+    const struct acl_user *u = acl_find(s->users, SLICE_LITERAL("default"));
+    if (acl_password_count(u) != 1)
+        return;
+    buf_append_cstr(out, "sha256:");
+    buf_append_slice(out, acl_password_hex(u, 0));
+}
 
 static void get_value(struct server *s, const char *name, struct buf *out)
 {
+    if (strcmp(name, "requirepass") == 0) {
+        get_password(s, out);
+        return;
+    }
     const char *text =
         s->node && config_is_replicated(slice_cstr(name)) ? rsm_setting(node_rsm(s->node), name) : NULL;
     if (text)
@@ -147,11 +167,18 @@ static void set_replicated(struct client *c, const struct slice *argv, size_t ar
 {
     struct slice *pairs = mem_alloc(argc * sizeof *pairs);
     size_t count = 0;
+    char hash[sizeof "sha256:" + 64] = "sha256:";
     for (size_t i = 2; i < argc; i += 2) {
-        if (!config_is_replicated(argv[i]))
+        bool password = slice_is_word(argv[i], "requirepass");
+        if (!is_entry(argv[i]))
             continue;
         pairs[count++] = argv[i];
-        pairs[count++] = argv[i + 1];
+        pairs[count++] = password && argv[i + 1].len ? slice_cstr(hash) : argv[i + 1];
+        if (!password)
+            continue;
+        users_begin(c->server);
+        config_hash_password(argv[i + 1], hash + sizeof "sha256:" - 1);
+        pairs[count - 1].len = argv[i + 1].len ? strlen(hash) : 0;
     }
     struct rsm_request req = {.kind = RSM_SETTING, .resp = c->resp, .argv = pairs, .argc = count};
     c->wait_asked =
@@ -167,7 +194,7 @@ static void config_set_command(struct client *c, const struct slice *argv, size_
     }
     bool replicated = false;
     for (size_t i = 2; i < argc; i += 2)
-        replicated |= config_is_replicated(argv[i]);
+        replicated |= is_entry(argv[i]);
     if (replicated && c->in_exec) {
         resp_error(out, "ERR CONFIG SET of a replicated setting is not allowed inside a transaction");
         return;

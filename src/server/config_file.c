@@ -12,7 +12,7 @@
 #include "base/resp.h"
 #include "server/config_int.h"
 
-enum { INCLUDES_MAX = 16, LINE_LIMIT = 1024 * 1024 };
+enum { INCLUDES_MAX = 16, WORDS_MAX = 128, LINE_LIMIT = 1024 * 1024 };
 
 static const struct resp_limits line_limits = {
     .max_args = 1024, .max_bulk = LINE_LIMIT, .max_inline = LINE_LIMIT};
@@ -79,6 +79,8 @@ static bool load_words(struct config *c, const struct slice *words, size_t count
 {
     if (slice_is_word(words[0], "include") && count == 2)
         return include(c, words[1], depth, error);
+    if (slice_is_word(words[0], "user") && count >= 2)
+        return config_user_line(c, words + 1, count - 1, error);
     if (!config_is_known(words[0])) {
         buf_printf(error, "unknown directive '%.*s'", (int)words[0].len, words[0].data);
         return false;
@@ -153,10 +155,10 @@ bool config_load(struct config *c, int argc, char **argv, struct buf *error)
             buf_printf(error, "unexpected argument '%s'", argv[i]);
             return false;
         }
-        struct slice words[CONFIG_BINDS_MAX + 1];
+        struct slice words[WORDS_MAX];
         size_t count = 0;
         words[count++] = slice_cstr(argv[i++] + 2);
-        while (i < argc && strncmp(argv[i], "--", 2) != 0 && count <= CONFIG_BINDS_MAX)
+        while (i < argc && strncmp(argv[i], "--", 2) != 0 && count < WORDS_MAX)
             words[count++] = slice_cstr(argv[i++]);
         if (!load_words(c, words, count, 0, error))
             return false;

@@ -52,6 +52,10 @@ bool config_parse_output_limit(struct config *c, const struct slice *args, size_
 void config_print_output_limit(const struct config *c, struct buf *out);
 bool config_parse_password(struct config *c, const struct slice *args, size_t argc, struct buf *error);
 void config_print_password(const struct config *c, struct buf *out);
+/* config_users.c: a line "user name rules ...", and what all of them make. */
+bool config_user_line(struct config *c, const struct slice *words, size_t count, struct buf *error);
+bool config_finish_users(struct config *c, struct buf *error);
+
 bool config_parse_founders(struct config *c, const struct slice *args, size_t argc, struct buf *error);
 void config_print_founders(const struct config *c, struct buf *out);
 bool config_parse_join(struct config *c, const struct slice *args, size_t argc, struct buf *error);

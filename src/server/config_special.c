@@ -206,18 +206,28 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool read_hash(struct slice s, uint8_t out[HASH_BYTES])
+static bool is_hash(struct slice s)
 {
     size_t prefix = sizeof hash_prefix - 1;
     if (s.len != prefix + 2 * HASH_BYTES || memcmp(s.data, hash_prefix, prefix) != 0)
         return false;
-    for (size_t i = 0; i < HASH_BYTES; i++) {
-        int high = hex_value(s.data[prefix + 2 * i]), low = hex_value(s.data[prefix + 2 * i + 1]);
-        if (high < 0 || low < 0)
+    for (size_t i = prefix; i < s.len; i++)
+        if (hex_value(s.data[i]) < 0)
             return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
     return true;
+}
+
+void config_hash_password(struct slice password, char hex[2 * HASH_BYTES + 1])
+{
+    uint8_t hash[HASH_BYTES];
+    if (is_hash(password)) {
+        memcpy(hex, password.data + sizeof hash_prefix - 1, 2 * HASH_BYTES);
+        hex[2 * HASH_BYTES] = '\0';
+        return;
+    }
+    sha256(password.data, password.len, hash);
+    for (size_t i = 0; i < HASH_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
 }
 
 /* A list that is refused changes nothing. */
@@ -254,19 +264,16 @@ bool config_parse_password(struct config *c, const struct slice *args, size_t ar
         buf_append_cstr(error, "wrong number of arguments");
         return false;
     }
-    c->has_password = args[0].len > 0;
-    if (!read_hash(args[0], c->password))
-        sha256(args[0].data, args[0].len, c->password);
+    c->password[0] = '\0';
+    if (args[0].len)
+        config_hash_password(args[0], c->password);
     return true;
 }
 
 void config_print_password(const struct config *c, struct buf *out)
 {
-    if (!c->has_password)
-        return;
-    buf_append_cstr(out, hash_prefix);
-    for (size_t i = 0; i < HASH_BYTES; i++)
-        buf_printf(out, "%02x", c->password[i]);
+    if (c->password[0])
+        buf_printf(out, "%s%s", hash_prefix, c->password);
 }
 
 /* One "name=host:port[@peer]". */

@@ -1,9 +1,9 @@
 /* Commands about the connection itself. */
 #include <stdio.h>
 
-#include "base/checksum.h"
 #include "base/number.h"
 #include "server/messages.h"
+#include "server/users.h"
 
 enum { BAD_PASSWORDS_MAX = 10, USEC = 1000 };
 
@@ -47,24 +47,25 @@ void reset_command(struct client *c, const struct slice *argv, size_t argc, stru
     c->db = 0;
     c->resp = 2;
     c->session = 0;
-    c->authenticated = !c->server->config->has_password;
+    client_become_default(c);
     buf_truncate(&c->name, 0);
     resp_simple(out, "RESET");
 }
 
-/* There is one user. Both hashes are compared in constant time, whatever the name was. */
-bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out)
+/* For a name that nobody has, the default user is asked in vain: it takes as long. */
+bool auth_check(struct client *c, struct slice name, struct slice user, struct slice password,
+                struct buf *out)
 {
-    const struct config *config = c->server->config;
-    uint8_t hash[32];
-    sha256(password.data, password.len, hash);
-    bool known = slice_equal(user, SLICE_LITERAL("default"));
-    bool right = !config->has_password || secret_equal(hash, config->password, sizeof hash);
-    if (known && right) {
-        c->authenticated = true;
+    const struct acl *users = c->server->users;
+    const struct acl_user *u = acl_find(users, user);
+    bool right = acl_lets_in(u ? u : acl_find(users, SLICE_LITERAL("default")), password);
+    if (u && right) {
+        client_become(c, u);
+        c->authenticated = c->proved = true;
         c->bad_passwords = 0;
         return true;
     }
+    acl_log_note(c, ACL_GRANTED, name, user);
     resp_error(out, "WRONGPASS invalid username-password pair or user is disabled.");
     if (++c->bad_passwords >= BAD_PASSWORDS_MAX)
         client_close_after_reply(c);
@@ -77,14 +78,15 @@ void auth_command(struct client *c, const struct slice *argv, size_t argc, struc
         resp_error(out, "ERR syntax error");
         return;
     }
-    if (argc == 2 && !c->server->config->has_password) {
+    const struct acl_user *first = acl_find(c->server->users, SLICE_LITERAL("default"));
+    if (argc == 2 && !acl_needs_password(first)) {
         resp_error(out,
                    "ERR AUTH <password> called without any password configured for the default user. Are you "
                    "sure your configuration is correct?");
         return;
     }
     struct slice user = argc == 3 ? argv[1] : SLICE_LITERAL("default");
-    if (auth_check(c, user, argv[argc - 1], out))
+    if (auth_check(c, argv[0], user, argv[argc - 1], out))
         resp_simple(out, "OK");
 }
 
@@ -126,14 +128,14 @@ void hello_command(struct client *c, const struct slice *argv, size_t argc, stru
     struct hello h = {.version = c->resp};
     if (!read_hello(argv, argc, &h, out))
         return;
-    if (h.auth && !auth_check(c, h.user, h.password, out))
+    if (h.auth && !auth_check(c, argv[0], h.user, h.password, out))
         return;
     if (!c->authenticated) {
-        resp_error(
-            out,
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
-            "AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "
-            "version at the same time");
+        resp_error(out, "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+                        "HELLO AUTH <user> "
+                        "<pass> option can be used to authenticate the client and select the RESP protocol "
+                        "version at the same "
+                        "time");
         return;
     }
     if (h.setname && session_is_asked(h.name)) {

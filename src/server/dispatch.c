@@ -4,6 +4,7 @@
 
 #include "server/caches.h"
 #include "server/messages.h"
+#include "server/users.h"
 
 static const char loading[] = "LOADING Redis is loading the dataset in memory";
 
@@ -115,6 +116,21 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     return shown(c, row, argv, argc, verdict);
 }
 
+/* A numbered request may be one that has run, and is sent again: then it is answered from memory, whoever may do what by now. So the
+ * leader judges it (node/permit.c), which asks the memory before it refuses. */
+static bool permitted(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
+                      bool numbered)
+{
+    struct buf error = BUF_EMPTY;
+    bool ok = user_permits(c, row, argv, argc, &error) || numbered;
+    if (!ok) {
+        put_u8(&error, 0);
+        reject(c, row, error.data);
+    }
+    buf_deinit(&error);
+    return ok;
+}
+
 static enum verdict check_and_run(struct client *c, const struct command *row, const struct slice *argv,
                                   size_t argc, bool numbered)
 {
@@ -130,8 +146,10 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         transaction_fail(c);
         return TAKEN;
     }
-    if (!c->authenticated && !(row->flags & CMD_NO_AUTH))
+    if (!c->authenticated && !(row->flags & CMD_NO_AUTH) && client_is_stranger(c))
         return reject(c, row, "NOAUTH Authentication required.");
+    if (__builtin_expect(!c->unlimited, 0) && !permitted(c, row, argv, argc, numbered))
+        return TAKEN;
     const struct handler *h = stat_of(s, row)->handler;
     if (!h && !row->run)
         return reject(c, row, "ERR this command is not there yet");

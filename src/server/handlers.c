@@ -15,6 +15,7 @@ static const struct handler table[] = {
     {"time", time_command, H_IN_EXEC},
     {"command", command_command_here, H_IN_EXEC},
     {"client", client_command, H_IN_EXEC},
+    {"acl", acl_command, H_IN_EXEC},
     {"config", config_command, H_IN_EXEC},
     {"info", info_command, H_IN_EXEC},
     {"cluster", cluster_command, H_IN_EXEC},

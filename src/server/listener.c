@@ -87,7 +87,7 @@ static void take_in(struct listener *l, int fd, const struct sockaddr_storage *s
 {
     struct server *s = l->server;
     s->stats.connections++;
-    if (s->config->protected_mode && !s->config->has_password && !is_loopback(sa)) {
+    if (s->config->protected_mode && s->door_open && !is_loopback(sa)) {
         turn_away(s, fd, denied);
         return;
     }

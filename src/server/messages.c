@@ -18,6 +18,8 @@
 #include "server/caches.h"
 #include "server/messages.h"
 
+#include "server/users.h"
+
 enum {
     TOLD_MAX = 64 * 1024,        /* then it is delivered at once, if that may be */
     OUTGOING_MAX = 256 * 1024,   /* a frame to the peers; one message alone may be longer */
@@ -292,7 +294,7 @@ static void deliver_or_hold(struct server *s, uint64_t after, bool shard, struct
 
 void messages_listen(struct server *s)
 {
-    struct rsm_listener listener = {s, hear_event, hear_published};
+    struct rsm_listener listener = {s, hear_event, hear_published, users_changed};
     if (s->node)
         node_listen(s->node, &listener, caches_clients(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
 }

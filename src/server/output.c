@@ -62,7 +62,7 @@ static bool over_limit(struct client *c)
     const struct output_limit *limit = &c->server->config->output_limits[client_class(c)];
     size_t unsent = client_unsent(c);
     uint64_t now_us = c->server->now_us;
-    if (!c->authenticated && unsent > STRANGER_OUTPUT)
+    if (client_is_stranger(c) && unsent > STRANGER_OUTPUT)
         return true;
     if (limit->hard && unsent > limit->hard)
         return true;

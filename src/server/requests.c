@@ -32,8 +32,8 @@ static enum resp_status parse_ahead(struct client *c, struct resp_parser *p, str
     struct resp_limits limits = {.max_args = INT32_MAX,
                                  .max_bulk = s->limits.max_bulk,
                                  .max_inline = INLINE_MAX,
-                                 .before_auth = !c->authenticated};
-    size_t max = c->authenticated ? REQUESTS_AHEAD : 1, end = 0;
+                                 .before_auth = client_is_stranger(c)};
+    size_t max = !client_is_stranger(c) ? REQUESTS_AHEAD : 1, end = 0;
     enum resp_status status = RESP_REQUEST;
     for (*count = 0; *count < max;) {
         status = resp_parse(p, slice_of(input.data + end, input.len - end), &limits);

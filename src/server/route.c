@@ -272,7 +272,7 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
         return refuse(c, key_slot, true, numbered);
     }
     bool serving = node_is_serving(s->node), proxy = c->mode == MODE_PROXY;
-    bool forward = proxy || (kind == KIND_SESSION && !serving);
+    bool forward = proxy || ((kind == KIND_SESSION || kind == KIND_ACL) && !serving);
     if (!forward && !serving)
         return redirect_or_park(c, key_slot, true, numbered);
     if (proxy && c->reads_open)
@@ -284,6 +284,7 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
         return WAIT;
     }
     session_stamp(c, req, numbered);
+    req->judged = !numbered;
     buf_truncate(&s->error, 0);
     struct node_asker who = client_asks(c, c->tail);
     if (log_enabled(LOG_DEBUG))

@@ -10,6 +10,7 @@
 #include "server/caches.h"
 #include "server/messages.h"
 #include "server/slots.h"
+#include "server/users.h"
 
 enum { DEFAULT_BULK = 512 * 1024 * 1024, DEFAULT_DATABASES = 16, CRON_SHARE = 10 };
 
@@ -62,6 +63,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     stats_init(s);
     messages_init(s);
     caches_init(s);
+    users_init(s);
     sockets_open(s);
     event_assign(&s->cron, base, -1, EV_PERSIST, on_cron, s);
     event_add(&s->cron, &(struct timeval){.tv_usec = CRON_MS * 1000});
@@ -86,6 +88,7 @@ void server_free(struct server *s)
     messages_deinit(s);
     slowlog_clear(s);
     caches_deinit(s);
+    users_deinit(s);
     buf_deinit(&s->scratch);
     buf_deinit(&s->error);
     mem_free(s);
@@ -95,12 +98,14 @@ void server_attach(struct server *s, struct node *n)
 {
     s->node = n;
     messages_listen(s);
+    users_refresh(s);
     leader_refresh(s);
 }
 
 void server_detach(struct server *s)
 {
     s->node = NULL;
+    users_refresh(s);
 }
 
 struct node_clients server_clients(struct server *s)
@@ -229,6 +234,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
     leaving_cron(s);
     wait_tick(s);
     stats_sample(s);
+    users_cron(s);
     look_after(s);
     if (++s->cron_ticks % CRON_SHARE == 0)
         bound_memory(s);

@@ -56,7 +56,8 @@ enum slot_kind {
     KIND_ADMIN,
     KIND_BGSAVE,
     KIND_BLOCKING, /* a command that may wait for a key */
-    KIND_WAIT
+    KIND_WAIT,
+    KIND_ACL, /* `bytes` is the request */
 };
 
 struct slot {
@@ -84,6 +85,8 @@ struct queued_command {
     uint32_t argc, db;
     bool local; /* answered by the server when the EXEC is */
     bool publishes;
+    bool denied; /* its user may not run it any more; `why` */
+    enum acl_verdict why;
 };
 
 struct transaction {
@@ -110,11 +113,14 @@ struct client {
     int fd;
     uint8_t mode; /* enum follower_mode, of the port */
     uint8_t poison;
-    bool reading;   /* what comes is taken; else it stays in the kernel */
-    bool unread;    /* the socket may hold something: the kernel says so once */
-    bool ended;     /* ... an end or an error, behind what is to be read */
-    bool stalled;   /* the request at the front of `in` waits for the connection */
-    bool exclusive; /* a slot whose answer changes the connection is open: nothing is parsed */
+    bool reading;    /* what comes is taken; else it stays in the kernel */
+    bool unread;     /* the socket may hold something: the kernel says so once */
+    bool ended;      /* ... an end or an error, behind what is to be read */
+    bool stalled;    /* the request at the front of `in` waits for the connection */
+    bool exclusive;  /* a slot whose answer changes the connection is open: nothing is parsed */
+    bool unlimited;  /* its user may do everything: nothing is to be looked at */
+    bool named_user; /* another one than "default" */
+    bool proved;     /* by a password */
     bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
     bool told;       /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
@@ -154,6 +160,10 @@ struct client {
     struct list monitor_link; /* in server.monitors */
     uint64_t id;
     uint64_t last_index; /* of the last write answered here */
+
+    const struct acl_user *user; /* of the table in force: users_refresh */
+    uint64_t user_born;
+    struct buf user_name; /* where named_user is set */
 
     struct buf name;
     char tag[24];       /* what a nameless connection's entries carry */
@@ -289,6 +299,13 @@ struct server {
     uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
     bool pause_all;          /* reads too */
 
+    struct acl *own_users;   /* of this node's file */
+    const struct acl *users; /* in force: those, or the log's */
+    bool own_users_differ;   /* from those without any file */
+    bool door_open;          /* who has just come needs no password */
+    struct list denials;     /* ACL LOG, the newest first */
+    size_t denial_count;
+
     struct list slowlog; /* the oldest first */
     size_t slowlog_len;
     uint64_t slowlog_id;
@@ -327,7 +344,8 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
     select_command, readonly_command, readwrite_command, asking_command, time_command, command_command_here;
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
-    replicaof_command, memory_command, latency_command, failover_command, slowlog_command, monitor_command;
+    acl_command, replicaof_command, memory_command, latency_command, failover_command, slowlog_command,
+    monitor_command;
 handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
     punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
@@ -505,7 +523,16 @@ bool node_id_parse(struct slice text, uint64_t *id);
 bool cluster_says_enabled(struct server *s);
 void info_raft(struct server *s, struct buf *out);
 void info_keyspace(struct server *s, struct buf *out);
-bool auth_check(struct client *c, struct slice user, struct slice password, struct buf *out);
+/* `name`: of the command. */
+bool auth_check(struct client *c, struct slice name, struct slice user, struct slice password,
+                struct buf *out);
+/* It has not authenticated, though it would have to. */
+static inline bool client_is_stranger(const struct client *c)
+{
+    return !c->authenticated && !c->server->door_open;
+}
+/* One line of CLIENT LIST. */
+void client_describe(struct client *c, const struct client *asker, struct buf *out);
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
 void wait_tick(struct server *s);
 void wait_unblock(struct client *c, bool by_error); /* it stands in WAIT */

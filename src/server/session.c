@@ -1,10 +1,10 @@
 /* Names and numbers (DESIGN 5): a plain name tags entries, `<id>@seq=<n>` opens a session in which requests count. */
 #include "base/number.h"
-#include "server/server_int.h"
+#include "server/users.h"
 
 void session_stamp(struct client *c, struct rsm_request *req, bool numbered)
 {
-    req->user = SLICE_LITERAL("default");
+    req->user = client_user(c);
     if (req->kind == RSM_SESSION)
         return;
     req->client_id = client_tag(c);

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "server/caches.h"
 #include "server/messages.h"
+#include "server/users.h"
 
 enum { RECEIPT_MAX = 24 }; /* ":", a number, CRLF */
 
@@ -115,9 +116,53 @@ static struct slice *arguments(const struct transaction *t, const struct queued_
     return argv;
 }
 
+/* Between being queued and EXEC its user has lost what it needs for this. */
+static const char *denial(enum acl_verdict why)
+{
+#define CHANGED                                                                                              \
+    "-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. "      \
+    "This command is no longer allowed for the following reason: "
+    switch (why) {
+    case ACL_NO_COMMAND:
+        return CHANGED "no permission to execute the command or subcommand\r\n";
+    case ACL_NO_KEY:
+        return CHANGED "no permission to touch the specified keys\r\n";
+    case ACL_NO_CHANNEL:
+        return CHANGED "no permission to access one of the channels used as arguments\r\n";
+    case ACL_NO_SORT_BY:
+        return "-ERR BY option of SORT denied due to insufficient ACL permissions.\r\n";
+    case ACL_NO_SORT_GET:
+        return "-ERR GET option of SORT denied due to insufficient ACL permissions.\r\n";
+    case ACL_GRANTED:
+        break;
+    }
+    return "";
+}
+
+static void judge(struct client *c, struct transaction *t)
+{
+    for (size_t i = 0; i < t->count && !c->unlimited; i++) {
+        struct queued_command *q = &t->commands[i];
+        struct slice *argv = arguments(t, q);
+        size_t which = 0;
+        enum acl_verdict why = q->denied ? q->why : user_judges(c, q->row, argv, q->argc, &which);
+        if (why != ACL_GRANTED && why < ACL_NO_SORT_BY && !q->denied)
+            acl_log_note(c, why, why == ACL_NO_COMMAND ? slice_cstr(q->row->name) : argv[which],
+                         client_user(c));
+        q->denied = why != ACL_GRANTED;
+        q->publishes &= !q->denied;
+        q->why = why;
+        mem_free(argv);
+    }
+}
+
 static void run_local(struct client *c, const struct transaction *t, const struct queued_command *q,
                       struct buf *out)
 {
+    if (q->denied) {
+        buf_append_cstr(out, denial(q->why));
+        return;
+    }
     struct slice *argv = arguments(t, q);
     const struct handler *h = stat_of(c->server, q->row)->handler;
     struct command_stat *stat = stat_of(c->server, q->row);
@@ -213,7 +258,7 @@ static uint32_t put_publish(const struct client *c, struct transaction *t, const
 static void fill_request(const struct client *c, struct transaction *t, struct rsm_request *req)
 {
     size_t commands = t->count - count_local(t), publishes = count_publishes(t);
-    size_t args_max = t->arg_count + 2 * publishes;
+    size_t args_max = t->arg_count + 2 * publishes + 2 * t->count;
     buf_truncate(&t->receipts, 0);
     buf_reserve(&t->receipts, MESSAGES_BEHIND_MAX + publishes * RECEIPT_MAX);
     messages_behind(c, &t->receipts);
@@ -236,6 +281,13 @@ static void fill_request(const struct client *c, struct transaction *t, struct r
         const struct queued_command *q = &t->commands[i];
         if (q->local)
             continue;
+        if (q->denied) {
+            dbs[n] = q->db;
+            counts[n++] = 2;
+            argv[req->argc++] = RSM_LITERAL;
+            argv[req->argc++] = slice_cstr(denial(q->why));
+            continue;
+        }
         dbs[n] = q->db;
         counts[n++] = q->publishes ? put_publish(c, t, q, behind, argv + req->argc) : q->argc;
         if (q->publishes) {
@@ -346,6 +398,7 @@ enum verdict exec_route(struct client *c)
             drop_transaction(c);
         return TAKEN;
     }
+    judge(c, t);
     if (count_local(t) + count_publishes(t) == t->count && c->watch_count == 0 && c->session == 0)
         publish_here(t);
     bool only_local = count_local(t) == t->count && c->watch_count == 0 && c->session == 0;

@@ -89,6 +89,7 @@ static void print_body(FILE *out, const struct rsm_request *q)
         break;
     case RSM_SETTING:
     case RSM_SESSION:
+    case RSM_ACL:
         print_arguments(out, q->argv, q->argc);
         break;
     case RSM_CHECKPOINT:
@@ -114,7 +115,7 @@ static void print_body(FILE *out, const struct rsm_request *q)
 static void print_data(FILE *out, struct slice payload)
 {
     static const char *const kinds[] = {"?",          "found",   "command", "exec",    "session", "clock",
-                                        "checkpoint", "setting", "evict",   "version", "unblock"};
+                                        "checkpoint", "setting", "evict",   "version", "unblock", "acl"};
     struct rsm_decoded d;
     if (!rsm_decode(payload, &d)) {
         fprintf(out, "kind=unknown payload=");

@@ -31,7 +31,7 @@ static void test_strangers(void **state)
         "-NOAUTH Authentication required.|-NOAUTH Authentication required.|"
         "-WRONGPASS invalid username-password pair or user is disabled.|"
         "-WRONGPASS invalid username-password pair or user is disabled.|"
-        "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
+        "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
         "AUTH "
         "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
         "the same time|+OK|$-1|");
