@@ -17,10 +17,11 @@ LDFLAGS ?=
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now $(LINK_LTO) $(LDFLAGS)
 LINK_LTO = -fno-lto
 MALLOC ?= -ljemalloc
-LIBS = -levent_core -levent_pthreads -lrocksdb $(MALLOC) -lpthread -lm
+# Lua is linked in: what a script computes is the same on all nodes that run one binary.
+LIBS = -levent_core -levent_pthreads -lrocksdb -l:liblua5.1.a $(MALLOC) -lpthread -lm
 TEST_LIBS = -lcmocka -lhiredis
 
-ROOMS = base store commands acl rsm raft storage transport pubsub node server
+ROOMS = base store commands acl script rsm raft storage transport pubsub node server
 ROOM_SRC = $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))
 ROOM_OBJ = $(ROOM_SRC:%.c=$(BUILD)/obj/%.o)
 LIB = $(BUILD)/libkvorum.a

@@ -16,6 +16,6 @@ sanitize:
 sanitize-build:
 	@$(SUBMAKE) san-$(SAN) BUILD=$(SAN_BUILD_$(SAN)) $(SAN_SETTINGS_$(SAN))
 san-address: build tests
-san-smoke: $(filter $(foreach r,base store commands rsm raft,$(BUILD)/tests/unit/$(r)/%) $(BUILD)/tests/sim/test_node,$(TEST_BIN))
+san-smoke: $(filter $(foreach r,base store commands script rsm raft,$(BUILD)/tests/unit/$(r)/%) $(BUILD)/tests/sim/test_node,$(TEST_BIN))
 san-thread: build $(filter $(foreach r,storage transport server,$(BUILD)/tests/unit/$(r)/%),$(TEST_BIN))
 san-valgrind: build
