@@ -195,7 +195,7 @@ static void decode_value(struct decoder *d, struct token t);
 
 static void descend(struct decoder *d)
 {
-    if (++d->depth > d->set->decode_depth || !lua_checkstack(d->L, 4))
+    if (++d->depth > d->set->decode_depth || d->depth > LIB_DEPTH_MAX || !lua_checkstack(d->L, 4))
         luaL_error(d->L, "Found too many nested data structures (%d) at character %d", d->depth,
                    (int)(d->at - d->text));
 }

@@ -134,7 +134,7 @@ static void encode_object(struct encoder *e, int depth)
 
 static void encode_table(struct encoder *e, int depth)
 {
-    if (depth > e->set->encode_depth || !lua_checkstack(e->L, 4))
+    if (depth > e->set->encode_depth || depth > LIB_DEPTH_MAX || !lua_checkstack(e->L, 4))
         luaL_error(e->L, "Cannot serialise, excessive nesting (%d)", depth);
     double len = array_length(e);
     if (len > 0)

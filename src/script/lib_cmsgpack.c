@@ -156,7 +156,7 @@ static int cmsgpack_pack(lua_State *L)
 
 enum verdict { FINE, SHORT, MALFORMED };
 
-static enum verdict unpack_value(lua_State *L, struct reader *r);
+static enum verdict unpack_value(lua_State *L, struct reader *r, int depth);
 
 static uint64_t get_sized(struct reader *r, size_t size)
 {
@@ -176,13 +176,13 @@ static enum verdict unpack_string(lua_State *L, struct reader *r, uint64_t len)
     return FINE;
 }
 
-static enum verdict unpack_array(lua_State *L, struct reader *r, uint64_t n)
+static enum verdict unpack_array(lua_State *L, struct reader *r, uint64_t n, int depth)
 {
     if (r->failed)
         return SHORT;
     lua_newtable(L);
     for (uint64_t i = 1; i <= n; i++) {
-        enum verdict v = unpack_value(L, r);
+        enum verdict v = unpack_value(L, r, depth + 1);
         if (v != FINE)
             return v;
         lua_rawseti(L, -2, (int)i);
@@ -190,15 +190,15 @@ static enum verdict unpack_array(lua_State *L, struct reader *r, uint64_t n)
     return FINE;
 }
 
-static enum verdict unpack_map(lua_State *L, struct reader *r, uint64_t n)
+static enum verdict unpack_map(lua_State *L, struct reader *r, uint64_t n, int depth)
 {
     if (r->failed)
         return SHORT;
     lua_newtable(L);
     for (; n > 0; n--) {
-        enum verdict v = unpack_value(L, r);
+        enum verdict v = unpack_value(L, r, depth + 1);
         if (v == FINE)
-            v = unpack_value(L, r);
+            v = unpack_value(L, r, depth + 1);
         if (v != FINE)
             return v;
         lua_settable(L, -3); /* a nil or NaN as a key: Lua's own error */
@@ -231,8 +231,10 @@ static enum verdict unpack_number(lua_State *L, struct reader *r, unsigned type)
 }
 
 /* Pushes it; what a failure leaves on the stack, an error takes away. */
-static enum verdict unpack_value(lua_State *L, struct reader *r)
+static enum verdict unpack_value(lua_State *L, struct reader *r, int depth)
 {
+    if (depth > LIB_DEPTH_MAX)
+        luaL_error(L, "Too many nested values in input.");
     luaL_checkstack(L, 3, "too many return values at once; use unpack_one or unpack_limit instead.");
     uint8_t type = get_u8(r);
     if (r->failed)
@@ -242,9 +244,9 @@ static enum verdict unpack_value(lua_State *L, struct reader *r)
         return FINE;
     }
     if (type < 0x90)
-        return unpack_map(L, r, type & 0xf);
+        return unpack_map(L, r, type & 0xf, depth);
     if (type < 0xa0)
-        return unpack_array(L, r, type & 0xf);
+        return unpack_array(L, r, type & 0xf, depth);
     if (type < 0xc0)
         return unpack_string(L, r, type & 0x1f);
     if (type >= 0xca && type <= 0xd3)
@@ -264,13 +266,13 @@ static enum verdict unpack_value(lua_State *L, struct reader *r)
     case 0xdb:
         return unpack_string(L, r, get_sized(r, 4));
     case 0xdc:
-        return unpack_array(L, r, get_sized(r, 2));
+        return unpack_array(L, r, get_sized(r, 2), depth);
     case 0xdd:
-        return unpack_array(L, r, get_sized(r, 4));
+        return unpack_array(L, r, get_sized(r, 4), depth);
     case 0xde:
-        return unpack_map(L, r, get_sized(r, 2));
+        return unpack_map(L, r, get_sized(r, 2), depth);
     case 0xdf:
-        return unpack_map(L, r, get_sized(r, 4));
+        return unpack_map(L, r, get_sized(r, 4), depth);
     default:
         return MALFORMED;
     }
@@ -291,7 +293,7 @@ static int unpack_from(lua_State *L, lua_Integer limit, lua_Integer offset)
     lua_settop(L, 1);
     int n = 0;
     for (; reader_left(&r) > 0 && (all || n < limit); n++) {
-        switch (unpack_value(L, &r)) {
+        switch (unpack_value(L, &r, 0)) {
         case FINE:
             break;
         case SHORT:

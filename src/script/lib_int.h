@@ -1,7 +1,7 @@
 /* Shared by the libraries of scripts (lib_*.c). Invariants:
  * - each byte that a script can make a library hold is the state's (userdata, strings), so that its memory limit counts it, and an error that
  *   leaves a function by longjmp leaks nothing;
- * - recursion is bounded, by lua_checkstack or by a depth. */
+ * - recursion is bounded by a depth: what the Lua stack allows is more than a C stack has to hold in a build with sanitizers. */
 #ifndef SCRIPT_LIB_INT_H
 #define SCRIPT_LIB_INT_H
 
@@ -14,6 +14,8 @@
 #include <lua5.1/lualib.h>
 
 #include "script/libraries.h"
+
+#define LIB_DEPTH_MAX 2000 /* of nested values */
 
 struct json_settings {
     int sparse_convert, sparse_ratio, sparse_safe;
