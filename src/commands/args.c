@@ -171,6 +171,10 @@ bool wait_for_keys(struct command_context *c, enum store_type type, size_t first
 {
     if (!c->wait)
         return false;
-    *c->wait = (struct command_wait){true, type, first_key, key_count, timeout_ms};
+    *c->wait = (struct command_wait){.waits = true,
+                                     .type = type,
+                                     .first_key = first_key,
+                                     .key_count = key_count,
+                                     .timeout_ms = timeout_ms};
     return true;
 }

@@ -44,6 +44,9 @@ struct command_wait {
     enum store_type type;        /* that one of these keys has to become: */
     size_t first_key, key_count; /* argv[first_key], ... */
     uint64_t timeout_ms;         /* 0: for ever */
+    bool needs_key;              /* run again too when a key goes, or becomes another type */
+    struct slice
+        *argv; /* its arguments, as they are to be when it is run again, NULL: as they came; to be freed */
 };
 
 struct command_context {
@@ -77,6 +80,8 @@ struct command {
     /* Keys that neither first/last/step nor key_specs (MOVABLEKEYS) can tell. The indexes go to `out`, at most `max`; their
      * number, -1: syntax error. */
     int (*find_keys)(const struct slice *argv, size_t argc, int *out, int max);
+    /* Of BLOCKING: do these arguments let it wait? NULL: all do. */
+    bool (*waits)(const struct slice *argv, size_t argc);
     /* The flags of the key where they depend on the arguments (variable_flags in key_specs). */
     const char *(*key_flags)(const struct slice *argv, size_t argc);
 };
@@ -121,6 +126,8 @@ size_t command_count(void);
 bool command_arity_ok(const struct command *c, size_t argc);
 /* Positions of the keys in argv; their number (0: none), -1: invalid arguments. */
 int command_keys(const struct command *c, const struct slice *argv, size_t argc, int *out, int max);
+/* Is it an entry of the log, reader or not, since it may have to wait? */
+bool command_may_wait(const struct command *c, const struct slice *argv, size_t argc);
 const char *command_flag_names(const struct command *c, size_t i);    /* i-th, NULL at the end */
 const char *command_category_name(const struct command *c, size_t i); /* i-th, NULL at the end */
 const char *command_category_at(size_t bit);  /* of the category 1 << bit; NULL: there are no more */

@@ -93,6 +93,13 @@ int lmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
 /* stream.c */
 command_fn xadd_command, xdel_command, xlen_command, xrange_command, xrevrange_command, xsetid_command,
     xtrim_command;
+/* stream_read.c, stream_group.c, stream_claim.c, stream_pending.c, stream_info.c */
+command_fn xread_command, xreadgroup_command;
+bool xread_waits(const struct slice *argv, size_t argc);
+command_fn xack_command, xgroup_create_command, xgroup_createconsumer_command, xgroup_delconsumer_command,
+    xgroup_destroy_command, xgroup_help_command, xgroup_setid_command;
+command_fn xautoclaim_command, xclaim_command, xpending_command;
+command_fn xinfo_consumers_command, xinfo_groups_command, xinfo_help_command, xinfo_stream_command;
 
 /* args.c: arguments and replies that many commands share. The ones that return false have appended the error.
  */

@@ -42,6 +42,11 @@ static bool parse_id(struct slice s, uint64_t missing_seq, bool *any_seq, struct
     return parse_u64(text, &id->ms) && (!dash || (any_seq && *any_seq) || parse_u64(dash + 1, &id->seq));
 }
 
+bool stream_id_parse(struct slice s, struct stream_id *id)
+{
+    return parse_id(s, 0, NULL, id);
+}
+
 static bool invalid_id(struct command_context *c)
 {
     resp_error(c->out, "ERR Invalid stream ID specified as stream command argument");
@@ -52,6 +57,15 @@ bool arg_stream_id(struct command_context *c, size_t i, uint64_t missing_seq, bo
                    struct stream_id *id)
 {
     return parse_id(c->argv[i], missing_seq, any_seq, id) || invalid_id(c);
+}
+
+bool arg_stream_id_or_end(struct command_context *c, size_t i, struct stream_id *id)
+{
+    struct slice s = c->argv[i];
+    if (s.len != 1 || (s.data[0] != '-' && s.data[0] != '+'))
+        return arg_stream_id(c, i, 0, NULL, id);
+    id->ms = id->seq = s.data[0] == '-' ? 0 : UINT64_MAX;
+    return true;
 }
 
 bool arg_stream_bound(struct command_context *c, size_t i, bool is_end, struct stream_id *id)
@@ -69,12 +83,31 @@ bool arg_stream_bound(struct command_context *c, size_t i, bool is_end, struct s
     return false;
 }
 
+/* snprintf would take longer than the rest of XADD's reply. */
+static size_t print_u64(char *out, uint64_t v)
+{
+    char digits[20];
+    size_t n = 0;
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    return n;
+}
+
+size_t stream_id_print(char *out, struct stream_id id)
+{
+    size_t n = print_u64(out, id.ms);
+    out[n++] = '-';
+    return n + print_u64(out + n, id.seq);
+}
+
 void reply_stream_id(struct buf *out, struct stream_id id)
 {
-    struct buf text = BUF_EMPTY;
-    buf_printf(&text, "%llu-%llu", (unsigned long long)id.ms, (unsigned long long)id.seq);
-    resp_bulk(out, buf_slice(&text));
-    buf_deinit(&text);
+    char text[STREAM_ID_TEXT_MAX];
+    resp_bulk(out, slice_of(text, stream_id_print(text, id)));
 }
 
 void reply_stream_entry(struct buf *out, const struct collection *stream, struct stream_at at)

@@ -106,6 +106,11 @@ bool lookup_is_current(void)
     return memcmp(slots, lookup_slots, sizeof slots) == 0;
 }
 
+bool command_may_wait(const struct command *c, const struct slice *argv, size_t argc)
+{
+    return c->flags & CMD_BLOCKING && (!c->waits || c->waits(argv, argc));
+}
+
 bool command_arity_ok(const struct command *c, size_t argc)
 {
     return c->arity >= 0 ? argc == (size_t)c->arity : argc >= (size_t)-c->arity;

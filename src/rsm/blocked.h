@@ -37,6 +37,7 @@ struct blocked {
     uint64_t until_ms;              /* 0: for ever */
     uint64_t session, number, hash; /* of a numbered request; session 0: it is none */
     enum store_type type;           /* what it waits for */
+    bool needs_key;                 /* it is told when a key is none of that type any more */
     uint32_t db;
     int resp;
     size_t first_key, key_count; /* argv[first_key], ... */

@@ -16,12 +16,13 @@ void rsm_block(struct rsm *r, uint64_t index, const struct rsm_request *q, const
                         .asker = q->asker,
                         .until_ms = q->until_ms,
                         .type = wait->type,
+                        .needs_key = wait->needs_key,
                         .db = q->db,
                         .resp = q->resp,
                         .first_key = wait->first_key,
                         .key_count = wait->key_count,
                         .user = q->user,
-                        .argv = q->argv,
+                        .argv = wait->argv ? wait->argv : q->argv,
                         .argc = q->argc};
     if (w.until_ms == 0 && wait->timeout_ms)
         w.until_ms = wait->timeout_ms < INT64_MAX - r->stamp_ms ? r->stamp_ms + wait->timeout_ms : INT64_MAX;
@@ -103,11 +104,17 @@ static const struct store_key *find(struct rsm *r, uint64_t index, const struct 
     return store_find(&view, blocked_key_text(k));
 }
 
-static bool is_wanted(const struct blocked_key *k, enum store_type type)
+/* Does he wait for what is there now, or have to know that what he needs is not? */
+static bool is_for(const struct blocked *w, const struct store_key *there)
+{
+    return w->needs_key || (there && store_key_type(there) == w->type);
+}
+
+static bool is_wanted(const struct blocked_key *k, const struct store_key *there)
 {
     list_for_each(it, &k->waiting)
     {
-        if (list_entry(it, struct blocked_at, link)->who->type == type)
+        if (is_for(list_entry(it, struct blocked_at, link)->who, there))
             return true;
     }
     return false;
@@ -122,18 +129,18 @@ void rsm_blocked_ready(struct rsm *r, uint64_t index)
         struct blocked_key *k = list_entry(t->touched.next, struct blocked_key, noted);
         const struct store_key *there = find(r, index, k);
         list_remove(&k->noted);
-        if (there && is_wanted(k, store_key_type(there)))
+        if (is_wanted(k, there))
             list_push_back(&t->ready, &k->noted);
     }
 }
 
-/* The next one at this key who waits for what is there, behind those who came up to `after`. */
-static struct blocked *next_at(const struct blocked_key *k, enum store_type type, uint64_t after)
+/* The next one at this key whom it is for, behind those who came up to `after`. */
+static struct blocked *next_at(const struct blocked_key *k, const struct store_key *there, uint64_t after)
 {
     list_for_each(it, &k->waiting)
     {
         struct blocked *w = list_entry(it, struct blocked_at, link)->who;
-        if (w->type == type && w->arrived > after)
+        if (w->arrived > after && is_for(w, there))
             return w;
     }
     return NULL;
@@ -146,7 +153,7 @@ static void serve_key(struct rsm *r, uint64_t index, uint64_t chance, struct blo
     uint64_t after = 0;
     for (;;) {
         const struct store_key *there = find(r, index, k);
-        struct blocked *w = there ? next_at(k, store_key_type(there), after) : NULL;
+        struct blocked *w = next_at(k, there, after);
         if (!w)
             break;
         after = w->arrived;

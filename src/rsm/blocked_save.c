@@ -1,6 +1,6 @@
 /* One command that waits as the bytes of a snapshot's AUX field:
  *
- *     v arrived, v claim, v asker, v until_ms, v session, [v number, u64 hash,] v type, v db, v resp,
+ *     v arrived, v claim, v asker, v until_ms, v session, [v number, u64 hash,] v type, v needs key, v db, v resp,
  *     v first key, v keys, b user, v arguments, each b
  *
  * The fields stand in the order of arrival, so that loading them restores every key's order too. */
@@ -20,6 +20,7 @@ void blocked_save(const struct blocked *w, struct buf *out)
         put_u64(out, w->hash);
     }
     put_varint(out, w->type);
+    put_varint(out, w->needs_key);
     put_varint(out, w->db);
     put_varint(out, (uint64_t)w->resp);
     put_varint(out, w->first_key);
@@ -66,15 +67,16 @@ bool blocked_load(struct blocked_table *t, struct slice bytes)
         w.number = get_varint(&r);
         w.hash = get_u64(&r);
     }
-    uint64_t type = get_varint(&r), db = get_varint(&r), resp = get_varint(&r);
+    uint64_t type = get_varint(&r), needs_key = get_varint(&r), db = get_varint(&r), resp = get_varint(&r);
     w.first_key = get_varint(&r);
     w.key_count = get_varint(&r);
     w.user = get_bytes(&r);
     uint64_t argc = get_varint(&r);
-    if (r.failed || argc > reader_left(&r) || !is_sound(t, &w, type, resp, db) ||
+    if (r.failed || needs_key > 1 || argc > reader_left(&r) || !is_sound(t, &w, type, resp, db) ||
         (w.session && blocked_by_number(t, w.session, w.number)))
         return false;
     w.type = (enum store_type)type;
+    w.needs_key = needs_key;
     w.db = (uint32_t)db;
     w.resp = (int)resp;
     struct slice *argv = mem_alloc((size_t)argc * sizeof *argv + 1);

@@ -1,6 +1,7 @@
 /* Commands: one alone, or those of a transaction. */
 #include "rsm/rsm_int.h"
 
+#include "base/alloc.h"
 #include "base/number.h"
 #include "base/prng.h"
 #include "base/resp.h"
@@ -47,6 +48,7 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
     run(r, &c);
     if (wait.waits)
         rsm_block(r, index, &d->req, &wait, reply, result);
+    mem_free(wait.argv);
 }
 
 bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struct blocked *w,

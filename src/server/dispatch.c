@@ -103,11 +103,11 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     struct server *s = c->server;
     if (is_loading(s))
         return reject(c, row, loading);
-    if (!(row->flags & CMD_WRITE))
+    bool may_wait = command_may_wait(row, argv, argc);
+    if (!(row->flags & CMD_WRITE) && !may_wait)
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
-    bool may_wait = row->flags & CMD_BLOCKING;
     req.asker = may_wait ? s->self : 0;
     uint32_t open_before = c->writes_open;
     enum verdict verdict =

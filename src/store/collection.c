@@ -109,6 +109,11 @@ struct store_key *store_put_collection(struct store_view *v, struct slice key, e
     return at.k;
 }
 
+void store_discard(struct store_view *v, enum store_type type, const struct collection *value)
+{
+    sweep_collection(v->store, type, value);
+}
+
 void collection_free(struct collection *value, enum store_type type)
 {
     while (value->data)

@@ -56,6 +56,8 @@ uint64_t store_key_size(const struct store_key *k);
  * store's from then on. An empty one just deletes; NULL then. */
 struct store_key *store_put_collection(struct store_view *v, struct slice key, enum store_type type,
                                        struct collection value);
+/* Frees what was taken out of one in the store, in steps if it is large. */
+void store_discard(struct store_view *v, enum store_type type, const struct collection *value);
 /* Frees what is not in the store. */
 void collection_free(struct collection *value, enum store_type type);
 

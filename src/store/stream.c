@@ -29,10 +29,10 @@ uint64_t stream_digest_of(const struct stream *s)
 {
     uint64_t ids = mix_fold(s->last.ms ^ MIX_1, s->last.seq ^ MIX_2);
     ids = mix_fold(ids ^ s->max_deleted.ms, s->max_deleted.seq ^ MIX_3);
-    return s->digest + mix_fold(ids ^ s->entries_added, MIX_1);
+    return s->digest + s->groups_digest + mix_fold(ids ^ s->entries_added, MIX_1);
 }
 
-static void settle(struct collection *c)
+void stream_settle(struct collection *c)
 {
     c->digest = stream_digest_of(c->data);
 }
@@ -43,7 +43,7 @@ void stream_make(struct collection *c)
         return;
     c->data = stream_new();
     c->form = FORM_LARGE;
-    settle(c);
+    stream_settle(c);
 }
 
 /* ---- nodes ---- */
@@ -150,6 +150,17 @@ void stream_next_pair(const struct collection *c, struct stream_at *at, struct s
     stream_node_pair(stream_node_at(c->data, at->node), at, pair);
 }
 
+size_t stream_nodes(const struct collection *c)
+{
+    return stream_of(c)->used;
+}
+
+bool stream_has(const struct collection *c, struct stream_id id)
+{
+    struct stream_at at;
+    return stream_seek(c, id, false, &at) && stream_id_compare(at.id, id) == 0;
+}
+
 struct stream_facts stream_facts(const struct collection *c)
 {
     const struct stream *s = c->data;
@@ -199,7 +210,7 @@ void stream_append(struct collection *c, struct stream_id id, const struct slice
     add(s, n);
     s->entries_added++;
     s->last = id;
-    settle(c);
+    stream_settle(c);
 }
 
 bool stream_delete(struct collection *c, struct stream_id id)
@@ -219,7 +230,7 @@ bool stream_delete(struct collection *c, struct stream_id id)
     }
     if (stream_id_compare(id, s->max_deleted) > 0)
         s->max_deleted = id;
-    settle(c);
+    stream_settle(c);
     return true;
 }
 
@@ -266,24 +277,24 @@ uint64_t stream_trim(struct collection *c, const struct stream_trim *t)
         gone += n->live;
         stream_drop_node(s, 0);
     }
-    settle(c);
+    stream_settle(c);
     return gone;
 }
 
 void stream_set_last(struct collection *c, struct stream_id last)
 {
     stream_of(c)->last = last;
-    settle(c);
+    stream_settle(c);
 }
 
 void stream_set_added(struct collection *c, uint64_t entries_added)
 {
     stream_of(c)->entries_added = entries_added;
-    settle(c);
+    stream_settle(c);
 }
 
 void stream_set_max_deleted(struct collection *c, struct stream_id id)
 {
     stream_of(c)->max_deleted = id;
-    settle(c);
+    stream_settle(c);
 }

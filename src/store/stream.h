@@ -5,18 +5,10 @@
 
 #include "store/collection.h"
 #include "store/listpack.h"
+#include "store/stream_ids.h"
 
 extern const struct value_ops stream_ops;
 
-struct stream_id {
-    uint64_t ms, seq;
-};
-static inline int stream_id_compare(struct stream_id a, struct stream_id b)
-{
-    if (a.ms != b.ms)
-        return a.ms < b.ms ? -1 : 1;
-    return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
-}
 /* To the next or the previous one; false: there is none. */
 bool stream_id_step(struct stream_id *id, bool back);
 
@@ -27,6 +19,9 @@ struct stream_facts {
     struct stream_id max_deleted;       /* the greatest that XDEL removed */
 };
 struct stream_facts stream_facts(const struct collection *c);
+size_t stream_nodes(const struct collection *c);
+/* Is the entry there? */
+bool stream_has(const struct collection *c, struct stream_id id);
 
 /* A stream is there even while it has no entries. */
 void stream_make(struct collection *c);

@@ -5,7 +5,7 @@
  *
  * The last element of an entry says how many there are before it, to walk back. A deleted entry stays, marked.
  *
- * The digest is a sum of one term for each entry, and one for the IDs and counters. */
+ * The digest is a sum of one term for each entry, some for each group, and one for the IDs and counters. */
 #ifndef STORE_STREAM_INT_H
 #define STORE_STREAM_INT_H
 
@@ -13,7 +13,9 @@
 
 #include "base/alloc.h"
 #include "store/mix.h"
+#include "store/rdb.h"
 #include "store/stream.h"
+#include "store/stream_group.h"
 
 enum { ENTRY_DELETED = 1, ENTRY_SAME_FIELDS = 2 };
 
@@ -32,6 +34,9 @@ struct stream {
     /* Sorted; they come at the end and mostly go at the front. */
     struct stream_node *nodes;
     size_t first, used, cap;
+    struct stream_names groups;
+    uint64_t groups_digest;
+    size_t groups_memory;
 };
 
 static inline struct stream *stream_of(const struct collection *c)
@@ -62,5 +67,20 @@ struct stream *stream_new(void);
 void stream_put_node(struct stream *s, struct stream_node n); /* at the end */
 void stream_drop_node(struct stream *s, size_t i);
 uint64_t stream_digest_of(const struct stream *s);
+void stream_settle(struct collection *c); /* brings its digest up to date */
+
+/* stream_group.c. A group that is made anew comes into the sums when it is whole. */
+struct stream_group *stream_group_new(struct stream *s, struct slice name);
+struct stream_consumer *stream_consumer_new(struct stream_group *g, struct slice name, int64_t seen_ms);
+void stream_give(struct stream_group *g, struct stream_pending *p, struct stream_consumer *owner);
+void stream_group_add(struct stream *s, const struct stream_group *g);
+uint64_t stream_groups_digest(const struct stream *s); /* made anew */
+void stream_groups_copy(struct stream *to, const struct stream *from);
+size_t stream_groups_free_some(struct stream *s, size_t budget);
+/* stream_group_rdb.c */
+void stream_groups_save(const struct stream *s, struct rdb_out *out);
+/* `facts`: of the entries, where what the groups have read has to be found out (before Redis 7); NULL: it is there. */
+bool stream_groups_load(struct stream *s, struct reader *r, struct buf *scratch,
+                        const struct stream_facts *facts);
 
 #endif

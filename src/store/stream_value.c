@@ -12,7 +12,7 @@ static uint64_t count(const struct collection *c)
 static size_t bytes(const struct collection *c)
 {
     const struct stream *s = c->data;
-    return mem_usable(s) + (s->nodes ? mem_usable(s->nodes) : 0) + s->memory;
+    return mem_usable(s) + (s->nodes ? mem_usable(s->nodes) : 0) + s->memory + s->groups_memory;
 }
 
 static uint64_t digest(const struct collection *c)
@@ -23,6 +23,7 @@ static uint64_t digest(const struct collection *c)
     for (bool more = stream_seek(c, (struct stream_id){0, 0}, false, &at); more;
          more = stream_step(c, false, &at))
         s.digest += stream_node_digest(stream_node_at(&s, at.node), &at);
+    s.groups_digest = stream_groups_digest(&s);
     return stream_digest_of(&s);
 }
 
@@ -38,6 +39,7 @@ static struct collection copy(const struct collection *c)
     to->last = from->last;
     to->max_deleted = from->max_deleted;
     to->entries_added = from->entries_added;
+    stream_groups_copy(to, from);
     return (struct collection){.data = to, .digest = c->digest, .form = c->form};
 }
 
@@ -47,7 +49,8 @@ static size_t free_some(struct collection *c, size_t budget)
     size_t done = 0;
     for (; s->used && done < budget; done++, s->used--)
         lp_free(stream_node_at(s, s->used - 1)->lp);
-    if (s->used || done == budget)
+    done += stream_groups_free_some(s, budget - done);
+    if (done == budget)
         return done;
     mem_free(s->nodes);
     mem_free(s);
@@ -85,7 +88,7 @@ static void save(const struct collection *c, struct rdb_out *out)
     put_id(out->buf, stream_facts(c).first);
     put_id(out->buf, s->max_deleted);
     rdb_put_length(out->buf, s->entries_added);
-    rdb_put_length(out->buf, 0); /* groups */
+    stream_groups_save(s, out);
 }
 
 /* ---- loading ---- */
@@ -135,7 +138,7 @@ static bool is_ascending(const struct collection *c)
 static bool load_into(struct collection *c, int type, struct reader *r, struct buf *scratch)
 {
     struct stream *s = c->data;
-    uint64_t nodes, length, groups;
+    uint64_t nodes, length;
     for (rdb_get_length(r, &nodes); nodes && !r->failed; nodes--)
         if (!load_node(s, r, scratch))
             return false;
@@ -147,9 +150,14 @@ static bool load_into(struct collection *c, int type, struct reader *r, struct b
         s->max_deleted = get_id(r);
         rdb_get_length(r, &s->entries_added);
     }
-    rdb_get_length(r, &groups);
-    c->digest = stream_digest_of(s);
-    return !r->failed && groups == 0 && s->length == length && is_ascending(c);
+    if (r->failed || s->length != length || !is_ascending(c))
+        return false;
+    struct stream_facts facts = stream_facts(c);
+    bool counts = type == RDB_TYPE_STREAM_LISTPACKS_2;
+    if (!stream_groups_load(s, r, scratch, counts ? NULL : &facts))
+        return false;
+    stream_settle(c);
+    return true;
 }
 
 static bool load(struct collection *c, int type, struct reader *r, const struct store_limits *limits)

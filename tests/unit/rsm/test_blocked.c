@@ -102,6 +102,61 @@ static void test_transactions(void **state)
     machine_free(&m);
 }
 
+/* Readers of streams all hear; $ is what it was when the waiting began. */
+static void test_streams(void **state)
+{
+    struct machine m = new_machine();
+    (void)state;
+    command(&m, "XADD s 1-1 a 1");
+    uint64_t one = block(&m, "XREAD BLOCK 0 STREAMS s none $ $"),
+             two = block(&m, "XREAD BLOCK 0 STREAMS s 2-0");
+    command(&m, "XDEL s 1-1");
+    command(&m, "SADD other x");
+    assert_released(&m, "");
+    command(&m, "XADD s 1-2 a 2");
+    assert_released(&m, "%llu: *1 *2 $1 s *1 *2 $3 1-2 *2 $1 a $1 2 ", U one);
+    command(&m, "DEL s");
+    command(&m, "RPUSH s x");
+    command(&m, "DEL s");
+    assert_released(&m, "");
+    command(&m, "XADD s 3-1 b 3");
+    assert_released(&m, "%llu: *1 *2 $1 s *1 *2 $3 3-1 *2 $1 b $1 3 ", U two);
+    assert_string_equal(apply_words(&m, waiting, "XREAD BLOCK 0 STREAMS s 2"),
+                        "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n3-1\r\n*2\r\n$1\r\nb\r\n$1\r\n3\r\n");
+    machine_free(&m);
+}
+
+/* Of a group the longest waiting gets it; where its key or the group goes all are told. */
+static void test_groups(void **state)
+{
+    struct machine m = new_machine();
+    (void)state;
+    command(&m, "XGROUP CREATE s g $ MKSTREAM");
+    uint64_t one = block(&m, "XREADGROUP GROUP g a BLOCK 0 STREAMS s >"),
+             two = block(&m, "XREADGROUP GROUP g b BLOCK 0 STREAMS s >");
+    command(&m, "XADD s 1-1 a 1");
+    assert_released(&m, "%llu: *1 *2 $1 s *1 *2 $3 1-1 *2 $1 a $1 1 ", U one);
+    command(&m, "XACK s g 1-1");
+    command(&m, "XGROUP SETID s g 0");
+    assert_released(&m, "");
+    command(&m, "XGROUP SETID s g $");
+    command(&m, "XGROUP DESTROY s g");
+    assert_released(&m, "%llu: -NOGROUP the consumer group this client was blocked on no longer exists ",
+                    U two);
+    command(&m, "XGROUP CREATE s g $");
+    static const char *const ends[] = {"DEL s", "SET s x", "FLUSHALL", "RENAME l s"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        command(&m, "DEL s");
+        command(&m, "XGROUP CREATE s g $ MKSTREAM");
+        command(&m, "RPUSH l x");
+        one = block(&m, "XREADGROUP GROUP g a BLOCK 0 STREAMS s >");
+        command(&m, ends[i]);
+        assert_released(&m, "%llu: -UNBLOCKED the stream key no longer exists ", U one);
+    }
+    assert_int_equal(rsm_waiting(m.rsm), 0);
+    machine_free(&m);
+}
+
 /* Only what they wait for: a string in its place is nothing, nor is another database's key. */
 static void test_other_types(void **state)
 {
@@ -408,6 +463,8 @@ int main(void)
         cmocka_unit_test(test_served_at_once),
         cmocka_unit_test(test_longest_waiting_first),
         cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_other_types),
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_several_elements),

@@ -52,6 +52,24 @@ static void assert_entry(const struct collection *c, struct stream_at at, const 
     }
 }
 
+static size_t ids_memory(const struct ids *ids)
+{
+    size_t bytes = ids->leaves ? mem_usable(ids->leaves) : 0;
+    for (size_t i = 0; i < ids->used; i++)
+        bytes += mem_usable(ids->leaves[ids->first + i]);
+    assert_int_equal(bytes, ids->bytes);
+    return bytes;
+}
+
+static size_t group_memory(const struct stream_group *g)
+{
+    size_t bytes = mem_usable(g) + ids_memory(&g->pending);
+    bytes += g->consumers.items ? mem_usable(g->consumers.items) : 0;
+    for (size_t i = 0; i < g->consumers.count; i++)
+        bytes += mem_usable(stream_consumer_at(g, i)) + ids_memory(&stream_consumer_at(g, i)->pending);
+    return bytes;
+}
+
 static void assert_sums(const struct collection *c)
 {
     const struct stream *s = c->data;
@@ -63,6 +81,9 @@ static void assert_sums(const struct collection *c)
         live += n->live;
         assert_true(!i || stream_id_compare(stream_node_at(s, i - 1)->master, n->master) < 0);
     }
+    bytes += s->groups.items ? mem_usable(s->groups.items) : 0;
+    for (size_t i = 0; i < stream_groups(c); i++)
+        bytes += group_memory(stream_group_at(c, i));
     assert_int_equal(stream_ops.bytes(c), bytes);
     assert_int_equal(stream_ops.count(c), live);
     assert_int_equal(stream_ops.digest(c), c->digest);
@@ -254,6 +275,164 @@ static void test_ids_step_over_their_borders(void **state)
     assert_false(stream_id_step(&id, true));
 }
 
+/* ---- groups ---- */
+
+enum { IDS = 3000, CONSUMERS = 5, GROUPS = 3 };
+
+/* Of each ID whose it is in each group: 0: nobody's. */
+struct groups_model {
+    int owner[GROUPS][IDS];
+    uint64_t deliveries[GROUPS][IDS];
+    bool there[GROUPS], known[GROUPS][CONSUMERS + 1];
+};
+
+static struct slice named(char *text, const char *what, int i)
+{
+    return slice_of(text, (size_t)sprintf(text, "%s%d", what, i));
+}
+
+static struct stream_id nth(int i)
+{
+    return (struct stream_id){(uint64_t)i / 7, (uint64_t)i % 7};
+}
+
+static void assert_group(const struct stream_group *g, const struct groups_model *m, int n)
+{
+    char text[16];
+    struct ids_at at, own_at[CONSUMERS + 1];
+    const struct stream_id *own[CONSUMERS + 1] = {NULL};
+    const struct stream_pending *p = ids_from(&g->pending, nth(0), &at);
+    struct stream_consumer *consumers[CONSUMERS + 1] = {NULL};
+    uint64_t count = 0, owned = 0;
+    for (int k = 1; k <= CONSUMERS; k++) {
+        consumers[k] = stream_consumer_find(g, named(text, "c", k));
+        assert_int_equal(consumers[k] != NULL, m->known[n][k]);
+        own[k] = consumers[k] ? ids_from(&consumers[k]->pending, nth(0), &own_at[k]) : NULL;
+        owned += consumers[k] ? consumers[k]->pending.count : 0;
+    }
+    for (int i = 0; i < IDS; i++) {
+        int k = m->owner[n][i];
+        if (!k)
+            continue;
+        count++;
+        assert_true(p && stream_id_compare(p->id, nth(i)) == 0 && p->owner == consumers[k]);
+        assert_int_equal(p->deliveries, m->deliveries[n][i]);
+        assert_true(own[k] && stream_id_compare(*own[k], nth(i)) == 0);
+        own[k] = ids_next(&consumers[k]->pending, &own_at[k]);
+        p = ids_next(&g->pending, &at);
+    }
+    assert_null(p);
+    assert_int_equal(g->pending.count, count);
+    assert_int_equal(owned, count);
+}
+
+static void assert_groups(const struct collection *c, const struct groups_model *m)
+{
+    char text[16];
+    assert_sums(c);
+    for (int n = 0; n < GROUPS; n++) {
+        const struct stream_group *g = stream_group_find(c, named(text, "g", n));
+        assert_int_equal(g != NULL, m->there[n]);
+        if (g)
+            assert_group(g, m, n);
+    }
+}
+
+static void forget_owner(struct groups_model *m, int n, int k)
+{
+    for (int i = 0; i < IDS; i++)
+        if (m->owner[n][i] == k || !k)
+            m->owner[n][i] = 0;
+    for (int i = 1; i <= CONSUMERS; i++)
+        m->known[n][i] &= k && i != k;
+}
+
+/* Groups and consumers come and go seldom; what is pending comes mostly in order and goes from anywhere. */
+static void change_groups(struct collection *c, struct groups_model *m, struct prng *chance, int step)
+{
+    char text[16];
+    int n = (int)prng_below(chance, GROUPS), k = 1 + (int)prng_below(chance, CONSUMERS);
+    uint64_t kind = prng_below(chance, 400);
+    struct stream_group *g = stream_group_find(c, named(text, "g", n));
+    if (!g) {
+        stream_group_make(c, named(text, "g", n), nth(0), STREAM_READ_UNKNOWN);
+        m->there[n] = true;
+        return;
+    }
+    struct stream_consumer *owner = stream_consumer_find(g, named(text, "c", k));
+    if (kind == 0 && prng_below(chance, 3) == 0) {
+        struct collection gone = stream_group_take(c, g);
+        while (gone.data)
+            assert_true(stream_ops.free_some(&gone, 3) > 0);
+        m->there[n] = false;
+        forget_owner(m, n, 0);
+    } else if (!owner) {
+        stream_consumer_make(c, g, named(text, "c", k), step);
+        m->known[n][k] = true;
+    } else if (kind < 3) {
+        uint64_t count = owner->pending.count;
+        assert_int_equal(stream_consumer_remove(c, g, owner), count);
+        forget_owner(m, n, k);
+    } else if (kind < 10) {
+        stream_consumer_seen(c, g, owner, step);
+        stream_group_set(c, g, nth(step % IDS), step);
+    } else {
+        int i = prng_below(chance, 2) ? step % IDS : (int)prng_below(chance, IDS);
+        if (kind < 150) {
+            assert_int_equal(stream_acknowledge(c, g, nth(i)), m->owner[n][i] != 0);
+            m->owner[n][i] = 0;
+        } else {
+            struct stream_pending p = {nth(i), step, kind, owner};
+            stream_pend(c, g, &p);
+            m->owner[n][i] = k;
+            m->deliveries[n][i] = kind;
+        }
+    }
+}
+
+static void check_group_twins(const struct collection *c, const struct groups_model *m)
+{
+    struct buf saved = BUF_EMPTY;
+    struct collection twin = {.form = FORM_PACKED}, copy = stream_ops.copy(c);
+    stream_ops.save(c, &(struct rdb_out){&saved, NULL, NULL});
+    struct reader r = reader_of(buf_slice(&saved));
+    assert_true(stream_ops.load(&twin, RDB_TYPE_STREAM_LISTPACKS_2, &r, NULL));
+    assert_int_equal(reader_left(&r), 0);
+    assert_groups(&twin, m);
+    assert_groups(&copy, m);
+    assert_int_equal(twin.digest, c->digest);
+    assert_int_equal(copy.digest, c->digest);
+    for (size_t len = 0; len < saved.len; len += 1 + saved.len / 9) {
+        struct collection part = {.form = FORM_PACKED};
+        r = reader_of(slice_of(saved.data, len));
+        assert_false(stream_ops.load(&part, RDB_TYPE_STREAM_LISTPACKS_2, &r, NULL));
+        assert_null(part.data);
+    }
+    while (twin.data)
+        assert_true(stream_ops.free_some(&twin, 2) > 0);
+    collection_free(&copy, STORE_STREAM);
+    buf_deinit(&saved);
+}
+
+static void test_groups_agree_with_a_model(void **state)
+{
+    (void)state;
+    static struct groups_model m;
+    struct collection c = {.form = FORM_PACKED};
+    struct prng chance;
+    prng_seed(&chance, 21);
+    stream_make(&c);
+    for (int step = 0; step < 40000; step++) {
+        change_groups(&c, &m, &chance, step);
+        if (step % 1000 == 0)
+            assert_groups(&c, &m);
+        if (step % 10000 == 9999)
+            check_group_twins(&c, &m);
+    }
+    assert_groups(&c, &m);
+    collection_free(&c, STORE_STREAM);
+}
+
 /* ---- redis-server ---- */
 
 static struct slice ask(struct buf *reply, size_t argc, const char *const *words, struct slice last)
@@ -278,8 +457,11 @@ static void test_redis_reads_ours_and_we_read_its(void **state)
     struct buf reply = BUF_EMPTY, saved = BUF_EMPTY;
     struct prng chance;
     prng_seed(&chance, 9);
+    static struct groups_model groups;
     while (m.count < 200)
         change(&c, &m, &chance, &limits);
+    for (int step = 0; step < 2000; step++)
+        change_groups(&c, &groups, &chance, step);
     put_u8(&saved, (uint8_t)stream_ops.rdb_type(&c));
     stream_ops.save(&c, &(struct rdb_out){&saved, NULL, NULL});
     put_u16(&saved, 10);
@@ -298,6 +480,7 @@ static void test_redis_reads_ours_and_we_read_its(void **state)
     assert_true(stream_ops.load(&theirs, RDB_TYPE_STREAM_LISTPACKS_2, &r, &limits));
     assert_int_equal(reader_left(&r), 0);
     assert_same(&theirs, &m);
+    assert_groups(&theirs, &groups);
     assert_int_equal(theirs.digest, c.digest);
     collection_free(&theirs, STORE_STREAM);
     collection_free(&c, STORE_STREAM);
@@ -342,6 +525,7 @@ static void test_damaged_ones_are_refused(void **state)
     struct buf saved = BUF_EMPTY;
     struct prng chance;
     prng_seed(&chance, 11);
+    static struct groups_model groups;
     while (m.count < 10)
         change(&c, &m, &chance, &limits);
     stream_ops.save(&c, &(struct rdb_out){&saved, NULL, NULL});
@@ -355,6 +539,15 @@ static void test_damaged_ones_are_refused(void **state)
     size_t counts = 18 + (saved.data[18] < 64 ? 1 : 2) + 6;
     assert_false(check_damaged(&saved, counts, (uint8_t)(saved.data[counts] + 1)));
     assert_false(check_damaged(&saved, counts + 2, (uint8_t)(saved.data[counts + 2] + 1)));
+    /* Groups: of what is pending each has one owner. */
+    for (int step = 0; step < 40; step++)
+        change_groups(&c, &groups, &chance, step);
+    buf_truncate(&saved, 0);
+    stream_ops.save(&c, &(struct rdb_out){&saved, NULL, NULL});
+    for (size_t at = saved.len / 4; at < saved.len; at++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            check_damaged(&saved, at, (uint8_t)saved.data[at] ^ (uint8_t)(1u << bit));
+    assert_false(check_damaged(&saved, saved.len - 1, (uint8_t)(saved.data[saved.len - 1] + 1)));
     collection_free(&c, STORE_STREAM);
     buf_deinit(&saved);
 }
@@ -364,6 +557,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes_agree_with_a_model),
         cmocka_unit_test(test_ids_step_over_their_borders),
+        cmocka_unit_test(test_groups_agree_with_a_model),
         cmocka_unit_test(test_redis_reads_ours_and_we_read_its),
         cmocka_unit_test(test_damaged_ones_are_refused),
     };
