@@ -11,6 +11,8 @@
 
 #include "base/alloc.h"
 
+enum { FILE_MAX = 64 * 1024 * 1024 };
+
 bool acl_file_user(struct acl *a, struct slice name, const struct slice *rules, size_t count,
                    bool all_channels, struct buf *error)
 {
@@ -45,8 +47,10 @@ static bool read_whole(const char *path, struct buf *out)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : 1;
     while (n > 0) {
-        n = read(fd, buf_reserve(out, 4096), 4096);
-        if (n > 0)
+        n = out->len > FILE_MAX ? -1 : read(fd, buf_reserve(out, 4096), 4096);
+        if (out->len > FILE_MAX)
+            errno = EFBIG;
+        else if (n > 0)
             out->len += (size_t)n;
         else if (n < 0 && errno == EINTR)
             n = 1;

@@ -54,6 +54,28 @@ static void check_values(struct config *c)
     buf_deinit(&error);
 }
 
+/* What its rules made of a user survives as text. */
+static void check_users(const struct config *c, bool finished)
+{
+    struct buf line = BUF_EMPTY, again = BUF_EMPTY;
+    struct acl *copy = acl_new();
+    fuzz_check(finished);
+    for (size_t i = 0; c->users && i < acl_count(c->users); i++) {
+        const struct acl_user *u = acl_at(c->users, i);
+        buf_truncate(&line, 0);
+        buf_truncate(&again, 0);
+        acl_user_line(u, &line);
+        fuzz_check(acl_restore_user(copy, acl_user_born(u), buf_slice(&line)));
+        acl_user_line(acl_find(copy, acl_user_name(u)), &again);
+        fuzz_check(slice_equal(buf_slice(&line), buf_slice(&again)));
+        acl_describe(c->users, u, &again);
+    }
+    fuzz_check(!c->users || acl_digest(copy) == acl_digest(c->users));
+    acl_free(copy);
+    buf_deinit(&line);
+    buf_deinit(&again);
+}
+
 /* A directive by its place, or by the name given, with up to four values. */
 static void set_one(struct config *c, struct reader *r)
 {
@@ -94,7 +116,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (!includes(piece_slice(&text)))
         fuzz_check(config_load_text(c, piece_slice(&text), "fuzz", &error) || error.len > 0);
     buf_truncate(&error, 0);
-    fuzz_check(config_finish(c, &error) || error.len > 0);
+    struct slice none = SLICE_LITERAL("");
+    config_set(c, SLICE_LITERAL("aclfile"), &none, 1, true, &error); /* that would be opened, too */
+    check_users(c, config_finish(c, &error) || error.len > 0);
     const char **settings = config_settings(c);
     for (size_t i = 0; settings[i]; i += 2)
         fuzz_check(settings[i + 1] && config_is_replicated(slice_cstr(settings[i])));

@@ -259,11 +259,35 @@ void admin_lift_limits(struct run *r)
         set_to(r, (uint32_t)leader, "maxmemory", 0, ADMIN);
 }
 
+/* A user, of five. They are nobody's: what is looked at is that all nodes come to know the same ones. */
+static void set_user(struct run *r, uint32_t at, uint64_t number, uint64_t ticket)
+{
+    char name[24], pattern[32];
+    struct buf error = BUF_EMPTY;
+    struct slice words[] = {SLICE_LITERAL("setuser"), {name, 0}, {pattern, 0}, SLICE_LITERAL("+@read")};
+    snprintf(name, sizeof(name), "u%u", (unsigned)(number % 5));
+    snprintf(pattern, sizeof(pattern), "~%llu*", (unsigned long long)number);
+    words[1] = slice_cstr(name);
+    words[2] = slice_cstr(pattern);
+    if (number % 16 == 3)
+        words[0] = SLICE_LITERAL("deluser");
+    struct rsm_request req = {.kind = RSM_ACL,
+                              .resp = 2,
+                              .user = SLICE_LITERAL("default"),
+                              .argv = words,
+                              .argc = number % 16 == 3 ? 2 : 4};
+    settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
+}
+
 static bool set(struct run *r, uint32_t at)
 {
     static const char *const names[] = {"session-max", "session-timeout", "proto-max-bulk-len", "maxmemory"};
     const char *name = names[prng_below(&r->chance, 4)];
-    set_to(r, at, name, storm_log_uniform(r, 1 << 20, 1 << 29), opened(r, at, "CONFIG SET"));
+    uint64_t number = storm_log_uniform(r, 1 << 20, 1 << 29), ticket = opened(r, at, "CONFIG SET");
+    if (name == names[1] && number % 2)
+        set_user(r, at, number, ticket);
+    else
+        set_to(r, at, name, number, ticket);
     return true;
 }
 

@@ -143,6 +143,59 @@ static void test_apply_version(void **state)
     machine_free(&m);
 }
 
+static void hear_users(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* Until the log has spoken of users they are no part of the state. */
+static void test_users(void **state)
+{
+    struct machine m = machine_new();
+    struct rsm_request acl = {.kind = RSM_ACL}, newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    struct slice begin[] = {SLICE_LITERAL("begin"), SLICE_LITERAL("eve on +get"),
+                            SLICE_LITERAL("default on +@all resetkeys")};
+    int heard = 0;
+    (void)state;
+    struct rsm_request asked = {.kind = RSM_ACL, .argv = begin, .argc = 3, .resp = 2};
+    assert_non_null(rsm_too_new(m.rsm, &asked));
+    apply_request(&m, &newest);
+    assert_null(rsm_too_new(m.rsm, &asked));
+    rsm_listen(m.rsm, &(struct rsm_listener){.arg = &heard, .users_changed = hear_users}, 0);
+    assert_null(rsm_acl(m.rsm));
+    assert_string_equal(apply_request(&m, &asked), "+OK\r\n");
+    assert_non_null(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("eve")));
+    begin[1] = SLICE_LITERAL("late on");
+    assert_string_equal(apply_request(&m, &asked), "+OK\r\n"); /* another node was first */
+    assert_null(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("late")));
+    assert_int_equal(heard, 1);
+    assert_string_equal(
+        apply_words(&m, acl, "setuser bob on ~x !12"),
+        "-ERR Error in ACL SETUSER modifier '!12': The password hash must be exactly 64 characters and "
+        "contain only lowercase hexadecimal characters\r\n");
+    assert_null(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("bob")));
+    assert_int_equal(heard, 1);
+    uint64_t before = rsm_digest(m.rsm);
+    assert_string_equal(apply_words(&m, acl, "setuser bob on ~x"), "+OK\r\n");
+    assert_int_equal(acl_user_born(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("bob"))), rsm_applied(m.rsm));
+    assert_true(rsm_digest(m.rsm) != before);
+    assert_string_equal(apply_words(&m, acl, "deluser bob default"),
+                        "-ERR The 'default' user cannot be removed\r\n");
+    assert_string_equal(apply_words(&m, acl, "deluser bob nobody"), ":1\r\n");
+    assert_string_equal(
+        setting(&m, "requirepass secret"),
+        "-ERR CONFIG SET failed (possibly related to argument 'requirepass') - a password travels as "
+        "its hash\r\n");
+    assert_string_equal(
+        setting(&m, "requirepass sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"),
+        "+OK\r\n");
+    assert_true(acl_lets_in(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("default")), SLICE_LITERAL("secret")));
+    assert_string_equal(setting(&m, "acl-pubsub-default allchannels"), "+OK\r\n");
+    apply_words(&m, acl, "setuser listener");
+    assert_true(acl_may_hear(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("listener")), SLICE_LITERAL("x"), false));
+    machine_free(&m);
+}
+
 /* Refused before anything has moved: the node that stops here can start again with a build that knows. */
 static void test_not_understood(void **state)
 {
@@ -153,6 +206,7 @@ static void test_not_understood(void **state)
         {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION + 1},
         {.kind = RSM_FOUND, .cluster_id = 1, .settings = unknown},
         {.kind = RSM_SETTING, .argv = pair, .argc = 2},
+        {.kind = RSM_ACL, .argv = pair, .argc = 2},
     };
     (void)state;
     command(&m, "SET k v PX 1");
@@ -205,10 +259,15 @@ static void test_digest_sees_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_founding),       cmocka_unit_test(test_time_never_goes_back),
-        cmocka_unit_test(test_settings),       cmocka_unit_test(test_expiry_is_bounded_an_entry),
-        cmocka_unit_test(test_apply_version),  cmocka_unit_test(test_eviction_is_conditional),
-        cmocka_unit_test(test_not_understood), cmocka_unit_test(test_digest_sees_all),
+        cmocka_unit_test(test_founding),
+        cmocka_unit_test(test_time_never_goes_back),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_expiry_is_bounded_an_entry),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_apply_version),
+        cmocka_unit_test(test_eviction_is_conditional),
+        cmocka_unit_test(test_not_understood),
+        cmocka_unit_test(test_digest_sees_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,7 @@ static const struct rsm_request requests[] = {
     {.kind = RSM_SETTING, .argv = words, .argc = 4},
     {.kind = RSM_EVICT, .watches = watches, .watch_count = 2},
     {.kind = RSM_VERSION, .node = 1},
+    {.kind = RSM_ACL, .argv = words, .argc = 3},
 };
 #define REQUESTS (sizeof requests / sizeof *requests)
 

@@ -16,6 +16,12 @@ static struct machine full_machine(void)
     struct machine m = machine_new();
     struct rsm_request version = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
     assert_string_equal(apply_request(&m, &version), "+OK\r\n");
+    struct rsm_request acl = {.kind = RSM_ACL};
+    apply_words(&m, acl, "begin");
+    apply_words(&m, acl, "setuser bob on nopass %R~a* &c +@all -@string +incr +select|0");
+    apply_words(&m, acl, "setuser bob (~b)x +get) (+set)");
+    apply_words(&m, acl, "setuser gone on");
+    assert_string_equal(apply_words(&m, acl, "deluser gone"), ":1\r\n");
     command(&m, "SET text hello");
     command(&m, "SET number 12345");
     command(&m, "SET big 1234567890123456789");

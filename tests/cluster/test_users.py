@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""Users are the cluster's: what is set on any node holds on all, for connections that are there already too, and survives restarts
+by journal and by snapshot. The first leader's file begins, a node's own file counts for nothing afterwards."""
+# time limit: 60 s
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from servers import SLOWED, Checks, Cluster, Conn, RespError, ask, encode, scratch, wait  # noqa: E402
+
+ARGS = ("--election-timeout", str(int(SLOWED * 400)), "--user", "ops", "on", ">ops", "~*", "&*", "+@all", "--user", "default", "on",
+        "nopass", "~*", "&*", "+@all")
+
+
+def tried(conn, *words):
+    try:
+        return conn.call(*words)
+    except RespError as error:
+        return str(error).split()[0]
+
+
+def as_user(port, name, password):
+    conn = Conn(port)
+    conn.call("AUTH", name, password)
+    return conn
+
+
+def on_all(cluster, *words):
+    return [ask(node.port, *words) for node in cluster.nodes]
+
+
+def same_everywhere(checks, cluster, name, *words):
+    """All nodes come to say the same, and what it is."""
+    def agreed():
+        replies = on_all(cluster, *words)
+        return replies[0] == replies[1] == replies[2] and replies
+    checks.ok(name, wait(name, agreed))
+    return on_all(cluster, *words)[0]
+
+
+def is_closed(conn):
+    try:
+        while True:
+            conn.call("PING")
+    except RespError:
+        return False
+    except (ConnectionError, OSError):
+        return True
+
+
+def set_anywhere(checks, cluster):
+    leader, (first, second) = cluster.wait_leader(), cluster.followers()
+    checks.equal("a change through a follower's port", ask(first.port, "ACL", "SETUSER", "bob", "on", ">pw", "~bob:*", "&bob",
+                                                          "+@all"), b"OK")
+    checks.equal("another through the leader's", ask(leader.port, "ACL", "SETUSER", "bob", "-@dangerous"), b"OK")
+    wait("the second follower knows bob", lambda: ask(second.port, "ACL", "GETUSER", "bob"))
+    listed = same_everywhere(checks, cluster, "all nodes list the same users", "ACL", "LIST")
+    checks.equal("the file's users are among them", [line.split()[1] for line in listed], [b"bob", b"default", b"ops"])
+    try:
+        ask(first.port, "ACL", "SETUSER", "bob", "<nosuch")
+    except RespError as error:
+        checks.equal("an error tells of the rule as it was sent", str(error), "ERR Error in ACL SETUSER modifier '<nosuch': The "
+                     "password you are trying to remove from the user does not exist")
+
+
+def enforced(checks, cluster):
+    for node in cluster.nodes:
+        with as_user(node.proxy_port, "bob", "pw") as conn:
+            checks.equal("node %d: bob's keys, others, other commands" % node.port,
+                         [tried(conn, *words.split()) for words in ("SET bob:1 x", "GET bob:1", "SET x 1", "GET x", "KEYS *",
+                                                                    "ACL SETUSER bob +@all", "CONFIG SET maxmemory 1gb")],
+                         [b"OK", b"x"] + ["NOPERM"] * 5)
+            checks.equal("node %d: ACL LOG is its own" % node.port, len(ask(node.port, "ACL", "LOG")), 4)
+
+
+def revoked(checks, cluster):
+    """Connections that are there already, on another node than the change."""
+    leader, (first, second) = cluster.wait_leader(), cluster.followers()
+    writer, listener, deleted = (as_user(second.proxy_port, "bob", "pw") for _ in range(3))
+    listener.send(encode("SUBSCRIBE", "bob"))
+    listener.reply()
+    deleted.call("MULTI")
+    deleted.call("SET", "bob:1", "y")
+    ask(first.port, "ACL", "SETUSER", "bob", "-set", "resetchannels")
+    checks.equal("what was answered binds writes through any node at once", tried(writer, "SET", "bob:1", "z"), "NOPERM")
+    reply = tried(deleted, "EXEC")
+    checks.ok("so it does a transaction", reply == "NOPERM" or isinstance(reply[0], RespError), repr(reply))
+    checks.equal("nothing of it ran", ask(leader.port, "GET", "bob:1"), b"x")
+    checks.ok("who listens to a channel that was taken away is closed", is_closed(listener))
+    ask(leader.port, "ACL", "DELUSER", "bob")
+    checks.ok("with the user go its connections", is_closed(deleted) and is_closed(writer))
+    with Conn(second.port) as conn:
+        wait("bob is gone everywhere", lambda: conn.call("ACL", "GETUSER", "bob") is None)
+        checks.equal("and nobody comes in by that name", tried(conn, "AUTH", "bob", "pw"), "WRONGPASS")
+
+
+def restarted(checks, cluster):
+    """By the journal, then by a snapshot; node 1's file says something else by now."""
+    ask(cluster.nodes[0].port, "ACL", "SETUSER", "eve", "on", "#" + "0" * 64, "(+get ~eve)")
+    before = same_everywhere(checks, cluster, "eve is known", "ACL", "LIST")
+    for how in ("journal", "snapshot"):
+        if how == "snapshot":
+            for node in cluster.nodes:
+                ask(node.port, "SAVE", timeout=20)
+        cluster.kill()
+        for node in cluster.nodes:
+            node.args = [word if word != ">ops" else ">other" for word in node.args]
+        cluster.start()
+        wait("users are there", lambda: ask(cluster.nodes[0].port, "ACL", "LIST") == before)
+        checks.equal("the users survive a restart by the %s" % how,
+                     same_everywhere(checks, cluster, "... on all nodes", "ACL", "LIST"), before)
+    with Conn(cluster.nodes[2].port) as conn:
+        checks.equal("a file that says something else counts for nothing",
+                     [tried(conn, "AUTH", "ops", word) for word in ("other", "ops")], ["WRONGPASS", b"OK"])
+
+
+def password(checks, cluster):
+    """requirepass is the default user's password, on all nodes."""
+    early = [Conn(node.proxy_port) for node in cluster.nodes]
+    for conn in early:
+        conn.call("PING")
+    with Conn(cluster.followers()[0].proxy_port) as conn:
+        checks.equal("CONFIG SET requirepass on one node", tried(conn, "CONFIG", "SET", "requirepass", "new"), b"OK")
+
+    def needs(node):
+        with Conn(node.proxy_port) as conn:
+            return tried(conn, "GET", "x") == "NOAUTH" and tried(conn, "AUTH", "new") == b"OK"
+    checks.ok("every node asks for it", all(wait("a password is asked for", lambda n=n: needs(n)) for n in cluster.nodes))
+    checks.equal("who was there already stays", [tried(conn, "PING") for conn in early], [b"PONG"] * 3)
+    journals = b"".join(open(os.path.join(path, name), "rb").read() for folder in cluster.nodes
+                        for path, _, names in os.walk(folder.folder) for name in names)
+    checks.ok("no password is on any disk", b"geheimes" not in journals and b"a-user-with-a-password" in journals)
+
+
+def main():
+    checks = Checks()
+    cluster = Cluster(scratch("users"), args=ARGS)
+    try:
+        cluster.start()
+        wait("the file's users are the cluster's",
+             lambda: all(ask(node.port, "ACL", "GETUSER", "ops") for node in cluster.nodes))
+        ask(cluster.nodes[0].port, "ACL", "SETUSER", "a-user-with-a-password", ">geheimes")
+        ask(cluster.nodes[0].port, "ACL", "DELUSER", "a-user-with-a-password")
+        for test in (set_anywhere, enforced, revoked, restarted, password):
+            checks.run(test.__name__.replace("_", " "), test, checks, cluster)
+    finally:
+        cluster.kill()
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
