@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "server/caches.h"
 #include "server/slots.h"
+#include "server/users.h"
 
 enum { RING_FIRST = 16, SLOT_BYTES_KEPT = 1024, RING_KEPT = 256 };
 
@@ -173,7 +174,7 @@ static bool route_again(struct client *c, struct slot *slot)
             size_t argc = slot_unpack(s, buf_slice(&slot->bytes));
             struct rsm_request req = {.kind = RSM_COMMAND,
                                       .client_id = client_tag(c),
-                                      .user = SLICE_LITERAL("default"),
+                                      .user = client_user(c),
                                       .db = slot->db,
                                       .resp = c->resp,
                                       .argv = s->argv,
