@@ -69,6 +69,8 @@ bool acl_remove_user(struct acl *a, struct slice name); /* false: there is none 
 /* Each line is a name and its rules, separated by spaces. All users but "default" are new ones. */
 bool acl_load(struct acl *a, uint64_t born, const struct slice *lines, size_t count, bool all_channels,
               struct buf *error);
+/* A SHA-256 in lower-case hex, as users keep their passwords? */
+bool acl_is_hash(struct slice hex);
 /* requirepass; a SHA-256 in hex, "": no password is needed. false: it is none. */
 bool acl_set_default_password(struct acl *a, struct slice hex);
 
@@ -76,6 +78,7 @@ bool acl_set_default_password(struct acl *a, struct slice hex);
 
 /* What acl_load takes for one user, and a snapshot keeps of it: the state, exactly. */
 void acl_user_line(const struct acl_user *u, struct buf *out);
+void acl_lines(const struct acl *a, struct acl_words *out); /* of all users */
 bool acl_restore_user(struct acl *a, uint64_t born, struct slice line);
 uint64_t acl_digest(const struct acl *a);
 

@@ -10,7 +10,7 @@
 
 #include "acl/acl.h"
 
-enum { ACL_WORDS = 12, ACL_COMMANDS_MAX = ACL_WORDS * 64, ACL_HASH = 32, ACL_HEX = 2 * ACL_HASH };
+enum { ACL_WORDS = 12, ACL_COMMANDS_MAX = ACL_WORDS * 64, ACL_HEX = 64 /* a SHA-256 */ };
 
 /* Every row of the command table, subcommands behind their command, and where a row stands. */
 struct catalog {

@@ -65,10 +65,8 @@ static void put_lower(struct buf *out, struct slice s)
 
 static void put_hash(struct buf *out, struct slice password)
 {
-    uint8_t hash[ACL_HASH];
-    sha256(password.data, password.len, hash);
-    for (size_t i = 0; i < sizeof hash; i++)
-        buf_printf(out, "%02x", hash[i]);
+    sha256_hex(password.data, password.len, buf_reserve(out, ACL_HEX));
+    out->len += ACL_HEX;
 }
 
 /* %R~ in either case and order; the pattern may be missing, and then is the empty one. */

@@ -184,6 +184,17 @@ bool acl_remove_user(struct acl *a, struct slice name)
     return true;
 }
 
+void acl_lines(const struct acl *a, struct acl_words *out)
+{
+    struct buf line = BUF_EMPTY;
+    for (size_t i = 0; i < a->count; i++) {
+        buf_truncate(&line, 0);
+        acl_user_line(a->users[i], &line);
+        acl_words_add(out, buf_slice(&line));
+    }
+    buf_deinit(&line);
+}
+
 /* A selector is one rule, though there are spaces in it: up to a word that is nothing but ")". */
 static struct acl_words split_line(struct slice line)
 {

@@ -77,7 +77,7 @@ static void drop_passwords(struct acl_user *u)
     u->password_count = 0;
 }
 
-static bool is_hash(struct slice s)
+bool acl_is_hash(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++)
         if (!(s.data[i] >= '0' && s.data[i] <= '9') && !(s.data[i] >= 'a' && s.data[i] <= 'f'))
@@ -96,7 +96,7 @@ static size_t find_password(const struct acl_user *u, struct slice hex)
 static enum fault password_rule(struct acl_user *u, struct slice rule)
 {
     struct slice hex = slice_drop(rule, 1);
-    if (!is_hash(hex))
+    if (!acl_is_hash(hex))
         return FAULT_BAD_HASH;
     size_t at = find_password(u, hex);
     if (rule.data[0] == '#') {
@@ -116,15 +116,9 @@ static enum fault password_rule(struct acl_user *u, struct slice rule)
 
 bool acl_lets_in(const struct acl_user *u, struct slice password)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t hash[ACL_HASH];
     char hex[ACL_HEX];
     bool found = u->nopass;
-    sha256(password.data, password.len, hash);
-    for (size_t i = 0; i < ACL_HASH; i++) {
-        hex[2 * i] = digits[hash[i] >> 4];
-        hex[2 * i + 1] = digits[hash[i] & 15];
-    }
+    sha256_hex(password.data, password.len, hex);
     for (size_t i = 0; i < u->password_count; i++)
         found |= secret_equal(hex, u->passwords[i], ACL_HEX);
     return found && u->enabled;

@@ -26,6 +26,7 @@ uint64_t siphash(const struct hash_seed *seed, const void *data, size_t len);
 
 /* SHA-256 and HMAC-SHA-256 for the proof of masterauth between peers and for stored password hashes. */
 void sha256(const void *data, size_t len, uint8_t out[32]);
+void sha256_hex(const void *data, size_t len, char out[64]); /* in lower case, no terminator */
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
 /* Constant time in `len`; 1 when equal. */
 int secret_equal(const void *a, const void *b, size_t len);

@@ -96,19 +96,34 @@ bool parse_double_lax(struct slice s, double *out)
     return whole && !isnan(*out);
 }
 
-size_t format_i64(char *out, int64_t v)
+size_t format_u64(char *out, uint64_t v)
 {
     char digits[20];
     size_t n = 0, at = 0;
-    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     do
-        digits[n++] = (char)('0' + left % 10);
-    while ((left /= 10) > 0);
-    if (v < 0)
-        out[at++] = '-';
+        digits[n++] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
     while (n > 0)
         out[at++] = digits[--n];
     return at;
+}
+
+size_t format_i64(char *out, int64_t v)
+{
+    if (v >= 0)
+        return format_u64(out, (uint64_t)v);
+    *out = '-';
+    return 1 + format_u64(out + 1, 0 - (uint64_t)v);
+}
+
+void format_hex(char *out, const void *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        unsigned byte = ((const uint8_t *)bytes)[i];
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 15];
+    }
 }
 
 static size_t format_inf(char *out, bool negative)

@@ -12,8 +12,10 @@ bool parse_long_double(struct slice s, long double *out);
 bool parse_double(struct slice s, double *out);
 /* As strtod reads it: spaces in front, nothing at all (0), numbers too large (inf); a zero byte ends it. nan refused. */
 bool parse_double_lax(struct slice s, double *out);
-#define NUMBER_TEXT_MAX 5120             /* the longest %.17Lf of a long double, with room */
-size_t format_i64(char *out, int64_t v); /* up to 20 bytes, no terminator; the length */
+#define NUMBER_TEXT_MAX 5120              /* the longest %.17Lf of a long double, with room */
+size_t format_u64(char *out, uint64_t v); /* up to 20 bytes, no terminator; the length */
+size_t format_i64(char *out, int64_t v);  /* likewise */
+void format_hex(char *out, const void *bytes, size_t len); /* 2 * len digits in lower case, no terminator */
 /* Redis's ld2string(humanfriendly): %.17Lf without trailing zeroes. `out` has NUMBER_TEXT_MAX bytes. */
 size_t format_long_double(char *out, long double v);
 /* %.17g, with `inf`, `-inf`; as RESP doubles are written. */

@@ -2,6 +2,7 @@
  * peers, a stored password), so plain code without a crypto library behind it. */
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/number.h"
 
 enum { BLOCK = 64, DIGEST = 32 };
 
@@ -99,6 +100,13 @@ void sha256(const void *data, size_t len, uint8_t out[32])
     start(&h);
     update(&h, data, len);
     finish(&h, out);
+}
+
+void sha256_hex(const void *data, size_t len, char out[64])
+{
+    uint8_t hash[32];
+    sha256(data, len, hash);
+    format_hex(out, hash, sizeof hash);
 }
 
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32])

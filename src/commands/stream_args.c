@@ -83,25 +83,11 @@ bool arg_stream_bound(struct command_context *c, size_t i, bool is_end, struct s
     return false;
 }
 
-/* snprintf would take longer than the rest of XADD's reply. */
-static size_t print_u64(char *out, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
-    for (size_t i = 0; i < n; i++)
-        out[i] = digits[n - 1 - i];
-    return n;
-}
-
 size_t stream_id_print(char *out, struct stream_id id)
 {
-    size_t n = print_u64(out, id.ms);
+    size_t n = format_u64(out, id.ms);
     out[n++] = '-';
-    return n + print_u64(out + n, id.seq);
+    return n + format_u64(out + n, id.seq);
 }
 
 void reply_stream_id(struct buf *out, struct stream_id id)

@@ -127,7 +127,6 @@ void raft_on_snapshot_installed(struct raft *r, const struct raft_event *event)
         raft_log_restart(&r->log, index, r->install_term,
                          event->members ? event->members : &r->install_members);
         r->persisted = index;
-        r->matched = index; /* a leader that proved more, and then sends this, contradicts itself */
     }
     r->snapshot_index = index;
     r->commit = index;

@@ -205,6 +205,9 @@ bool rsm_keys_due(const struct rsm *r, uint64_t now_ms);
 /* Who may do what, as the log says. NULL: it has said nothing yet, and every node goes by its own file; ACL "begin" puts one node's
  * users into it, if nobody has before. The settings include requirepass ("sha256:..." or ""), the default user's password. */
 const struct acl *rsm_acl(const struct rsm *r);
+/* Is it a password in the form in which requirepass is kept? *hex: its SHA-256, in `value`. */
+#define RSM_HASH_PREFIX "sha256:"
+bool rsm_password_hash(struct slice value, struct slice *hex);
 
 /* Replicated settings by their CONFIG names: session-window, session-timeout (seconds), session-max,
  * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode,

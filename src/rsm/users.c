@@ -4,9 +4,6 @@
 
 #include "base/resp.h"
 
-#define PASSWORD_PREFIX "sha256:"
-enum { HEX = 64 };
-
 const struct acl *rsm_acl(const struct rsm *r)
 {
     return r->acl_said ? r->acl : NULL;
@@ -79,20 +76,27 @@ bool rsm_is_requirepass(struct slice name)
     return slice_is_word(name, "requirepass");
 }
 
+bool rsm_password_hash(struct slice value, struct slice *hex)
+{
+    size_t prefix = sizeof RSM_HASH_PREFIX - 1;
+    if (value.len < prefix || memcmp(value.data, RSM_HASH_PREFIX, prefix) != 0 ||
+        !acl_is_hash(slice_drop(value, prefix)))
+        return false;
+    *hex = slice_drop(value, prefix);
+    return true;
+}
+
 const char *rsm_requirepass_check(struct slice value)
 {
-    size_t prefix = sizeof PASSWORD_PREFIX - 1;
-    bool good =
-        value.len == 0 || (value.len == prefix + HEX && memcmp(value.data, PASSWORD_PREFIX, prefix) == 0);
-    for (size_t i = prefix; good && i < value.len; i++)
-        good =
-            (value.data[i] >= '0' && value.data[i] <= '9') || (value.data[i] >= 'a' && value.data[i] <= 'f');
-    return good ? NULL : "a password travels as its hash";
+    struct slice hex;
+    return value.len == 0 || rsm_password_hash(value, &hex) ? NULL : "a password travels as its hash";
 }
 
 void rsm_requirepass_set(struct rsm *r, struct slice value)
 {
-    acl_set_default_password(r->acl, value.len ? slice_drop(value, sizeof PASSWORD_PREFIX - 1) : value);
+    struct slice hex = {NULL, 0};
+    rsm_password_hash(value, &hex);
+    acl_set_default_password(r->acl, hex);
     changed(r);
 }
 

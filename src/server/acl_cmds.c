@@ -1,6 +1,5 @@
 /* ACL. What changes users goes the way of a write; the rest is answered from the users in force. */
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -111,11 +110,7 @@ static void load_file(struct client *c, const struct slice *argv, size_t argc, s
     } else if (path.len) {
         struct acl_words words = {0};
         acl_words_add(&words, SLICE_LITERAL("load"));
-        for (size_t i = 0; i < acl_count(users); i++) {
-            buf_truncate(&error, 0);
-            acl_user_line(acl_at(users, i), &error);
-            acl_words_add(&words, buf_slice(&error));
-        }
+        acl_lines(users, &words);
         change(c, &words, argv, argc);
         acl_words_deinit(&words);
     }
@@ -196,13 +191,8 @@ static void list_users(struct client *c, bool names_only, struct buf *out)
         const struct acl_user *u = acl_at(users, i);
         buf_truncate(&line, 0);
         if (!names_only)
-            buf_append_cstr(&line, "user ");
-        buf_append_slice(&line, acl_user_name(u));
-        if (!names_only) {
-            put_u8(&line, ' ');
-            acl_describe(users, u, &line);
-        }
-        resp_bulk(out, buf_slice(&line));
+            acl_file_line(users, u, &line);
+        resp_bulk(out, names_only ? acl_user_name(u) : buf_slice(&line));
     }
     buf_deinit(&line);
 }
@@ -248,7 +238,7 @@ static void make_password(const struct slice *argv, size_t argc, struct buf *out
 {
     int64_t bits = GENPASS_BITS;
     uint8_t bytes[GENPASS_BITS_MAX / 8];
-    char hex[2 * sizeof bytes + 1];
+    char hex[2 * sizeof bytes];
     if (argc == 3 && !parse_i64(argv[2], &bits)) {
         resp_error(out, "ERR value is not an integer or out of range");
         return;
@@ -263,8 +253,7 @@ static void make_password(const struct slice *argv, size_t argc, struct buf *out
     }
     size_t digits = ((size_t)bits + 3) / 4;
     os_random(bytes, sizeof bytes);
-    for (size_t i = 0; i < (digits + 1) / 2; i++)
-        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+    format_hex(hex, bytes, sizeof bytes);
     resp_bulk(out, slice_of(hex, digits));
 }
 

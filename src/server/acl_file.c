@@ -2,14 +2,9 @@
 #include "server/acl_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/alloc.h"
+#include "server/file.h"
 
 enum { FILE_MAX = 64 * 1024 * 1024 };
 
@@ -41,26 +36,6 @@ bool acl_file_user(struct acl *a, struct slice name, const struct slice *rules, 
 }
 
 /* ---- reading ---- */
-
-static bool read_whole(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : 1;
-    while (n > 0) {
-        n = out->len > FILE_MAX ? -1 : read(fd, buf_reserve(out, 4096), 4096);
-        if (out->len > FILE_MAX)
-            errno = EFBIG;
-        else if (n > 0)
-            out->len += (size_t)n;
-        else if (n < 0 && errno == EINTR)
-            n = 1;
-    }
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
-    return n == 0;
-}
 
 static struct acl_words split(struct slice line)
 {
@@ -116,22 +91,18 @@ out:
 static void copy_users(struct acl *to, const struct acl *from)
 {
     struct acl_words lines = {0};
-    struct buf line = BUF_EMPTY;
-    for (size_t i = 0; i < acl_count(from); i++) {
-        buf_truncate(&line, 0);
-        acl_user_line(acl_at(from, i), &line);
-        acl_words_add(&lines, buf_slice(&line));
-    }
-    acl_load(to, 0, lines.at, lines.count, false, &line);
+    struct buf error = BUF_EMPTY;
+    acl_lines(from, &lines);
+    acl_load(to, 0, lines.at, lines.count, false, &error);
     acl_words_deinit(&lines);
-    buf_deinit(&line);
+    buf_deinit(&error);
 }
 
 bool acl_file_load(struct acl *a, const char *path, bool all_channels, struct buf *error)
 {
     struct buf text = BUF_EMPTY;
     size_t before = error->len;
-    if (!read_whole(path, &text)) {
+    if (!file_read(path, FILE_MAX, &text)) {
         buf_printf(error, "Error loading ACLs, opening file '%s': %s", path, strerror(errno));
         buf_deinit(&text);
         return false;
@@ -162,43 +133,21 @@ bool acl_file_load(struct acl *a, const char *path, bool all_channels, struct bu
 
 /* ---- writing ---- */
 
-static bool write_whole(int fd, struct slice text)
+void acl_file_line(const struct acl *a, const struct acl_user *u, struct buf *out)
 {
-    while (text.len) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        text = slice_drop(text, (size_t)n);
-    }
-    return fsync(fd) == 0;
+    struct slice name = acl_user_name(u);
+    buf_printf(out, "user %.*s ", (int)name.len, name.data);
+    acl_describe(a, u, out);
 }
 
 bool acl_file_save(const struct acl *a, const char *path)
 {
     struct buf text = BUF_EMPTY;
-    char aside[PATH_MAX];
     for (size_t i = 0; i < acl_count(a); i++) {
-        const struct acl_user *u = acl_at(a, i);
-        buf_append_cstr(&text, "user ");
-        buf_append_slice(&text, acl_user_name(u));
-        put_u8(&text, ' ');
-        acl_describe(a, u, &text);
+        acl_file_line(a, acl_at(a, i), &text);
         put_u8(&text, '\n');
     }
-    errno = ENAMETOOLONG;
-    bool ok = snprintf(aside, sizeof aside, "%s.%d.tmp", path, (int)getpid()) < (int)sizeof aside;
-    int fd = ok ? open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
-    if (fd >= 0) {
-        ok = write_whole(fd, buf_slice(&text));
-        ok = close(fd) == 0 && ok;
-        ok = ok && rename(aside, path) == 0;
-        int saved = errno;
-        if (!ok)
-            unlink(aside);
-        errno = saved;
-    }
+    bool ok = file_replace(path, 0600, buf_slice(&text));
     buf_deinit(&text);
-    return ok && fd >= 0;
+    return ok;
 }

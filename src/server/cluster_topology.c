@@ -17,8 +17,8 @@ void node_id_text(uint64_t id, char out[NODE_ID_TEXT + 1])
     snprintf(seedtext, sizeof seedtext, "kvorum %016" PRIx64, id);
     sha256(seedtext, strlen(seedtext), more);
     snprintf(out, ID_DIGITS + 1, "%016" PRIx64, id);
-    for (size_t i = 0; i < (NODE_ID_TEXT - ID_DIGITS) / 2; i++)
-        snprintf(out + ID_DIGITS + 2 * i, 3, "%02x", more[i]);
+    format_hex(out + ID_DIGITS, more, (NODE_ID_TEXT - ID_DIGITS) / 2);
+    out[NODE_ID_TEXT] = '\0';
 }
 
 bool node_id_parse(struct slice text, uint64_t *id)

@@ -20,7 +20,7 @@ static void get_password(const struct server *s, struct buf *out)
     const struct acl_user *u = acl_find(s->users, SLICE_LITERAL("default"));
     if (acl_password_count(u) != 1)
         return;
-    buf_append_cstr(out, "sha256:");
+    buf_append_cstr(out, RSM_HASH_PREFIX);
     buf_append_slice(out, acl_password_hex(u, 0));
 }
 
@@ -167,7 +167,7 @@ static void set_replicated(struct client *c, const struct slice *argv, size_t ar
 {
     struct slice *pairs = mem_alloc(argc * sizeof *pairs);
     size_t count = 0;
-    char hash[sizeof "sha256:" + 64] = "sha256:";
+    char hash[sizeof RSM_HASH_PREFIX + 64] = RSM_HASH_PREFIX;
     for (size_t i = 2; i < argc; i += 2) {
         bool password = slice_is_word(argv[i], "requirepass");
         if (!is_entry(argv[i]))
@@ -177,7 +177,7 @@ static void set_replicated(struct client *c, const struct slice *argv, size_t ar
         if (!password)
             continue;
         users_begin(c->server);
-        config_hash_password(argv[i + 1], hash + sizeof "sha256:" - 1);
+        config_hash_password(argv[i + 1], hash + sizeof RSM_HASH_PREFIX - 1);
         pairs[count - 1].len = argv[i + 1].len ? strlen(hash) : 0;
     }
     struct rsm_request req = {.kind = RSM_SETTING, .resp = c->resp, .argv = pairs, .argc = count};

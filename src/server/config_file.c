@@ -11,34 +11,19 @@
 #include "base/dict.h"
 #include "base/resp.h"
 #include "server/config_int.h"
+#include "server/file.h"
 
 enum { INCLUDES_MAX = 16, WORDS_MAX = 128, LINE_LIMIT = 1024 * 1024 };
 
 static const struct resp_limits line_limits = {
     .max_args = 1024, .max_bulk = LINE_LIMIT, .max_inline = LINE_LIMIT};
 
-static bool read_all(int fd, struct buf *out)
-{
-    for (;;) {
-        char *at = buf_reserve(out, 4096);
-        ssize_t n = read(fd, at, 4096);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n == 0;
-        out->len += (size_t)n;
-    }
-}
-
 static bool read_file(const char *path, struct buf *out, struct buf *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && read_all(fd, out);
-    if (!ok)
-        buf_printf(error, "can't read the configuration file %s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return ok;
+    if (file_read(path, SIZE_MAX, out))
+        return true;
+    buf_printf(error, "can't read the configuration file %s: %s", path, strerror(errno));
+    return false;
 }
 
 /* A line's words, by the rules of an inline request, which are redis.conf's too. False: unbalanced quotes. The words
@@ -132,7 +117,7 @@ static bool load_first(struct config *c, const char *path, struct buf *error)
 {
     struct buf text = BUF_EMPTY;
     bool from_stdin = strcmp(path, "-") == 0;
-    bool ok = from_stdin ? read_all(STDIN_FILENO, &text) : read_file(path, &text, error);
+    bool ok = from_stdin ? file_read_fd(STDIN_FILENO, SIZE_MAX, &text) : read_file(path, &text, error);
     if (ok && !from_stdin) {
         char resolved[PATH_MAX];
         if (realpath(path, resolved))
@@ -267,37 +252,6 @@ static void rewrite_text(const struct config *c, struct slice old, struct buf *o
     buf_deinit(&line);
 }
 
-static bool write_whole(int fd, struct slice text)
-{
-    while (text.len) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        text = slice_of(text.data + n, text.len - (size_t)n);
-    }
-    return fsync(fd) == 0;
-}
-
-static bool replace_file(const char *path, struct slice text)
-{
-    char aside[PATH_MAX];
-    if (snprintf(aside, sizeof aside, "%s.%d.tmp", path, (int)getpid()) >= (int)sizeof aside)
-        return false;
-    int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return false;
-    bool ok = write_whole(fd, text);
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(aside, path) == 0)
-        return true;
-    int saved = errno;
-    unlink(aside);
-    errno = saved;
-    return false;
-}
-
 bool config_rewrite(const struct config *c, struct buf *error)
 {
     if (!c->file) {
@@ -311,7 +265,7 @@ bool config_rewrite(const struct config *c, struct buf *error)
             rewrite_text(c, buf_slice(&old), &text);
         else
             rewrite_text(c, SLICE_LITERAL("\n"), &text);
-        ok = replace_file(c->file, buf_slice(&text));
+        ok = file_replace(c->file, 0644, buf_slice(&text));
         if (!ok)
             buf_printf(error, "Rewriting config file: %s", strerror(errno));
     }

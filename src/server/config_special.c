@@ -5,12 +5,10 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "base/number.h"
+#include "rsm/rsm.h"
 #include "server/config_int.h"
 
-enum { PEER_PORT_OFFSET = 10000, HASH_BYTES = 32 };
-
-/* A stored password in CONFIG GET and in a rewritten file: the text itself is not kept. */
-static const char hash_prefix[] = "sha256:";
+enum { PEER_PORT_OFFSET = 10000 };
 
 static bool parse_port(struct slice s, uint16_t *port)
 {
@@ -199,35 +197,14 @@ void config_print_output_limit(const struct config *c, struct buf *out)
     }
 }
 
-static int hex_value(char c)
+void config_hash_password(struct slice password, char hex[65])
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool is_hash(struct slice s)
-{
-    size_t prefix = sizeof hash_prefix - 1;
-    if (s.len != prefix + 2 * HASH_BYTES || memcmp(s.data, hash_prefix, prefix) != 0)
-        return false;
-    for (size_t i = prefix; i < s.len; i++)
-        if (hex_value(s.data[i]) < 0)
-            return false;
-    return true;
-}
-
-void config_hash_password(struct slice password, char hex[2 * HASH_BYTES + 1])
-{
-    uint8_t hash[HASH_BYTES];
-    if (is_hash(password)) {
-        memcpy(hex, password.data + sizeof hash_prefix - 1, 2 * HASH_BYTES);
-        hex[2 * HASH_BYTES] = '\0';
-        return;
-    }
-    sha256(password.data, password.len, hash);
-    for (size_t i = 0; i < HASH_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    struct slice given;
+    if (rsm_password_hash(password, &given))
+        memcpy(hex, given.data, given.len);
+    else
+        sha256_hex(password.data, password.len, hex);
+    hex[64] = '\0';
 }
 
 /* A list that is refused changes nothing. */
@@ -273,7 +250,7 @@ bool config_parse_password(struct config *c, const struct slice *args, size_t ar
 void config_print_password(const struct config *c, struct buf *out)
 {
     if (c->password[0])
-        buf_printf(out, "%s%s", hash_prefix, c->password);
+        buf_printf(out, RSM_HASH_PREFIX "%s", c->password);
 }
 
 /* One "name=host:port[@peer]". */

@@ -1,11 +1,7 @@
 /* Users in this node's files: lines "user name rules ..." of the configuration, or an aclfile of such lines. They are in force until the
  * log has users, and the first leader's become those. */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "server/acl_file.h"
 #include "server/config_int.h"
 

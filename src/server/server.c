@@ -2,11 +2,11 @@
 #include "server/server.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "server/caches.h"
 #include "server/messages.h"
 #include "server/slots.h"
@@ -31,8 +31,8 @@ static void make_run_id(char out[41])
 {
     uint8_t bytes[20];
     os_random(bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    format_hex(out, bytes, sizeof bytes);
+    out[40] = '\0';
 }
 
 struct server *server_new(struct event_base *base, struct config *config, const struct server_hooks *hooks)

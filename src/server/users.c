@@ -133,13 +133,8 @@ void users_begin(struct server *s)
     if (rsm_acl(node_rsm(s->node)))
         return;
     struct acl_words lines = {0};
-    struct buf line = BUF_EMPTY;
     acl_words_add(&lines, SLICE_LITERAL("begin"));
-    for (size_t i = 0; i < acl_count(s->own_users); i++) {
-        buf_truncate(&line, 0);
-        acl_user_line(acl_at(s->own_users, i), &line);
-        acl_words_add(&lines, buf_slice(&line));
-    }
+    acl_lines(s->own_users, &lines);
     struct rsm_request req = {.kind = RSM_ACL,
                               .resp = 2,
                               .user = DEFAULT_USER,
@@ -152,7 +147,6 @@ void users_begin(struct server *s)
     else
         node_forward(s->node, &req, false, &(struct node_asker){.ticket = NODE_NOBODY}, &s->error);
     buf_truncate(&s->error, 0);
-    buf_deinit(&line);
     acl_words_deinit(&lines);
 }
 

@@ -50,6 +50,18 @@ static void integers_are_read_strictly(void **state)
         assert_false(parse_i64(bad[i], &v));
 }
 
+static void largest_and_hex_are_written(void **state)
+{
+    (void)state;
+    char text[20];
+    assert_int_equal(format_u64(text, UINT64_MAX), 20);
+    assert_memory_equal(text, "18446744073709551615", 20);
+    assert_int_equal(format_u64(text, 0), 1);
+    assert_memory_equal(text, "0", 1);
+    format_hex(text, "\x00\x9f\xa0\xff", 4);
+    assert_memory_equal(text, "009fa0ff", 8);
+}
+
 static void integers_come_back(void **state)
 {
     (void)state;
@@ -245,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_are_read_strictly),
         cmocka_unit_test(integers_come_back),
+        cmocka_unit_test(largest_and_hex_are_written),
         cmocka_unit_test(floats_are_read_and_written_as_incrbyfloat_does),
         cmocka_unit_test(the_longest_float_fits),
         cmocka_unit_test(doubles_are_read_as_zadd_does),
