@@ -183,6 +183,7 @@ enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bo
     n->forwards_asked++;
     n->forwarded_reads += read;
     n->forwarded_behind += who->behind;
+    snprintf(n->forwarded_user, sizeof n->forwarded_user, "%.*s", (int)req->user.len, req->user.data);
     keep(n, req, who->ticket, true);
     return NODE_PENDING;
 }

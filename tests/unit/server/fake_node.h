@@ -37,7 +37,7 @@ struct node {
     size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, forwarded_behind, meets;
     enum rsm_numbering numbering;
     uint64_t session, request_id;
-    char client_id[64];
+    char client_id[64], forwarded_user[64];
     size_t watch_count, commands, argc;
     uint64_t watch_version;
 };

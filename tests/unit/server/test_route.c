@@ -204,6 +204,30 @@ static void test_lost_reads_go_elsewhere(void **state)
     close(fd);
 }
 
+/* A read that the office was lost under goes to the new leader as its client's, who may do less than others. */
+static void test_lost_reads_keep_their_user(void **state)
+{
+    struct bench *b = *state;
+    struct slice rules[] = {SLICE_LITERAL("setuser"), SLICE_LITERAL("alice"), SLICE_LITERAL("on"),
+                            SLICE_LITERAL("nopass"),  SLICE_LITERAL("~a*"),   SLICE_LITERAL("+@all")};
+    fake_apply_request(b->node, &(struct rsm_request){.kind = RSM_ACL,
+                                                      .user = SLICE_LITERAL("default"),
+                                                      .resp = 2,
+                                                      .argv = rules,
+                                                      .argc = sizeof rules / sizeof *rules});
+    int fd = bench_connect(b, b->proxy_port);
+    bench_send(b, fd, "AUTH alice x\nGET a");
+    assert_reply(b, fd, "+OK|");
+    b->node->serving = false;
+    b->node->leader = FAKE_OTHER;
+    b->node->clients.changed(b->node->clients.arg, true);
+    fake_round(b->node, NODE_NOT_LEADER);
+    bench_run(b);
+    assert_int_equal(b->node->forwarded_reads, 1);
+    assert_string_equal(b->node->forwarded_user, "alice");
+    close(fd);
+}
+
 static void test_readonly(void **state)
 {
     struct bench *b = *state;
@@ -272,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_connections_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(test_idle_connections_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_reads_go_elsewhere, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lost_reads_keep_their_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_alone_says_disabled, setup, teardown),
