@@ -39,6 +39,17 @@ static void run_reads_before(struct node *n, const struct raft_frame *f)
         n->clients.before(n->clients.arg, w->ticket, f->payload);
 }
 
+/* Was this entry asked for by a client of this node itself? One in a session may have asked the same through it as a proxy. */
+static bool asked_directly(struct node *n, const struct raft_frame *f)
+{
+    for (size_t i = 0; i < n->waiters.count; i++) {
+        const struct waiter *w = waiters_at(&n->waiters, i);
+        if (w->term >= f->term)
+            return w->index == f->index && w->term == f->term && w->peer == 0;
+    }
+    return false;
+}
+
 /* true: it was a checkpoint. */
 static bool apply_data(struct node *n, const struct raft_frame *f, struct rsm_result *at)
 {
@@ -54,7 +65,7 @@ static bool apply_data(struct node *n, const struct raft_frame *f, struct rsm_re
     if (result.outcome == RSM_DUPLICATE)
         n->count.duplicates++;
     *at = result;
-    if (result.claim && result.asker == n->identity.node_id && digest_trusted(n))
+    if (result.claim && result.asker == n->identity.node_id && digest_trusted(n) && !asked_directly(n, f))
         forward_waits(n, f->payload, result.claim);
     blocked_here_released(n);
     if (result.checkpoint) {

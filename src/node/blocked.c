@@ -16,6 +16,7 @@ struct blocked_here {
     uint64_t claim, term;
     uint64_t ticket;
     struct request *forwarded; /* NULL: the server's own */
+    bool gone;                 /* so is its client: it is not to be asked again */
 };
 
 static struct slice key_of(const uint64_t *claim)
@@ -42,7 +43,7 @@ static void wait_here(struct node *n, uint64_t claim, uint64_t term, uint64_t ti
                       struct request *forwarded)
 {
     struct blocked_here *b = mem_alloc(sizeof *b);
-    *b = (struct blocked_here){claim, term, ticket, forwarded};
+    *b = (struct blocked_here){.claim = claim, .term = term, .ticket = ticket, .forwarded = forwarded};
     void *before = dict_put(n->blocked, key_of(&claim), b);
     assert(!before);
     struct node_answer a = {.outcome = NODE_WAITS, .index = claim};
@@ -91,7 +92,7 @@ void blocked_here_released(struct node *n)
         if (!b)
             continue;
         if (b->forwarded)
-            forward_released(n, b->forwarded, r);
+            forward_released(n, b->forwarded, r, b->gone);
         else if (!digest_trusted(n))
             answer(n, b->ticket, NODE_UNKNOWN, slice_of(NULL, 0));
         else
@@ -137,6 +138,9 @@ enum node_outcome node_unblock(struct node *n, uint64_t claim, enum rsm_unblock 
 {
     struct rsm_request req = {.kind = RSM_UNBLOCK, .resp = 2, .claim = claim, .unblock = how};
     struct node_asker who = {.ticket = ticket};
+    struct blocked_here *b = dict_get(n->blocked, key_of(&claim));
+    if (b)
+        b->gone |= how == RSM_UNBLOCK_GONE;
     if (n->running && raft_role(n->raft) == RAFT_LEADER && raft_accepts(n->raft))
         return node_write(n, &req, ticket, error);
     return node_forward(n, &req, false, &who, error);

@@ -388,10 +388,10 @@ static void answer(struct node *n, struct request *q, enum node_outcome outcome,
     n->clients.answer(n->clients.arg, ticket, &a);
 }
 
-void forward_released(struct node *n, struct request *q, const struct rsm_release *r)
+void forward_released(struct node *n, struct request *q, const struct rsm_release *r, bool gone)
 {
     set_claim(n, q, 0);
-    if (!digest_trusted(n))
+    if (!digest_trusted(n) || (r->cleared && gone))
         answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
     else if (r->cleared)
         send_anew(n, q);

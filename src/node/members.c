@@ -403,7 +403,8 @@ static void raise_version(struct node *n)
         return;
     struct rsm_request req = {.kind = RSM_VERSION, .node = lowest};
     n->version_asked_us = n->now_us;
-    propose_request(n, &req, NULL);
+    if (propose_request(n, &req, NULL) && lowest == RSM_APPLY_VERSION)
+        n->version_term = raft_term(n->raft);
 }
 
 void members_turn(struct node *n)

@@ -307,6 +307,7 @@ struct node {
     bool found_saving; /* it is being written */
     bool removed, was_member, adopting;
     uint64_t version_asked_us;
+    uint64_t version_term; /* in which this node, as leader, has proposed to raise it to what it can do */
     uint32_t found_handles[RAFT_MEMBERS_MAX];
     struct node_hello found_hellos[RAFT_MEMBERS_MAX];
     uint64_t found_said_us;
@@ -542,7 +543,8 @@ void blocked_turn(struct node *n);
 /* forward.c */
 /* Of a request that came through this node: its entry is applied, and it waits. */
 void forward_waits(struct node *n, struct slice payload, uint64_t claim);
-void forward_released(struct node *n, struct request *q, const struct rsm_release *r);
+/* gone: nobody is there to be told. */
+void forward_released(struct node *n, struct request *q, const struct rsm_release *r, bool gone);
 /* It waited, and nobody here knows what became of it. */
 void forward_ask_about(struct node *n, struct request *q);
 void forward_init(struct node *n);

@@ -119,6 +119,13 @@ static size_t request_bytes(const struct rsm_request *req)
     return bytes;
 }
 
+/* Will the state know, when it comes to the next entry, of commands that wait? Older nodes do not know the form, and there such a
+ * command does not run yet. A leader that has not come to its office's first entry cannot tell. */
+static bool may_wait(const struct node *n)
+{
+    return rsm_apply_version(n->rsm) >= 3 || n->version_term == raft_term(n->raft);
+}
+
 bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who)
 {
     if (!may_open(n))
@@ -129,8 +136,7 @@ bool propose_request(struct node *n, const struct rsm_request *req, const struct
     uint64_t stamp = node_cluster_ms(n);
     n->last_stamp_ms = stamp;
     n->last_stamp_index = index;
-    if (req->asker &&
-        rsm_apply_version(n->rsm) < 3) { /* older nodes do not know the form; nor does the command run yet */
+    if (req->asker && !may_wait(n)) {
         struct rsm_request own = *req;
         own.asker = 0;
         rsm_encode(&n->open, &own, stamp, prng_next(&n->chance));
@@ -259,6 +265,8 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
     if (!n->running)
         why = "LOADING kvorum is loading the dataset in memory";
     else if (!raft_accepts(n->raft) || n->identity.diverged) /* diverged: it hands over */
+        return NODE_NOT_LEADER;
+    else if (req->asker && !may_wait(n) && !node_may_serve(n))
         return NODE_NOT_LEADER;
     else if (n->in_doubt)
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";

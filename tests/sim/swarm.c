@@ -96,6 +96,8 @@ static void add(struct swarm_sums *to, const struct swarm_sums *s)
     to->exactly_once += s->exactly_once;
     to->linearized += s->linearized;
     to->unknown += s->unknown;
+    to->waited += s->waited;
+    to->handed += s->handed;
     to->lagged += s->lagged;
     to->counts.events += s->counts.events;
     to->counts.frames += s->counts.frames;
@@ -193,6 +195,10 @@ static bool summary(const struct shared *all)
             printf("FAILED: %s never came about\n", fault_names[f]);
             ok = false;
         }
+    if (s.seeds >= ENOUGH_SEEDS && (s.waited == 0 || s.handed == 0)) {
+        printf("FAILED: no command ever waited\n");
+        ok = false;
+    }
     for (int f = 0; f < DISK_FAULTS; f++)
         if (s.seeds >= ENOUGH_SEEDS && s.disk[f] == 0) {
             printf("FAILED: disk fault \"%s\" never came about\n", disk_fault_name((enum disk_fault)f));
@@ -202,7 +208,8 @@ static bool summary(const struct shared *all)
            (unsigned long long)s.seeds, (unsigned long long)s.failed, hours(&s), (unsigned long long)s.ops,
            (unsigned long long)s.exactly_once, (unsigned long long)s.linearized,
            (unsigned long long)s.unknown);
-    printf(" lagged=%llu", (unsigned long long)s.lagged);
+    printf(" waited=%llu handed=%llu lagged=%llu", (unsigned long long)s.waited, (unsigned long long)s.handed,
+           (unsigned long long)s.lagged);
     printf(" events=%llu frames=%llu crashes=%llu members=%llu snapshots=%llu",
            (unsigned long long)s.counts.events, (unsigned long long)s.counts.frames,
            (unsigned long long)s.counts.crashes, (unsigned long long)s.counts.members,

@@ -72,7 +72,8 @@ struct run {
 struct swarm_sums {
     uint64_t seeds, failed, simulated_us;
     uint64_t ops, exactly_once, linearized, unknown; /* of clients; those that go through the two checks */
-    uint64_t lagged; /* seeds in which time was to be trusted, and lagged: world_time_lagged */
+    uint64_t waited, handed; /* commands that waited for a key; elements handed to clients */
+    uint64_t lagged;         /* seeds in which time was to be trusted, and lagged: world_time_lagged */
     struct world_counts counts;
     uint64_t disk[DISK_FAULTS];
 };

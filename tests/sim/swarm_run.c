@@ -347,6 +347,8 @@ static void add_up(struct run *r, struct swarm_sums *sums)
     sums->exactly_once += w.exactly_once;
     sums->linearized += w.linearized;
     sums->unknown += w.unknown;
+    sums->waited += w.waited;
+    sums->handed += w.handed;
     sums->lagged += r->plan.clocks_trusted && world_time_lagged(r->world);
     sums->counts.events += c->events;
     sums->counts.frames += c->frames;

@@ -16,7 +16,9 @@ static const struct {
     {WORK_READER, READER, true},      {WORK_COUNTER, COUNTER, false},   {WORK_REGISTER, REGISTER, true},
     {WORK_PIPELINE, PIPELINE, true},  {WORK_LOCK, LOCKER, false},       {WORK_EXPIRING, EXPIRING, false},
     {WORK_PAIR, PAIRED, false},       {WORK_COUNTER, COUNTER, false},   {WORK_LOCK, LOCKER, true},
-    {WORK_REGISTER, REGISTER, false},
+    {WORK_REGISTER, REGISTER, false}, {WORK_WAIT, PUSHER, false},       {WORK_WAIT, TAKER, true},
+    {WORK_WAIT, TAKER, false},        {WORK_WAIT, PUSHER, true},        {WORK_WAIT, TAKER, true},
+    {WORK_WAIT, TAKER, false},
 };
 
 static uint64_t or_else(uint64_t value, uint64_t otherwise)
@@ -33,6 +35,8 @@ void work_draw(struct work_config *c)
     c->registers = 1 + (uint32_t)prng_below(&p, 4);
     bool patient = prng_below(&p, 2);
     c->patience_us = patient ? 0 : 50000 + prng_below(&p, 3000000);
+    if (prng_below(&p, 2))
+        c->kinds |= WORK_WAIT;
 }
 
 struct work *work_new(const struct work_config *config)
@@ -49,6 +53,7 @@ struct work *work_new(const struct work_config *config)
     assert(c->clients <= CLIENTS_MAX && c->keys <= KEYS_MAX && c->registers <= KEYS_MAX);
     prng_seed(&k->chance, c->seed ^ 0x77);
     k->history = history_new();
+    work_wait_begin(k);
     for (uint32_t i = 0, turn = 0; i < c->clients; turn++) {
         size_t at = turn % (sizeof(turns) / sizeof(turns[0]));
         if (!(c->kinds & turns[at].flag))
@@ -77,9 +82,10 @@ void work_free(struct work *k)
         if (k->places[i].tokens)
             tokens_free(k->places[i].tokens);
     for (uint32_t i = 0; i < k->config.clients; i++)
-        mem_free(k->clients[i].pipe);
+        mem_free(k->clients[i].pipe), mem_free(k->clients[i].wait);
     mem_free(k->places);
     mem_free(k->given_up);
+    work_wait_end(k);
     history_free(k->history);
     mem_free(k);
 }
@@ -159,7 +165,10 @@ static void act(struct work *k, struct client *c, struct node *n)
     }
     k->asking = true;
     bool writes = c->phase == OPENING || c->phase == WRITING || c->phase == PROBING;
-    enum node_outcome outcome = writes ? work_ask_write(k, c, n) : work_ask_read(k, c, n);
+    bool waits = c->phase == WRITING && (c->kind == PUSHER || c->kind == TAKER);
+    enum node_outcome outcome = waits    ? work_wait_ask(k, c, n)
+                                : writes ? work_ask_write(k, c, n)
+                                         : work_ask_read(k, c, n);
     k->asking = false;
     if (outcome != NODE_PENDING && c->attempt == attempt)
         work_elsewhere(k, c, true);
@@ -173,7 +182,15 @@ static void keep_given_up(struct work *k, const struct client *c, uint64_t ticke
         k->given_up_cap = k->given_up_cap * 2 + 16;
         k->given_up = mem_realloc(k->given_up, k->given_up_cap * sizeof(*k->given_up));
     }
-    k->given_up[k->given_up_count++] = (struct given_up){ticket, c->node_ran_us, c->node};
+    k->given_up[k->given_up_count++] =
+        (struct given_up){.ticket = ticket,
+                          .ran_us = c->node_ran_us,
+                          .node = c->node,
+                          .claim = work_wait_claim(c),
+                          .timeout_us = work_wait_timeout_us(c),
+                          .for_ever = work_wait_for_ever(c),
+                          .gone = c->kind == TAKER && (c->plain || prng_below(&k->chance, 2))};
+    work_wait_gone(k, &k->given_up[k->given_up_count - 1]);
 }
 
 static void forget_given_up(struct work *k, uint64_t ticket)
@@ -215,7 +232,9 @@ static void look_after_all(struct work *k, uint64_t now_us)
     for (uint32_t i = 0; i < k->config.clients; i++) {
         struct client *c = &k->clients[i];
         if (c->waiting)
-            overdue(k, i, c->node, c->node_ran_us);
+            work_wait_look_after(k, c);
+        if (c->waiting && !work_wait_for_ever(c))
+            overdue(k, i, c->node, c->node_ran_us + work_wait_timeout_us(c));
         if (c->waiting && now_us >= c->due_us)
             give_up(k, c);
         else if (!c->waiting && c->node == NOWHERE && now_us >= c->due_us)
@@ -223,8 +242,15 @@ static void look_after_all(struct work *k, uint64_t now_us)
         else if ((c->waiting || c->node == NOWHERE) && c->due_us < k->due_us[NOWHERE])
             k->due_us[NOWHERE] = c->due_us;
     }
-    for (size_t i = 0; i < k->given_up_count; i++)
-        overdue(k, (uint32_t)(k->given_up[i].ticket >> 32), k->given_up[i].node, k->given_up[i].ran_us);
+    for (size_t i = 0; i < k->given_up_count; i++) {
+        struct given_up *g = &k->given_up[i];
+        if (!g->for_ever)
+            overdue(k, (uint32_t)(g->ticket >> 32), g->node, g->ran_us + g->timeout_us);
+        if (k->paused && !g->gone) {
+            g->gone = true; /* at last */
+            work_wait_gone(k, g);
+        }
+    }
 }
 
 void work_turn(void *arg, uint32_t node)
@@ -257,21 +283,38 @@ static struct client *client_of(struct work *k, uint64_t ticket)
         return NULL;
     struct client *c = &k->clients[ticket >> 32];
     bool pipe = c->kind == PIPELINE && c->phase == WRITING;
-    if (c->waiting && (pipe ? work_pipe_owns(c, (uint32_t)ticket) : c->attempt == (uint32_t)ticket))
-        return c;
-    forget_given_up(k, ticket);
-    return NULL;
+    return c->waiting && (pipe ? work_pipe_owns(c, (uint32_t)ticket) : c->attempt == (uint32_t)ticket) ? c
+                                                                                                       : NULL;
+}
+
+static void on_waits(struct work *k, uint64_t ticket, uint64_t claim)
+{
+    struct client *c = client_of(k, ticket);
+    if (c)
+        work_wait_told(k, c, claim);
+    for (size_t i = 0; !c && i < k->given_up_count; i++)
+        if (k->given_up[i].ticket == ticket) {
+            k->given_up[i].claim = claim;
+            work_wait_gone(k, &k->given_up[i]);
+        }
 }
 
 static void on_answer(void *arg, uint32_t node, uint64_t ticket, const struct node_answer *a)
 {
     struct work *k = arg;
     struct client *c = client_of(k, ticket);
-    (void)node;
     if (k->asking)
         work_wrong(k, "client %u is answered from within its own call", (unsigned)(ticket >> 32));
-    if (!c)
+    if (a->outcome == NODE_WAITS) {
+        on_waits(k, ticket, a->index);
         return;
+    }
+    if (!c) {
+        forget_given_up(k, ticket);
+        return;
+    }
+    if (c->kind == TAKER && c->phase == WRITING)
+        work_wait_answer(c, world_node(k->world, node), a->index);
     if (c->kind == PIPELINE && c->phase == WRITING)
         work_pipe_answer(k, c, (uint32_t)ticket, a);
     else if (a->outcome == NODE_DONE)
@@ -295,8 +338,10 @@ static void on_read_ready(void *arg, uint32_t node, uint64_t ticket, enum node_o
     struct work *k = arg;
     struct client *c = client_of(k, ticket);
     struct node *n = world_node(k->world, node);
-    if (!c)
+    if (!c) {
+        forget_given_up(k, ticket);
         return;
+    }
     if (outcome == NODE_DONE)
         work_check_fresh(k, c, n);
     if (c->kind == PIPELINE && c->phase == WRITING)

@@ -10,6 +10,8 @@
  *   - registers: every operation on strings, with times to live, recorded and judged for linearizability (tests/check)
  *   - locks: SET NX PX, released by WATCH, GET, EXEC; judged like registers, and never two holders at a time
  *   - those who SET PX: the key is not gone before its time, and once gone it stays gone
+ *   - pushers, and those who wait for what is pushed: each element is handed to one of them, in the order in which they came; who
+ *     waits hears in time, and nobody waits whose client is gone (tests/check/handed.h)
  *   - readers, who ask any node and stay with it, a leader that has lost its office too
  *   - all read now and then, and see every token that was acknowledged before they asked
  *   - nobody waits for ever on a node that runs, whether or not the client still cares */
@@ -28,7 +30,8 @@ enum work_kinds {
     WORK_PAIR = 64,
     WORK_PIPELINE = 128,
     WORK_READER = 256,
-    WORK_ALL = 511,
+    WORK_ALL = 511, /* but for those that were not there yet when most seeds were drawn */
+    WORK_WAIT = 512,
 };
 
 /* 0 is a default for each. */
@@ -59,6 +62,7 @@ struct work_counts {
     uint64_t probes;         /* of numbers and sessions that have to be refused, or answered again */
     uint64_t sessions_lost;  /* that had expired */
     uint64_t locks, expired; /* acquired; keys that were seen to go */
+    uint64_t waited, handed; /* commands that had to wait for a key; elements that clients were handed */
 };
 
 struct work;

@@ -51,6 +51,8 @@ static void settle(struct work *k, struct client *c, enum op_outcome outcome, st
         history_answer(k->history, c->ask.record - 1, outcome, result, world_now_us(k->world));
         p->unknown += outcome == OUTCOME_UNKNOWN;
     }
+    if (c->kind == PUSHER || c->kind == TAKER)
+        work_wait_settle(k, c, outcome);
     k->counts.unknown += outcome == OUTCOME_UNKNOWN;
     k->counts.not_run += outcome == OUTCOME_NOT_RUN;
 }
@@ -260,8 +262,13 @@ static void write_done(struct work *k, struct client *c, struct slice reply)
         session_lost(k, c, reply);
         return;
     }
-    if (begins(reply, "-MAYBE") && c->plain) { /* of a leader that does not know its proxy any more */
+    /* Of a leader that does not know its proxy any more; or it waits, and may yet run. */
+    if (begins(reply, "-MAYBE") && (c->plain || c->kind == TAKER)) {
         work_elsewhere(k, c, false);
+        return;
+    }
+    if (begins(reply, "-UNBLOCKED this request was sent again") && c->kind == TAKER && !c->plain) {
+        work_elsewhere(k, c, false); /* an older one of this number came late: that one waits in its place */
         return;
     }
     switch (c->kind) {
@@ -278,6 +285,10 @@ static void write_done(struct work *k, struct client *c, struct slice reply)
     case REGISTER:
     case LOCKER:
         good = register_done(k, c, reply);
+        break;
+    case PUSHER:
+    case TAKER:
+        good = work_wait_done(k, c, reply);
         break;
     case PIPELINE:
     case READER:

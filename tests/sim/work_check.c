@@ -98,8 +98,11 @@ const char *work_check(struct work *k, struct node *n)
             check_tokens(k, n, &k->places[i], &reply);
     for (uint32_t i = 0; i < COUNTERS; i++)
         check_counter(k, n, i, &reply);
+    if (rsm_waiting(node_rsm(n)))
+        work_wrong(k, "%zu commands wait, of clients that are gone", rsm_waiting(node_rsm(n)));
     if (!k->judged) {
         k->judged = true;
+        work_wait_check(k, n);
         read_registers(k, n, &reply);
         judge(k);
     }

@@ -198,6 +198,12 @@ void work_choose(struct work *k, struct client *c)
         choose_reader(k, c);
         return;
     }
+    if (c->kind == PUSHER || c->kind == TAKER) {
+        c->phase = WRITING;
+        c->number++;
+        work_wait_choose(k, c);
+        return;
+    }
     if (c->kind != LOCKER && prng_below(&k->chance, c->kind == REGISTER ? 8 : 3) == 0) {
         choose_read(k, c);
         return;
@@ -223,6 +229,8 @@ void work_choose(struct work *k, struct client *c)
         choose_lock(k, c);
         break;
     case READER:
+    case PUSHER:
+    case TAKER:
     case PIPELINE: /* several at once: work_pipe.c */
         break;
     }

@@ -1,8 +1,10 @@
 /* Private to the clients: work.c drives them, work_ask.c asks, work_answer.c goes on when an answer comes or none,
- * work_choose.c says what to ask next, work_pipe.c has those that ask several things at once, work_check.c judges. */
+ * work_choose.c says what to ask next, work_pipe.c has those that ask several things at once, work_wait.c those that wait for
+ * what others push, work_check.c judges. */
 #ifndef SIM_WORK_INT_H
 #define SIM_WORK_INT_H
 
+#include "../check/handed.h"
 #include "../check/history.h"
 #include "../check/tokens.h"
 #include "work.h"
@@ -15,6 +17,7 @@ enum {
     PAIRS = 2,  /* keys of one pair */
     WRITES = 2, /* of any type, that a pair's transaction has beside its own */
     PIPE_MAX = 8,
+    QUEUE_SLOTS = 4,
     WINDOW = 128,        /* session-window, as it is by default */
     FIRST_NUMBER = 1000, /* of a session: there are numbers below its window from the start */
     NOWHERE = WORLD_NODES_MAX,
@@ -25,7 +28,7 @@ enum {
     REGISTER_UNKNOWN = 6,
 };
 
-enum kind { APPENDER, COUNTER, EXPIRING, REGISTER, LOCKER, PAIRED, PIPELINE, READER };
+enum kind { APPENDER, COUNTER, EXPIRING, REGISTER, LOCKER, PAIRED, PIPELINE, READER, PUSHER, TAKER };
 enum phase { OPENING, IDLE, WRITING, READING, WATCHING, GETTING, PROBING };
 /* The last one: by config.old_numbers alone. */
 enum probe { PROBE_SAME, PROBE_OTHER, PROBE_OLD, PROBE_RESUME, PROBE_NOBODY, PROBES, PROBE_EARLIER = PROBES };
@@ -72,12 +75,23 @@ struct client {
         uint64_t number, end;
     } earlier;
     struct pipe *pipe;
+    struct wait *wait;
+    uint32_t queue; /* TAKER: that it asks for */
+};
+
+/* A key that elements are pushed to and taken from. */
+struct queue {
+    char name[16];
+    uint32_t slot, key; /* key: of `handed` */
 };
 
 /* A request whose client does not wait for it any more. */
 struct given_up {
     uint64_t ticket, ran_us;
     uint32_t node;
+    uint64_t claim, timeout_us; /* of one that waits for a key */
+    bool for_ever;
+    bool gone; /* its server has noticed that the connection is */
 };
 
 struct work {
@@ -95,6 +109,9 @@ struct work {
     struct given_up *given_up;
     size_t given_up_count, given_up_cap;
     struct history *history;
+    struct handed *handed;
+    struct queue *queues;
+    uint32_t queue_count, queue_cap, queue_slots[QUEUE_SLOTS];
     uint64_t increments[COUNTERS], maybe_increments[COUNTERS];
     uint64_t names; /* makes values differ */
     bool paused, asking, judged;
@@ -155,6 +172,22 @@ void work_pipe_read(struct work *k, struct client *c, uint32_t attempt, struct n
                     enum node_outcome outcome, uint64_t now_ms);
 bool work_pipe_owns(const struct client *c, uint32_t attempt);
 void work_pipe_break(struct work *k, struct client *c); /* no answer will come any more */
+
+/* work_wait.c */
+void work_wait_begin(struct work *k);
+void work_wait_end(struct work *k);
+void work_wait_choose(struct work *k, struct client *c);
+enum node_outcome work_wait_ask(struct work *k, struct client *c, struct node *n);
+void work_wait_told(struct work *k, struct client *c, uint64_t claim); /* it waits */
+uint64_t work_wait_claim(const struct client *c);                      /* 0: it does not */
+bool work_wait_for_ever(const struct client *c);
+uint64_t work_wait_timeout_us(const struct client *c); /* 0: it does not wait, or for ever */
+void work_wait_gone(struct work *k, struct given_up *g);
+void work_wait_look_after(struct work *k, struct client *c);
+void work_wait_answer(struct client *c, struct node *n, uint64_t index); /* its reply comes, from here */
+bool work_wait_done(struct work *k, struct client *c, struct slice reply);
+void work_wait_settle(struct work *k, struct client *c, enum op_outcome outcome);
+void work_wait_check(struct work *k, struct node *n);
 
 /* The value of a bulk reply; data NULL: nil. false: no such reply. */
 bool work_bulk(struct slice reply, struct slice *value);

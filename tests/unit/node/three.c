@@ -262,6 +262,7 @@ static void on_answer(void *arg, uint64_t ticket, const struct node_answer *a)
     struct one *o = arg;
     o->ticket = ticket;
     o->outcome = a->outcome;
+    o->index = a->index;
     snprintf(o->reply, sizeof(o->reply), "%.*s", (int)a->reply.len, a->reply.len ? a->reply.data : "");
 }
 
