@@ -55,3 +55,27 @@ void *mem_alloc_huge(void)
     (void)madvise(p, MEM_HUGE_BYTES, MADV_HUGEPAGE); /* refused, small pages serve as well */
     return p;
 }
+
+void *mem_reserve(size_t size, size_t align)
+{
+    char *p =
+        mmap(NULL, size + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        out_of_memory(size + align);
+    size_t before = -(uintptr_t)p & (align - 1);
+    if (before)
+        munmap(p, before);
+    munmap(p + before + size, align - before);
+    return p + before;
+}
+
+void mem_unreserve(void *p, size_t size)
+{
+    munmap(p, size);
+}
+
+void mem_give_back(void *p, size_t size)
+{
+    if (size)
+        madvise(p, size, MADV_DONTNEED);
+}

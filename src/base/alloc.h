@@ -15,5 +15,10 @@ void mem_free(void *ptr);
  * the walk through the page tables as long as for the memory itself. */
 enum { MEM_HUGE_BYTES = 2 * 1024 * 1024 };
 void *mem_alloc_huge(void);
+/* Room for `size` bytes at an address that is a multiple of `align`, a power of two no smaller than a page. Nothing of it is taken before
+ * it is touched, and then it is zero. */
+void *mem_reserve(size_t size, size_t align);
+void mem_unreserve(void *p, size_t size);
+void mem_give_back(void *p, size_t size); /* zero again, and not taken; whole pages */
 
 #endif

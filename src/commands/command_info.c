@@ -165,7 +165,9 @@ static void keys_of(struct command_context *c, bool with_flags)
         return;
     }
     int n = command_keys(row, argv, argc, NULL, 0);
-    if (n < 1) {
+    if (n < 1 && row->flags & CMD_NO_MANDATORY_KEYS && slice_equal(argv[2], SLICE_LITERAL("0")))
+        n = 0;
+    if (n < 0 || (n == 0 && !(row->flags & CMD_NO_MANDATORY_KEYS))) {
         resp_error(c->out, "ERR Invalid arguments specified for command");
         return;
     }

@@ -25,17 +25,22 @@ enum {
     CMD_SKIP_SLOWLOG = 1 << 10,
     CMD_FAST = 1 << 11,
     CMD_NO_AUTH = 1 << 12,
-    CMD_MAY_REPLICATE = 1 << 13,
+    CMD_MAY_REPLICATE = 1 << 13, /* COMMAND does not tell of it, as in Redis */
     CMD_MOVABLEKEYS = 1 << 14,
     CMD_NO_MULTI = 1 << 15,
     CMD_ALLOW_BUSY = 1 << 16,
     CMD_NO_ASYNC_LOADING = 1 << 17,
     CMD_PROTECTED = 1 << 18,
+    CMD_NO_MANDATORY_KEYS = 1 << 19,
     /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE,
        RANDOMKEY). */
     CMD_WHOLE_DB = 1 << 24,
     /* Ours: runs at apply from apply version 3 on; before, on all nodes alike, it is an unknown command. */
     CMD_SINCE_3 = 1 << 25,
+    /* Ours: whether it is an entry or a read is not for its flags to say, but for the script (rsm_script_reads). */
+    CMD_BY_SCRIPT = 1 << 26,
+    /* Ours: counts in sessions, though it has no CMD_WRITE. */
+    CMD_NUMBERED = 1 << 27,
 };
 
 /* A command that finds nothing and is to wait (BLPOP, ...) says for what, and replies nothing. */
@@ -49,6 +54,13 @@ struct command_wait {
         *argv; /* its arguments, as they are to be when it is run again, NULL: as they came; to be freed */
 };
 
+/* Who runs scripts for commands: EVAL and its kin, and SCRIPT. Appends exactly one reply, but for a read whose view's due_ms is set. */
+struct command_context;
+struct command_scripts {
+    void *arg;
+    void (*run)(void *arg, struct command_context *c);
+};
+
 struct command_context {
     struct store_view view; /* store, database, time, index, writing */
     struct prng *chance;    /* seeded from the entry when writing; the server's when reading */
@@ -60,6 +72,9 @@ struct command_context {
     uint64_t max_bulk; /* proto-max-bulk-len */
     /* NULL: the command must not wait (in a transaction, in a script), and answers as if it had waited in vain. */
     struct command_wait *wait;
+    /* NULL: no scripts here (in a script). */
+    const struct command_scripts *scripts;
+    bool oom; /* of a script: memory was above maxmemory when it was proposed */
     /* It has waited, and this key is there now: of all its keys it looks at this one alone. `data` NULL: it has not. */
     struct slice ready;
 };

@@ -90,6 +90,9 @@ command_fn lindex_command, linsert_command, llen_command, lpop_command, lpos_com
 command_fn lmove_command, lmpop_command, rpoplpush_command;
 int lmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
 
+/* scripts.c */
+command_fn script_command, script_help_command;
+
 /* stream.c */
 command_fn xadd_command, xdel_command, xlen_command, xrange_command, xrevrange_command, xsetid_command,
     xtrim_command;

@@ -119,30 +119,50 @@ static size_t request_bytes(const struct rsm_request *req)
     return bytes;
 }
 
-/* Will the state know, when it comes to the next entry, of commands that wait? Older nodes do not know the form, and there such a
+/* Will the state know, when it comes to the next entry, of commands that wait, and of scripts? Older nodes do not know the form, and there such a
  * command does not run yet. A leader that has not come to its office's first entry cannot tell. */
-static bool may_wait(const struct node *n)
+static bool knows_version_3(const struct node *n)
 {
     return rsm_apply_version(n->rsm) >= 3 || n->version_term == raft_term(n->raft);
+}
+
+/* Is there a command with this flag among those that are asked for? */
+static bool has_flag(const struct rsm_request *req, uint32_t flag)
+{
+    size_t at = 0;
+    if (req->kind == RSM_COMMAND) {
+        const struct command *c = command_find(req->argv, req->argc);
+        return c && (c->flags & flag);
+    }
+    for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++]) {
+        const struct command *c = command_find(req->argv + at, req->counts[i]);
+        if (c && (c->flags & flag))
+            return true;
+    }
+    return false;
+}
+
+/* A script is told whether memory was above maxmemory; which of its commands that forbids is found out when it runs. */
+static bool is_short_of_memory(struct node *n, const struct rsm_request *req)
+{
+    return rsm_limits(n->rsm).maxmemory && has_flag(req, CMD_BY_SCRIPT) && !evict_make_room(n);
 }
 
 bool propose_request(struct node *n, const struct rsm_request *req, const struct waiter *who)
 {
     if (!may_open(n))
         return false;
+    struct rsm_request own = *req;
+    own.oom = is_short_of_memory(n, req);
+    if (!knows_version_3(n))
+        own.asker = own.oom = 0;
     size_t begin, bytes = request_bytes(req);
     node_long_work(n, bytes, true);
     uint64_t index = open_entry(n, RAFT_ENTRY_DATA, &begin);
     uint64_t stamp = node_cluster_ms(n);
     n->last_stamp_ms = stamp;
     n->last_stamp_index = index;
-    if (req->asker && !may_wait(n)) {
-        struct rsm_request own = *req;
-        own.asker = 0;
-        rsm_encode(&n->open, &own, stamp, prng_next(&n->chance));
-    } else {
-        rsm_encode(&n->open, req, stamp, prng_next(&n->chance));
-    }
+    rsm_encode(&n->open, &own, stamp, prng_next(&n->chance));
     close_entry(n, begin, index, who);
     node_long_work(n, bytes, false);
     if (n->tracing)
@@ -243,21 +263,6 @@ void propose_turn(struct node *n)
 
 /* ---- whether to take it ------------------------------------------------------------------------------- */
 
-static bool grows_memory(const struct rsm_request *req)
-{
-    size_t at = 0;
-    if (req->kind == RSM_COMMAND) {
-        const struct command *c = command_lookup(req->argv[0]);
-        return c && (c->flags & CMD_DENYOOM);
-    }
-    for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++]) {
-        const struct command *c = command_lookup(req->argv[at]);
-        if (c && (c->flags & CMD_DENYOOM))
-            return true;
-    }
-    return false;
-}
-
 /* Verdicts that depend on this node's state are made here, by the leader, and never at apply (DESIGN 4). */
 enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error)
 {
@@ -266,7 +271,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         why = "LOADING kvorum is loading the dataset in memory";
     else if (!raft_accepts(n->raft) || n->identity.diverged) /* diverged: it hands over */
         return NODE_NOT_LEADER;
-    else if (req->asker && !may_wait(n) && !node_may_serve(n))
+    else if (req->asker && !knows_version_3(n) && !node_may_serve(n))
         return NODE_NOT_LEADER;
     else if (n->in_doubt)
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
@@ -276,7 +281,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         return NODE_REFUSED;
     else {
         why = rsm_too_new(n->rsm, req);
-        if (!why && rsm_limits(n->rsm).maxmemory && grows_memory(req) && !evict_make_room(n))
+        if (!why && rsm_limits(n->rsm).maxmemory && has_flag(req, CMD_DENYOOM) && !evict_make_room(n))
             why = "OOM command not allowed when used memory > 'maxmemory'.";
     }
     if (!why)

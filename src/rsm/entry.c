@@ -123,7 +123,8 @@ void rsm_encode(struct buf *out, const struct rsm_request *q, uint64_t stamp_ms,
     char *at = buf_reserve(out, HEAD_MAX + q->client_id.len + q->user.len + body_bound(q));
     *at++ = (char)q->kind;
     assert(!q->asker || q->kind == RSM_COMMAND);
-    *at++ = (char)((unsigned)q->numbering | (q->may_open ? 4u : 0) | (q->asker ? ENTRY_MAY_WAIT : 0));
+    *at++ = (char)((unsigned)q->numbering | (q->may_open ? 4u : 0) | (q->asker ? ENTRY_MAY_WAIT : 0) |
+                   (q->oom ? ENTRY_OOM : 0));
     at = write_u64(at, stamp_ms);
     at = write_u64(at, chance);
     at = write_varint(at, q->request_id);
@@ -335,13 +336,15 @@ bool rsm_entry_parse(struct slice payload, struct rsm_arrays *a, struct rsm_deco
     uint8_t kind = get_u8(&r), flags = get_u8(&r);
     out->stamp_ms = get_u64(&r);
     out->chance = get_u64(&r);
-    if (r.failed || kind < RSM_FOUND || kind > RSM_ACL || flags > 15 || (flags & 3) == 3 ||
+    if (r.failed || kind < RSM_FOUND || kind > RSM_ACL || flags > 31 || (flags & 3) == 3 ||
         (flags & ENTRY_MAY_WAIT && kind != RSM_COMMAND) ||
+        (flags & ENTRY_OOM && kind != RSM_COMMAND && kind != RSM_EXEC) ||
         out->stamp_ms > INT64_MAX) /* commands count with it in signed numbers */
         return false;
     q->kind = (enum rsm_kind)kind;
     q->numbering = (enum rsm_numbering)(flags & 3);
     q->may_open = flags & 4;
+    q->oom = flags & ENTRY_OOM;
     q->request_id = get_varint(&r);
     q->client_id = get_bytes(&r);
     q->user = get_bytes(&r);

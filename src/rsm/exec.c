@@ -15,6 +15,8 @@ static struct command_context context(struct rsm *r, const struct rsm_request *q
     return (struct command_context){.chance = chance,
                                     .resp = q->resp,
                                     .user = q->user,
+                                    .scripts = &r->script_door,
+                                    .oom = q->oom,
                                     .out = out,
                                     .max_bulk = r->settings.value[SETTING_MAX_BULK]};
 }
@@ -80,13 +82,12 @@ static bool watches_hold(const struct rsm *r, const struct rsm_request *q)
     return true;
 }
 
-/* The time of a transaction is its entry's. */
-static void time_reply(struct rsm *r, struct buf *out)
+void rsm_reply_time(uint64_t now_ms, struct buf *out)
 {
     char text[24];
     resp_array(out, 2);
-    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(r->stamp_ms / 1000))));
-    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(r->stamp_ms % 1000 * 1000))));
+    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(now_ms / 1000))));
+    resp_bulk(out, slice_of(text, format_i64(text, (int64_t)(now_ms % 1000 * 1000))));
 }
 
 static void publish(struct rsm *r, struct command_context *c, bool shard)
@@ -118,7 +119,7 @@ static bool run_aside(struct rsm *r, struct command_context *c)
         return true;
     }
     if (c->argc == 1 && slice_is_word(c->argv[0], "time")) {
-        time_reply(r, c->out);
+        rsm_reply_time(r->stamp_ms, c->out); /* of a transaction: its entry's */
         return true;
     }
     return false;

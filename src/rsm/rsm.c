@@ -11,6 +11,8 @@ struct rsm *rsm_new(void)
     rsm_settings_limits(&r->settings, &r->limits);
     rsm_sessions_init(&r->sessions, r->seed);
     blocked_init(&r->blocked, r->seed);
+    scripts_init(&r->scripts, r->seed);
+    r->script_door = (struct command_scripts){.arg = r, .run = rsm_script_command};
     r->acl = acl_new();
     r->inner = (struct store_listener){.arg = r, .heard = rsm_heard};
     r->store = store_new((uint32_t)r->settings.value[SETTING_DATABASES], r->seed);
@@ -25,6 +27,7 @@ void rsm_free(struct rsm *r)
     store_free(r->store);
     rsm_sessions_deinit(&r->sessions);
     blocked_deinit(&r->blocked);
+    scripts_deinit(&r->scripts);
     acl_free(r->acl);
     rsm_arrays_deinit(&r->arrays);
     mem_free(r);
@@ -95,6 +98,8 @@ uint64_t rsm_digest(const struct rsm *r)
     h = rsm_mix(h, store_version_floor(r->store));
     if (r->blocked.count) /* builds that know of none have none, and the same digest */
         h = rsm_mix(h, r->blocked.digest);
+    if (r->scripts.digest)
+        h = rsm_mix(h, r->scripts.digest);
     if (r->acl_said)
         h = rsm_mix(h, acl_digest(r->acl));
     return rsm_mix(h, r->stamp_ms);

@@ -81,6 +81,7 @@ struct rsm_request {
     /* COMMAND: where it finds nothing it may wait, for a client of this node; 0: it may not. `until_ms`: it did before, until
      * then, and has lost its place; 0: as its arguments say. */
     uint64_t asker, until_ms;
+    bool oom;              /* COMMAND, EXEC: with scripts in it; the leader was above maxmemory */
     bool judged;           /* not in an entry: what its user may do was looked at, on the state as it is */
     struct hash_seed seed; /* FOUND */
     uint64_t cluster_id;   /* FOUND */
@@ -177,6 +178,8 @@ uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
 bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                uint64_t *due_ms);
+/* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
+bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms);
@@ -194,6 +197,8 @@ struct rsm_listener {
     void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
     void (*published)(void *arg, const struct rsm_message *message);
     void (*users_changed)(void *arg); /* rsm_acl answers anew; whatever it gave before is gone. May be NULL */
+    void (*said)(void *arg, int level,
+                 struct slice line); /* redis.log in a script; base/log.h levels. May be NULL */
 };
 void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned classes);
 struct store *rsm_store(struct rsm *r);
@@ -211,7 +216,7 @@ bool rsm_password_hash(struct slice value, struct slice *hex);
 
 /* Replicated settings by their CONFIG names: session-window, session-timeout (seconds), session-max,
  * proto-max-bulk-len, databases (at founding only), maxmemory, maxmemory-policy, read-mode,
- * notify-keyspace-events. */
+ * notify-keyspace-events, script-max-steps, script-max-memory. */
 const char *rsm_setting(const struct rsm *r,
                         const char *name);        /* current value as text, NULL: not a replicated setting */
 const char *rsm_setting_name(size_t i);           /* i-th replicated setting, NULL at the end */

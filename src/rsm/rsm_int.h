@@ -14,7 +14,7 @@
  * form only), `b` a varint length and its bytes:
  *
  *     0   u8   kind (enum rsm_kind)
- *     1   u8   bits 0-1 numbering, bit 2 may_open, bit 3 may wait, the others 0
+ *     1   u8   bits 0-1 numbering, bit 2 may_open, bit 3 may wait, bit 4 out of memory, the others 0
  *     2   u64  stamp_ms
  *    10   u64  chance
  *    18   v    request_id
@@ -40,11 +40,13 @@
 #include "base/list.h"
 #include "rsm/blocked.h"
 #include "rsm/rsm.h"
+#include "rsm/scripts.h"
 
 #define ENTRY_STAMP_AT    2
 #define ENTRY_CHANCE_AT   10
 #define ENTRY_HEADER_SIZE 18
-#define ENTRY_MAY_WAIT    8u /* the flag's bit */
+#define ENTRY_MAY_WAIT    8u  /* the flag's bit */
+#define ENTRY_OOM         16u /* likewise */
 
 /* Bounds of what one entry does beside its own work. */
 #define EXPIRE_KEYS_PER_ENTRY     100
@@ -89,6 +91,8 @@ enum {
     SETTING_STREAM_ENTRIES,
     SETTING_HLL_SPARSE,
     SETTING_ACL_PUBSUB,
+    SETTING_SCRIPT_STEPS,
+    SETTING_SCRIPT_MEMORY,
     SETTING_COUNT
 };
 struct rsm_settings {
@@ -237,6 +241,22 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
                      struct rsm_result *result);
 void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
 
+/* script_commands.c, script_call.c: what a script's calls have in common, as the host of script/. */
+struct rsm_caller {
+    struct rsm *r;
+    struct command_context *c; /* of the command that runs the script */
+    uint32_t db;               /* SELECT in a script is the script's own */
+    unsigned flags;            /* as it has declared */
+    bool read_only, wrote;
+};
+bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply,
+                     bool *error);
+int rsm_script_permits(void *host, const struct slice *argv, size_t argc);
+void rsm_script_log(void *host, int level, struct slice line);
+void rsm_script_command(void *arg, struct command_context *c);
+/* exec.c: TIME's reply. */
+void rsm_reply_time(uint64_t now_ms, struct buf *out);
+
 /* apply.c: runs a parsed entry, whatever its number. */
 void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
              struct rsm_result *result);
@@ -245,6 +265,8 @@ struct rsm {
     struct store *store;
     struct rsm_sessions sessions;
     struct blocked_table blocked;
+    struct scripts scripts;
+    struct command_scripts script_door; /* what commands know of it */
     struct rsm_settings settings;
     struct acl *acl;
     bool acl_said;              /* by the log; then it is part of the state */

@@ -28,6 +28,8 @@ static bool take_seed(struct rsm_loader *l, struct slice value)
     rsm_sessions_init(&l->r->sessions, l->r->seed);
     blocked_deinit(&l->r->blocked);
     blocked_init(&l->r->blocked, l->r->seed);
+    scripts_deinit(&l->r->scripts);
+    scripts_init(&l->r->scripts, l->r->seed);
     return true;
 }
 
@@ -56,6 +58,11 @@ static bool take_session(struct rsm_loader *l, struct slice value)
 static bool take_blocked(struct rsm_loader *l, struct slice value)
 {
     return blocked_load(&l->r->blocked, value);
+}
+
+static bool take_script(struct rsm_loader *l, struct slice value)
+{
+    return scripts_load(&l->r->scripts, value);
 }
 
 static bool take_user(struct rsm_loader *l, struct slice value)
@@ -124,6 +131,7 @@ static const struct field {
     {OUR_PREFIX "session", take_session, MANY},
     {OUR_PREFIX "blocked", take_blocked, MANY},
     {OUR_PREFIX "user", take_user, MANY},
+    {OUR_PREFIX "script", take_script, MANY},
     {OUR_PREFIX "digest-version", take_digest_version, ONCE_OR_NOT},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)

@@ -104,6 +104,21 @@ static bool write_sessions(struct writer *w, const struct rsm *r)
     return ok;
 }
 
+static bool write_scripts(struct writer *w, const struct rsm *r)
+{
+    struct buf bytes = BUF_EMPTY;
+    bool ok = true;
+    const struct list *head = &r->scripts.in_use_order;
+    for (const struct list *it = head->next; ok && it != head; it = it->next) {
+        buf_truncate(&bytes, 0);
+        scripts_save(list_entry(it, const struct stored_script, in_use_order), &bytes);
+        aux(w, "kvorum-script", buf_slice(&bytes));
+        ok = flush_when_full(w);
+    }
+    buf_deinit(&bytes);
+    return ok;
+}
+
 static bool write_users(struct writer *w, const struct rsm *r)
 {
     struct buf bytes = BUF_EMPTY;
@@ -164,7 +179,7 @@ static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_s
     if (!store_is_sound(r->store))
         return false;
     write_head(w, r, meta);
-    if (!write_sessions(w, r) || !write_blocked(w, r) || !write_users(w, r))
+    if (!write_sessions(w, r) || !write_blocked(w, r) || !write_users(w, r) || !write_scripts(w, r))
         return false;
     for (uint32_t db = 0; db < store_databases(r->store); db++) {
         if (!write_db(w, r->store, db))

@@ -15,6 +15,15 @@
 
 #include "script/libraries.h"
 
+/* Places in the registry: never by an address, which is another one in each process. */
+enum {
+    REGISTRY_LIBRARIES = 1,
+    REGISTRY_GLOBALS,
+    REGISTRY_PROTECTED,
+    REGISTRY_META_GLOBALS,
+    REGISTRY_META_STRING
+};
+
 #define LIB_DEPTH_MAX 2000 /* of nested values */
 
 struct json_settings {

@@ -2,12 +2,9 @@
 
 #include "script/lib_int.h"
 
-static const char state_key = 0; /* its address is the key in the registry */
-
 struct lib_state *lib_state(lua_State *L)
 {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&state_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, REGISTRY_LIBRARIES);
     struct lib_state *s = lua_touserdata(L, -1);
     lua_pop(L, 1);
     return s;
@@ -100,10 +97,9 @@ static void add(lua_State *L, const char *name, void (*with)(lua_State *L))
 
 void script_open_libraries(lua_State *L)
 {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&state_key);
     *(struct lib_state *)lua_newuserdata(L, sizeof(struct lib_state)) =
         (struct lib_state){.json = JSON_DEFAULTS};
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    lua_rawseti(L, LUA_REGISTRYINDEX, REGISTRY_LIBRARIES);
 
     open_stock(L, luaopen_base, "");
     open_stock(L, luaopen_table, LUA_TABLIBNAME);

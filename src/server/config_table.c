@@ -359,6 +359,8 @@ const struct directive config_table[] = {
     INERT("sanitize-dump-payload", "no"),
     INERT("save", ""),
     INERT("server_cpulist", ""),
+    INERT("script-max-memory", "268435456"),
+    INERT("script-max-steps", "100000000"),
     INERT("set-max-intset-entries", "512"),
     INERT("set-proc-title", "yes"),
     INERT("shutdown-on-sigint", "default"),

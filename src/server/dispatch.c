@@ -97,6 +97,12 @@ static enum verdict shown(struct client *c, const struct command *row, const str
     return verdict;
 }
 
+static bool is_entry(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
+{
+    return row->flags & CMD_BY_SCRIPT ? !rsm_script_reads(node_rsm(s->node), argv, argc)
+                                      : row->flags & CMD_WRITE;
+}
+
 static enum verdict run(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                         bool numbered)
 {
@@ -104,7 +110,7 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     if (is_loading(s))
         return reject(c, row, loading);
     bool may_wait = command_may_wait(row, argv, argc);
-    if (!(row->flags & CMD_WRITE) && !may_wait)
+    if (!may_wait && !is_entry(s, row, argv, argc))
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
@@ -155,7 +161,7 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         return reject(c, row, "ERR this command is not there yet");
     if (c->resp == 2 && !(h && h->flags & H_SUBSCRIBED) && client_is_subscribed(c))
         return reject_subscribed(c, row);
-    if (pause_holds(c, row, h))
+    if (pause_holds(c, row, h, argv, argc))
         return WAIT;
     c->last_row = row;
     c->tracks = c->cache && caches_tracks(c, row);

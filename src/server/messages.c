@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/caches.h"
 #include "server/messages.h"
 
@@ -292,9 +293,16 @@ static void deliver_or_hold(struct server *s, uint64_t after, bool shard, struct
     deliver_held(s);
 }
 
+/* On every node: each keeps a log of its own. */
+static void hear_script(void *arg, int level, struct slice line)
+{
+    (void)arg;
+    log_line((enum log_level)level, "%.*s", (int)(line.len < 1024 ? line.len : 1024), line.data);
+}
+
 void messages_listen(struct server *s)
 {
-    struct rsm_listener listener = {s, hear_event, hear_published, users_changed};
+    struct rsm_listener listener = {s, hear_event, hear_published, users_changed, hear_script};
     if (s->node)
         node_listen(s->node, &listener, caches_clients(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
 }

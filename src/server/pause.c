@@ -10,7 +10,7 @@ static bool is_on(const struct server *s)
 
 static bool may_write(const struct command *row)
 {
-    return row->flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+    return row->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_NUMBERED);
 }
 
 static bool exec_may_write(const struct client *c)
@@ -21,13 +21,16 @@ static bool exec_may_write(const struct client *c)
     return false;
 }
 
-bool pause_holds(struct client *c, const struct command *row, const struct handler *h)
+bool pause_holds(struct client *c, const struct command *row, const struct handler *h,
+                 const struct slice *argv, size_t argc)
 {
     struct server *s = c->server;
     if (__builtin_expect(s->pause_until_us == 0, 1) || !is_on(s))
         return false;
     bool exec = c->txn && h && h->run == exec_command;
-    if (!s->pause_all && !may_write(row) && !(exec && exec_may_write(c)))
+    bool writes =
+        may_write(row) && !(row->flags & CMD_BY_SCRIPT && rsm_script_reads(node_rsm(s->node), argv, argc));
+    if (!s->pause_all && !writes && !(exec && exec_may_write(c)))
         return false;
     if (list_empty(&c->paused_link))
         list_push_back(&s->paused, &c->paused_link);

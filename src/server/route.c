@@ -307,7 +307,7 @@ bool route_queue_check(struct client *c, const struct command *row, const struct
                        enum verdict *verdict)
 {
     struct server *s = c->server;
-    bool write = row->flags & CMD_WRITE;
+    bool write = row->flags & (CMD_WRITE | CMD_NUMBERED);
     if (!c->poison && (c->mode == MODE_PROXY || node_is_serving(s->node)))
         return true;
     uint16_t slot = route_key_slot(row, argv, argc);

@@ -506,7 +506,8 @@ bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
 
 /* ---- pause.c ---- */
 
-bool pause_holds(struct client *c, const struct command *row, const struct handler *h);
+bool pause_holds(struct client *c, const struct command *row, const struct handler *h,
+                 const struct slice *argv, size_t argc);
 void pause_tick(struct server *s);
 void client_pause(struct client *c, const struct slice *argv, size_t argc, struct buf *out);
 void client_unpause(struct client *c, struct buf *out);

@@ -27,7 +27,7 @@ bool session_is_numbered(struct slice name, struct slice second, bool in_multi)
     if (slice_is_word(name, "exec"))
         return true;
     const struct command *sub = row->subcommands && second.data ? command_lookup_sub(row, second) : NULL;
-    return !in_multi && ((sub ? sub : row)->flags & CMD_WRITE);
+    return !in_multi && ((sub ? sub : row)->flags & (CMD_WRITE | CMD_NUMBERED));
 }
 
 static bool ends_with_number(struct slice name, const char *mark, struct slice *id, int64_t *number)

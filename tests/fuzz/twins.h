@@ -75,9 +75,21 @@ static inline void twins_request(struct twins *t, const struct rsm_request *q)
 static inline void twins_init(struct twins *t)
 {
     /* Small, so that bounds are met, and no input takes all the memory there is. */
-    static const char *const settings[] = {
-        "databases",          "4",   "session-window",  "4",  "session-max", "3",
-        "proto-max-bulk-len", "1mb", "session-timeout", "60", NULL};
+    static const char *const settings[] = {"databases",
+                                           "4",
+                                           "session-window",
+                                           "4",
+                                           "session-max",
+                                           "3",
+                                           "proto-max-bulk-len",
+                                           "1mb",
+                                           "session-timeout",
+                                           "60",
+                                           "script-max-steps",
+                                           "20000",
+                                           "script-max-memory",
+                                           "4mb",
+                                           NULL};
     struct rsm_request q = {.kind = RSM_FOUND, .cluster_id = 7, .seed = {3, 4}, .settings = settings};
     *t = (struct twins){.a = rsm_new(), .b = rsm_new(), .stamp_ms = TWINS_START};
     twins_request(t, &q);

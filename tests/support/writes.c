@@ -159,6 +159,19 @@ static const char *const rows[] = {
     "DEL y%k r%k w%k",
     "UNLINK p%k l%k x%k",
     "@3 FLUSHDB",
+    "EVAL 'local n=redis.call(\"incr\",KEYS[1]) redis.call(\"rpush\",KEYS[2],n,tostring({}),math.random(99)) "
+    "return {n,redis.call(\"time\")}' 2 n%k l%k",
+    "EVALSHA d4eecced350fce3b46530a3601d95fb49868ae21 2 n%k l%k",
+    "SCRIPT LOAD 'return %n'",
+    "SCRIPT LOAD 'local n=redis.call(\"incr\",KEYS[1]) "
+    "redis.call(\"rpush\",KEYS[2],n,tostring({}),math.random(99)) return {n,redis.call(\"time\")}'",
+    "EVAL 'local t={} for i,v in ipairs(ARGV) do t[{}]=v end for k,v in pairs(t) do "
+    "redis.pcall(\"sadd\",KEYS[1],v,tostring(k)) redis.call(\"set\",KEYS[2],v) end if #ARGV[1]>2 then "
+    "error(\"end\") end' 2 s%k v%k %m %n %m",
+    "EVAL 'redis.call(\"select\",2) local a=redis.call(\"spop\",KEYS[1]) return "
+    "redis.call(\"lpush\",KEYS[2],a or \"none\")' 2 s%k l%k",
+    "EVAL_RO 'return redis.call(\"lrange\",KEYS[1],0,-1)' 1 l%k",
+    "EVAL 'return %n' 0",
 };
 
 static void element(struct prng *chance, struct buf *out)

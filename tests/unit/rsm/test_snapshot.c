@@ -23,6 +23,9 @@ static struct machine full_machine(void)
     apply_words(&m, acl, "setuser gone on");
     assert_string_equal(apply_words(&m, acl, "deluser gone"), ":1\r\n");
     command(&m, "SET text hello");
+    command(&m, "SCRIPT LOAD return(1)");
+    command(&m, "EVAL return(KEYS[1]) 1 key");
+    command(&m, "EVAL return(2) 0");
     command(&m, "SET number 12345");
     command(&m, "SET big 1234567890123456789");
     command(&m, "SET 77 -3");

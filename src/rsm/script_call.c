@@ -1,0 +1,176 @@
+/* Commands that a script calls: what Redis checks of them, in its order and words, then they run as part of the entry. */
+#include "base/number.h"
+#include "base/resp.h"
+#include "rsm/rsm_int.h"
+
+#include <string.h>
+
+static bool refuse(struct buf *reply, bool *error, const char *text)
+{
+    *error = true;
+    resp_errorf(reply, "ERR %s", text);
+    return true;
+}
+
+/* Who may do what is the log's, so all nodes judge alike. Until the log has said something, nobody is forbidden anything here. */
+static enum acl_verdict judge(const struct rsm_caller *caller, const struct command *row,
+                              const struct slice *argv, size_t argc)
+{
+    size_t which;
+    const struct acl *a = rsm_acl(caller->r);
+    const struct acl_user *u = a ? acl_find(a, caller->c->user) : NULL;
+    if (!a)
+        return ACL_GRANTED;
+    return u ? acl_check(a, u, row, argv, argc, &which) : ACL_NO_COMMAND;
+}
+
+int rsm_script_permits(void *host, const struct slice *argv, size_t argc)
+{
+    const struct command *row = command_find(argv, argc);
+    return row ? judge(host, row, argv, argc) == ACL_GRANTED : -1;
+}
+
+static const char *denial(enum acl_verdict verdict)
+{
+    switch (verdict) {
+    case ACL_GRANTED:
+        return NULL;
+    case ACL_NO_COMMAND:
+        return "The user executing the script can't run this command or subcommand";
+    case ACL_NO_KEY:
+        return "The user executing the script can't access at least one of the keys mentioned in the command "
+               "arguments";
+    case ACL_NO_CHANNEL:
+        return "The user executing the script can't publish to the channel mentioned in the command";
+    default:
+        return "The user executing the script is lacking the permissions for the command";
+    }
+}
+
+/* NULL: it may run. */
+static const char *objection(const struct rsm_caller *caller, const struct command *row,
+                             const struct slice *argv, size_t argc)
+{
+    if (!row || (row->flags & CMD_SINCE_3 && caller->r->apply_version < 3))
+        return "Unknown Redis command called from script";
+    if (!command_arity_ok(row, argc))
+        return "Wrong number of args calling Redis command from script";
+    if (row->flags & CMD_NOSCRIPT)
+        return "This Redis command is not allowed from script";
+    return denial(judge(caller, row, argv, argc));
+}
+
+/* ---- commands that are not about the keyspace ---- */
+
+static void select_db(struct rsm_caller *caller, struct command_context *c)
+{
+    int64_t db;
+    if (!parse_i64(c->argv[1], &db) || db != (int32_t)db)
+        resp_error(c->out, "ERR value is not an integer or out of range");
+    else if (db < 0 || db >= (int64_t)store_databases(c->view.store))
+        resp_error(c->out, "ERR DB index is out of range");
+    else {
+        caller->db = (uint32_t)db;
+        resp_simple(c->out, "OK");
+    }
+}
+
+static void ping(struct command_context *c)
+{
+    if (c->argc > 2)
+        resp_error(c->out, "ERR wrong number of arguments for 'ping' command");
+    else if (c->argc == 2)
+        resp_bulk(c->out, c->argv[1]);
+    else
+        resp_simple(c->out, "PONG");
+}
+
+/* How many hear of it differs from node to node, and a script's replies must not. */
+static void publish(struct rsm *r, struct command_context *c, bool shard)
+{
+    struct rsm_message m = {
+        .index = c->view.index, .shard = shard, .channel = c->argv[1], .message = c->argv[2]};
+    if (r->listener.published)
+        r->listener.published(r->listener.arg, &m);
+    resp_integer(c->out, 0);
+}
+
+static void run_aside(struct rsm_caller *caller, struct command_context *c, const struct command *row)
+{
+    const char *name = row->name;
+    if (strcmp(name, "select") == 0)
+        select_db(caller, c);
+    else if (strcmp(name, "ping") == 0)
+        ping(c);
+    else if (strcmp(name, "echo") == 0)
+        resp_bulk(c->out, c->argv[1]);
+    else if (strcmp(name, "time") == 0)
+        rsm_reply_time(c->view.now_ms, c->out);
+    else if (strcmp(name, "publish") == 0 || strcmp(name, "spublish") == 0)
+        publish(caller->r, c, *name == 's');
+    else if (strncmp(name, "command", 7) == 0)
+        command_command(c);
+    else
+        resp_error(c->out, "ERR This Redis command is not allowed from script");
+}
+
+/* ---- the call ---- */
+
+static void run(struct rsm_caller *caller, struct command_context *c, const struct command *row)
+{
+    struct rsm *r = caller->r;
+    if (!row->run)
+        run_aside(caller, c, row);
+    else
+        row->run(c);
+    if (c->view.writing && r->blocked.count)
+        rsm_blocked_ready(r, c->view.index);
+}
+
+bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply,
+                     bool *error)
+{
+    struct rsm_caller *caller = host;
+    struct command_context *outer = caller->c;
+    const struct command *row = command_find(argv, argc);
+    const char *wrong = objection(caller, row, argv, argc);
+    if (wrong)
+        return refuse(reply, error, wrong);
+    bool writes = row->flags & CMD_WRITE, effects = writes || row->flags & CMD_MAY_REPLICATE;
+    if (effects && (caller->read_only || !outer->view.writing))
+        return refuse(reply, error, "Write commands are not allowed from read-only scripts.");
+    if (row->flags & CMD_DENYOOM && outer->oom && !caller->wrote &&
+        !(caller->flags & SCRIPT_DECLARED && caller->flags & SCRIPT_ALLOW_OOM)) {
+        *error = true;
+        resp_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        return true;
+    }
+    if (command_may_wait(row, argv, argc) && strncmp(row->name, "xread", 5) == 0) {
+        *error = true;
+        resp_errorf(reply, "ERR %s command is not allowed with BLOCK option from scripts", row->name);
+        return true;
+    }
+    struct command_context c = *outer;
+    c.view.db = caller->db;
+    c.argv = argv;
+    c.argc = argc;
+    c.resp = resp;
+    c.out = reply;
+    c.wait = NULL;
+    c.scripts = NULL;
+    if (row->flags & CMD_WHOLE_DB && !c.view.writing && rsm_keys_due(caller->r, c.view.now_ms))
+        c.view.due_ms = store_next_due_ms(&c.view);
+    else
+        run(caller, &c, row);
+    outer->view.due_ms = c.view.due_ms;
+    caller->wrote |= writes;
+    return c.view.due_ms == 0;
+}
+
+void rsm_script_log(void *host, int level, struct slice line)
+{
+    const struct rsm_caller *caller = host;
+    const struct rsm_listener *l = &caller->r->listener;
+    if (l->said)
+        l->said(l->arg, level, line);
+}

@@ -1,0 +1,229 @@
+/* EVAL and its kin, and SCRIPT: from the arguments to a run. A script that may write is an entry, and so is what changes the table of
+ * scripts; others are reads. */
+#include "base/number.h"
+#include "base/resp.h"
+#include "rsm/rsm_int.h"
+
+static const char no_script[] = "NOSCRIPT No matching script. Please use EVAL.";
+
+static struct script_limits limits(const struct rsm *r)
+{
+    return (struct script_limits){.max_steps = r->settings.value[SETTING_SCRIPT_STEPS],
+                                  .max_memory = r->settings.value[SETTING_SCRIPT_MEMORY]};
+}
+
+static bool is(const struct command_context *c, const char *name)
+{
+    return slice_is_word(c->argv[0], name);
+}
+
+/* NULL: *body does not make a script, and the error was appended. */
+static struct stored_script *add(struct rsm *r, struct command_context *c, struct slice body, bool loaded)
+{
+    struct script_limits l = limits(r);
+    struct buf error = BUF_EMPTY;
+    struct slice code;
+    unsigned flags;
+    struct stored_script *script = NULL;
+    if (!script_shebang(body, &flags, &code, &error))
+        resp_errorf(c->out, "ERR %.*s", (int)error.len, error.data);
+    else if (!script_compiles(r->scripts.engine, code, &l, &error))
+        resp_errorf(c->out, "ERR Error compiling script (new function): %.*s", (int)error.len, error.data);
+    else
+        script = scripts_add(&r->scripts, body, loaded);
+    buf_deinit(&error);
+    return script;
+}
+
+/* ---- EVAL, EVALSHA ---- */
+
+/* What a script may do: what it has said, and what it was called by. false: the error was appended. */
+static bool may_run(const struct rsm *r, struct command_context *c, unsigned flags, bool read_only)
+{
+    (void)r;
+    if (!(flags & SCRIPT_DECLARED) || flags & SCRIPT_NO_WRITES)
+        return true;
+    if (read_only)
+        resp_error(c->out, "ERR Can not execute a script with write flag using *_ro command.");
+    else if (c->oom && !(flags & SCRIPT_ALLOW_OOM))
+        resp_error(c->out, "OOM command not allowed when used memory > 'maxmemory'.");
+    else
+        return true;
+    return false;
+}
+
+static void run(struct rsm *r, struct command_context *c, struct slice body, const char *name, size_t keys)
+{
+    struct buf error = BUF_EMPTY;
+    struct slice code;
+    unsigned flags;
+    bool read_only = is(c, "eval_ro") || is(c, "evalsha_ro");
+    if (!script_shebang(body, &flags, &code, &error)) {
+        resp_errorf(c->out, "ERR %.*s", (int)error.len, error.data);
+    } else if (may_run(r, c, flags, read_only)) {
+        struct rsm_caller caller = {.r = r,
+                                    .c = c,
+                                    .db = c->view.db,
+                                    .flags = flags,
+                                    .read_only = read_only || flags & SCRIPT_NO_WRITES};
+        struct script_run script = {.code = code,
+                                    .name = name,
+                                    .keys = c->argv + 3,
+                                    .key_count = keys,
+                                    .args = c->argv + 3 + keys,
+                                    .arg_count = c->argc - 3 - keys,
+                                    .resp = c->resp,
+                                    .chance = prng_next(c->chance),
+                                    .limits = limits(r),
+                                    .host = &caller,
+                                    .call = rsm_script_call,
+                                    .permits = rsm_script_permits,
+                                    .log = rsm_script_log};
+        script_run(r->scripts.engine, &script, c->out);
+    }
+    buf_deinit(&error);
+}
+
+static bool key_count(struct command_context *c, size_t *keys)
+{
+    int64_t n;
+    if (!parse_i64(c->argv[2], &n))
+        resp_error(c->out, "ERR value is not an integer or out of range");
+    else if (n > (int64_t)(c->argc - 3))
+        resp_error(c->out, "ERR Number of keys can't be greater than number of args");
+    else if (n < 0)
+        resp_error(c->out, "ERR Number of keys can't be negative");
+    else {
+        *keys = (size_t)n;
+        return true;
+    }
+    return false;
+}
+
+static void eval(struct rsm *r, struct command_context *c)
+{
+    char name[SHA1_HEX + 1];
+    size_t keys;
+    if (!key_count(c, &keys))
+        return;
+    sha1_hex(c->argv[1], name);
+    struct stored_script *known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
+    if (c->view.writing) {
+        if (!known && !(known = add(r, c, c->argv[1], false)))
+            return;
+        scripts_used(&r->scripts, known);
+    }
+    run(r, c, c->argv[1], name, keys);
+}
+
+static void evalsha(struct rsm *r, struct command_context *c)
+{
+    size_t keys;
+    if (c->argv[1].len != SHA1_HEX) {
+        resp_error(c->out, no_script);
+        return;
+    }
+    if (!key_count(c, &keys))
+        return;
+    struct stored_script *known = scripts_find(&r->scripts, c->argv[1]);
+    if (!known) {
+        resp_error(c->out, no_script);
+        return;
+    }
+    if (c->view.writing)
+        scripts_used(&r->scripts, known);
+    run(r, c, slice_of(known->body, known->len), known->name, keys);
+}
+
+/* ---- SCRIPT ---- */
+
+static void script_exists(struct rsm *r, struct command_context *c)
+{
+    resp_array(c->out, c->argc - 2);
+    for (size_t i = 2; i < c->argc; i++)
+        resp_integer(c->out, scripts_find(&r->scripts, c->argv[i]) != NULL);
+}
+
+static void script_flush(struct rsm *r, struct command_context *c)
+{
+    if (c->argc > 3 ||
+        (c->argc == 3 && !slice_is_word(c->argv[2], "sync") && !slice_is_word(c->argv[2], "async"))) {
+        resp_error(c->out, "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+        return;
+    }
+    scripts_flush(&r->scripts);
+    resp_simple(c->out, "OK");
+}
+
+static void script_load(struct rsm *r, struct command_context *c)
+{
+    struct stored_script *script = add(r, c, c->argv[2], true);
+    if (script)
+        resp_bulk_cstr(c->out, script->name);
+}
+
+static void script_debug(struct command_context *c)
+{
+    if (slice_is_word(c->argv[2], "no"))
+        resp_simple(c->out, "OK");
+    else if (slice_is_word(c->argv[2], "yes") || slice_is_word(c->argv[2], "sync"))
+        resp_error(c->out, "ERR scripts cannot be debugged here: they run on all nodes");
+    else
+        resp_error(c->out, "ERR Use SCRIPT DEBUG YES/SYNC/NO");
+}
+
+static void script(struct rsm *r, struct command_context *c)
+{
+    struct slice what = c->argv[1];
+    if (slice_is_word(what, "exists"))
+        script_exists(r, c);
+    else if (slice_is_word(what, "kill"))
+        resp_error(c->out, "NOTBUSY No scripts in execution right now.");
+    else if (slice_is_word(what, "debug"))
+        script_debug(c);
+    else if (!c->view.writing)
+        resp_error(c->out, "ERR the table of scripts is changed by entries only");
+    else if (slice_is_word(what, "load"))
+        script_load(r, c);
+    else
+        script_flush(r, c);
+}
+
+void rsm_script_command(void *arg, struct command_context *c)
+{
+    struct rsm *r = arg;
+    if (is(c, "script"))
+        script(r, c);
+    else if (is(c, "eval") || is(c, "eval_ro"))
+        eval(r, c);
+    else
+        evalsha(r, c);
+}
+
+/* ---- before ---- */
+
+bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc)
+{
+    char name[SHA1_HEX + 1];
+    struct buf error = BUF_EMPTY;
+    struct slice body, code;
+    unsigned flags = 0;
+    const struct stored_script *known;
+    if (slice_is_word(argv[0], "script") || argc < 3)
+        return false;
+    bool by_name = slice_is_word(argv[0], "evalsha") || slice_is_word(argv[0], "evalsha_ro");
+    bool read_only = slice_is_word(argv[0], "eval_ro") || slice_is_word(argv[0], "evalsha_ro");
+    if (by_name) {
+        known = scripts_find(&r->scripts, argv[1]);
+        body = known ? slice_of(known->body, known->len) : slice_of(NULL, 0);
+    } else {
+        sha1_hex(argv[1], name);
+        known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
+        body = argv[1];
+    }
+    if (!known)
+        return by_name && read_only;
+    bool ok = script_shebang(body, &flags, &code, &error);
+    buf_deinit(&error);
+    return read_only || (ok && flags & SCRIPT_NO_WRITES);
+}

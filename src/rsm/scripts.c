@@ -1,0 +1,125 @@
+/* The table of known scripts. */
+#include "rsm/scripts.h"
+
+#include "base/alloc.h"
+
+#include <ctype.h>
+#include <string.h>
+
+void scripts_init(struct scripts *s, struct hash_seed seed)
+{
+    *s = (struct scripts){.by_name = dict_new(&seed), .engine = script_engine_new()};
+    list_init(&s->in_use_order);
+}
+
+void scripts_flush(struct scripts *s)
+{
+    list_for_each_safe(it, next, &s->in_use_order)
+    {
+        struct stored_script *script = list_entry(it, struct stored_script, in_use_order);
+        dict_remove(s->by_name, slice_of(script->name, SHA1_HEX));
+        list_remove(it);
+        mem_free(script);
+    }
+    s->by_eval = 0;
+    s->digest = 0;
+}
+
+void scripts_deinit(struct scripts *s)
+{
+    scripts_flush(s);
+    dict_free(s->by_name);
+    script_engine_free(s->engine);
+}
+
+size_t scripts_count(const struct scripts *s)
+{
+    return dict_count(s->by_name);
+}
+
+struct stored_script *scripts_find(const struct scripts *s, struct slice name)
+{
+    char lower[SHA1_HEX];
+    if (name.len != SHA1_HEX)
+        return NULL;
+    for (size_t i = 0; i < SHA1_HEX; i++)
+        lower[i] = (char)tolower((unsigned char)name.data[i]);
+    return dict_get(s->by_name, slice_of(lower, SHA1_HEX));
+}
+
+static uint64_t digest_of(const struct stored_script *script)
+{
+    static const struct hash_seed seed = {0, 0};
+    return siphash(&seed, script->name, SHA1_HEX) + script->loaded;
+}
+
+static void forget(struct scripts *s, struct stored_script *script)
+{
+    s->digest -= digest_of(script);
+    s->by_eval -= !script->loaded;
+    dict_remove(s->by_name, slice_of(script->name, SHA1_HEX));
+    list_remove(&script->in_use_order);
+    mem_free(script);
+}
+
+static void forget_oldest(struct scripts *s)
+{
+    list_for_each(it, &s->in_use_order)
+    {
+        struct stored_script *script = list_entry(it, struct stored_script, in_use_order);
+        if (!script->loaded) {
+            forget(s, script);
+            return;
+        }
+    }
+}
+
+/* One that is there already only becomes loaded. */
+struct stored_script *scripts_add(struct scripts *s, struct slice body, bool loaded)
+{
+    char name[SHA1_HEX + 1];
+    sha1_hex(body, name);
+    struct stored_script *script = scripts_find(s, slice_of(name, SHA1_HEX));
+    if (script && loaded && !script->loaded) {
+        s->digest -= digest_of(script);
+        script->loaded = true;
+        s->digest += digest_of(script);
+        s->by_eval--;
+    }
+    if (script)
+        return script;
+    script = mem_alloc(sizeof *script + body.len);
+    script->loaded = loaded;
+    script->len = (uint32_t)body.len;
+    memcpy(script->name, name, sizeof name);
+    if (body.len)
+        memcpy(script->body, body.data, body.len);
+    dict_put(s->by_name, slice_of(script->name, SHA1_HEX), script);
+    list_push_back(&s->in_use_order, &script->in_use_order);
+    s->digest += digest_of(script);
+    s->by_eval += !loaded;
+    if (s->by_eval > SCRIPTS_BY_EVAL)
+        forget_oldest(s);
+    return script;
+}
+
+void scripts_used(struct scripts *s, struct stored_script *script)
+{
+    list_remove(&script->in_use_order);
+    list_push_back(&s->in_use_order, &script->in_use_order);
+}
+
+void scripts_save(const struct stored_script *script, struct buf *out)
+{
+    put_u8(out, script->loaded);
+    buf_append(out, script->body, script->len);
+}
+
+bool scripts_load(struct scripts *s, struct slice bytes)
+{
+    if (bytes.len == 0 || (unsigned char)*bytes.data > 1 || bytes.len > UINT32_MAX)
+        return false;
+    size_t before = scripts_count(s);
+    scripts_add(s, slice_drop(bytes, 1), *bytes.data);
+    return scripts_count(s) == before + 1;
+}

@@ -1,0 +1,234 @@
+/* A run, from the body to the reply. The state is made once, copied, and put back before each run: that takes microseconds, and nothing can
+ * be left over. */
+#include "base/alloc.h"
+#include "base/resp.h"
+#include "script/engine_int.h"
+#include "script/libraries.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HOOK_STEPS  1000
+#define KEEP_BYTES  ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
+#define COUNT_BYTES 256               /* larger blocks count as steps */
+
+static const char chunk_name[] = "@user_script";
+
+static bool spend(struct script_engine *e, uint64_t steps)
+{
+    e->steps += steps;
+    if (e->run && e->steps > e->run->limits.max_steps && e->stop == STOP_NOT)
+        e->stop = STOP_STEPS;
+    return e->stop == STOP_NOT;
+}
+
+/* What is copied into a large block is work as well. */
+static void *allocate(void *arg, void *old, size_t old_size, size_t size)
+{
+    struct script_engine *e = arg;
+    if (size > old_size && size >= COUNT_BYTES && !spend(e, size / 16))
+        return NULL;
+    return arena_resize(&e->arena, old, old_size, size);
+}
+
+static void count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (spend(engine_of(L), HOOK_STEPS))
+        return;
+    luaL_checkstack(L, 3, "too deep");
+    luaL_where(L, 0);
+    lua_pushliteral(L, OUT_OF_STEPS);
+    lua_concat(L, 2);
+    lua_error(L);
+}
+
+static void open_library(lua_State *L, const char *name, void (*open)(lua_State *L))
+{
+    lua_getfield(L, LUA_GLOBALSINDEX, name);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_GLOBALSINDEX, name);
+    }
+    open(L);
+    lua_pop(L, 1);
+}
+
+static int build(lua_State *L)
+{
+    script_open_libraries(L);
+    open_library(L, LUA_MATHLIBNAME, lib_open_random);
+    open_library(L, "redis", lib_open_redis);
+    sandbox_close(L);
+    lua_sethook(L, count, LUA_MASKCOUNT, HOOK_STEPS);
+    return 0;
+}
+
+struct script_engine *script_engine_new(void)
+{
+    return mem_calloc(1, sizeof(struct script_engine));
+}
+
+void script_engine_free(struct script_engine *e)
+{
+    if (!e)
+        return;
+    arena_deinit(&e->arena);
+    mem_free(e->image);
+    mem_free(e->argv);
+    buf_deinit(&e->reply);
+    buf_deinit(&e->texts);
+    mem_free(e);
+}
+
+static void make(struct script_engine *e)
+{
+    arena_init(&e->arena);
+    e->L = lua_newstate(allocate, e);
+    int status = lua_cpcall(e->L, build, NULL);
+    assert(status == 0);
+    (void)status;
+    lua_gc(e->L, LUA_GCCOLLECT, 0);
+    e->clean = e->arena;
+    e->image = mem_alloc(e->arena.used);
+    memcpy(e->image, e->arena.base, e->arena.used);
+}
+
+static void begin(struct script_engine *e, const struct script_run *run)
+{
+    if (!e->L)
+        make(e);
+    size_t used = e->arena.used, keep = e->clean.used + KEEP_BYTES;
+    keep -= keep % 4096;
+    if (used > keep)
+        mem_give_back(e->arena.base + keep, used - keep);
+    e->arena = e->clean;
+    memcpy(e->arena.base, e->image, e->clean.used);
+    uint64_t limit = e->clean.used + run->limits.max_memory;
+    e->arena.limit = limit < ARENA_BYTES ? (size_t)limit : ARENA_BYTES;
+    e->run = run;
+    e->steps = 0;
+    e->stop = STOP_NOT;
+    e->resp = 2;
+    random_seed(e, (int32_t)(uint32_t)(run->chance ^ run->chance >> 32));
+}
+
+static void end(struct script_engine *e)
+{
+    e->run = NULL;
+    if (e->reply.cap > KEEP_BYTES)
+        buf_deinit(&e->reply);
+    if (e->texts.cap > KEEP_BYTES)
+        buf_deinit(&e->texts);
+}
+
+/* ---- inside of the protected call: run, then out ---- */
+
+struct main {
+    const struct script_run *run;
+    struct buf *reply;
+};
+
+/* The chunk, or what is wrong with it, goes onto the stack. */
+static bool load(lua_State *L, struct slice code)
+{
+    if (code.len && *code.data == *LUA_SIGNATURE) {
+        lua_pushliteral(L, "user_script: a compiled chunk is not a script");
+        return false;
+    }
+    return luaL_loadbuffer(L, code.data, code.len, chunk_name) == 0;
+}
+
+static void set_list(lua_State *L, const char *name, const struct slice *at, size_t n)
+{
+    lua_createtable(L, n < 1 << 16 ? (int)n : 1 << 16, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushlstring(L, at[i].data, at[i].len);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    sandbox_set_global(L, name);
+}
+
+/* An error's field as text, NULL: none. It stays on the stack. */
+static const char *text_field(lua_State *L, int at, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, at);
+    return lua_isstring(L, -1) ? lua_tostring(L, -1) : NULL;
+}
+
+static void append_failure(lua_State *L, const struct main *m)
+{
+    int at = lua_gettop(L);
+    if (!lua_istable(L, at)) {
+        const char *why = lua_isstring(L, at) ? lua_tostring(L, at) : "execution failure";
+        bool steps = engine_of(L)->stop == STOP_STEPS;
+        resp_errorf(m->reply, "ERR %s script: %s", steps ? OUT_OF_STEPS : why, m->run->name);
+        return;
+    }
+    const char *message = text_field(L, at, "err"), *source = text_field(L, at, "source"),
+               *place = text_field(L, at, "line");
+    if (source && place)
+        resp_errorf(m->reply, "%s script: %s, on %s:%s.", message ? message : "ERR unknown error",
+                    m->run->name, source, place);
+    else
+        resp_errorf(m->reply, "%s", message ? message : "ERR unknown error");
+}
+
+static int run_protected(lua_State *L)
+{
+    struct main *m = lua_touserdata(L, 1);
+    lua_pushcfunction(L, error_handler);
+    if (!load(L, m->run->code)) {
+        resp_errorf(m->reply, "ERR Error compiling script (new function): %s", lua_tostring(L, -1));
+        return 0;
+    }
+    set_list(L, "KEYS", m->run->keys, m->run->key_count);
+    set_list(L, "ARGV", m->run->args, m->run->arg_count);
+    if (lua_pcall(L, 0, 1, 2))
+        append_failure(L, m);
+    else
+        append_value(L, m->reply, m->run->resp);
+    return 0;
+}
+
+bool script_run(struct script_engine *e, const struct script_run *run, struct buf *reply)
+{
+    size_t start = reply->len;
+    struct main m = {run, reply};
+    begin(e, run);
+    if (lua_cpcall(e->L, run_protected, &m)) {
+        buf_truncate(reply, start);
+        append_failure(e->L, &m);
+    }
+    bool done = e->stop != STOP_ABANDONED;
+    if (!done)
+        buf_truncate(reply, start);
+    end(e);
+    return done;
+}
+
+static int compile_protected(lua_State *L)
+{
+    const struct main *m = lua_touserdata(L, 1);
+    if (!load(L, m->run->code))
+        buf_append_cstr(m->reply, lua_tostring(L, -1));
+    return 0;
+}
+
+bool script_compiles(struct script_engine *e, struct slice code, const struct script_limits *limits,
+                     struct buf *error)
+{
+    size_t start = error->len;
+    struct script_run run = {.code = code, .limits = *limits};
+    struct main m = {&run, error};
+    begin(e, &run);
+    if (lua_cpcall(e->L, compile_protected, &m)) {
+        buf_truncate(error, start);
+        buf_append_cstr(error, "not enough memory");
+    }
+    end(e);
+    return error->len == start;
+}

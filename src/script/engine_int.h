@@ -1,0 +1,71 @@
+/* Inside of script/: what the parts of the engine share. Invariants:
+ * - the arena holds everything that Lua allocates and nothing else; `image` is what it held before the first script, and is put back before
+ *   each one, so that addresses and contents are those of the first;
+ * - whatever ends a script against its will is in `stop`, and no pcall of the script's outlasts it. */
+#ifndef SCRIPT_ENGINE_INT_H
+#define SCRIPT_ENGINE_INT_H
+
+#include "script/lib_int.h"
+#include "script/script.h"
+
+/* arena.c */
+#define ARENA_BYTES   ((uint64_t)1 << 32)
+#define ARENA_CLASSES 192
+struct arena {
+    char *base;
+    size_t used, high,
+        limit; /* up to where it was given out; ever since it was last given back; up to where it may be */
+    uint32_t free[ARENA_CLASSES]; /* first free block of each size, as an offset in units of 16; 0: none */
+};
+void arena_init(struct arena *a);
+void arena_deinit(struct arena *a);
+void *arena_resize(struct arena *a, void *old, size_t old_size, size_t size);
+
+#define OUT_OF_STEPS "Script ran over its budget of steps (script-max-steps)"
+enum script_stop { STOP_NOT, STOP_STEPS, STOP_ABANDONED };
+
+struct script_engine {
+    struct arena arena, clean; /* clean: its state of before the first script */
+    lua_State *L;
+    char *image;
+    const struct script_run *run;
+    uint64_t steps; /* taken so far */
+    enum script_stop stop;
+    int resp; /* of redis.call */
+    struct buf reply;
+    struct buf texts; /* of numbers */
+    struct slice *argv;
+    size_t argv_cap;
+    uint64_t random; /* 48 bits */
+};
+
+static inline struct script_engine *engine_of(lua_State *L)
+{
+    void *arg;
+    lua_getallocf(L, &arg);
+    return arg;
+}
+/* After something that catches errors: none that ends the script is caught. */
+void engine_recheck(lua_State *L);
+
+/* sandbox.c: to be called last; the globals become what scripts may do with them. */
+void sandbox_close(lua_State *L);
+/* The error that a script may catch, or raise, as a table. Redis's words, "-CODE text" or "text". */
+void push_error(lua_State *L, const char *text);
+/* Is the value at `index` one of the tables that scripts may not change? */
+bool sandbox_protects(lua_State *L, int index);
+/* Sets a global for scripts to see; the value is on top of the stack, and goes. */
+void sandbox_set_global(lua_State *L, const char *name);
+int error_handler(lua_State *L);
+
+/* lib_redis.c, lib_random.c: into the table on top of the stack. */
+void lib_open_redis(lua_State *L);
+void lib_open_random(lua_State *L);
+void random_seed(struct script_engine *e, int32_t seed);
+
+/* convert_in.c: pushes a reply as a Lua value. */
+void push_reply(lua_State *L, struct slice reply);
+/* convert_out.c: appends the value on top of the stack, and takes it away. */
+void append_value(lua_State *L, struct buf *out, int resp);
+
+#endif

@@ -1,0 +1,52 @@
+/* Running a script: one call, one reply. What a script sees is the same on every node: it runs in a Lua state that is made anew for it
+ * (nothing a script does survives it), its memory and its steps are counted, never its time, and everything else comes from the host.
+ *
+ * The Lua state lives in an arena that begins at a multiple of 4 GiB. What a script can see of addresses, the order of keys that are tables
+ * or functions, and the texts that tostring makes of them, depends on the lower 32 bits alone, which are therefore the same on all nodes. */
+#ifndef SCRIPT_SCRIPT_H
+#define SCRIPT_SCRIPT_H
+
+#include "base/bytes.h"
+#include "base/sha1.h"
+
+struct script_engine;
+struct script_engine *script_engine_new(void); /* takes memory when it first runs something */
+void script_engine_free(struct script_engine *e);
+
+enum {
+    SCRIPT_NO_WRITES = 1,
+    SCRIPT_ALLOW_OOM = 2,
+    SCRIPT_ALLOW_STALE = 4,
+    SCRIPT_NO_CLUSTER = 8,
+    SCRIPT_CROSS_SLOT = 16,
+    SCRIPT_DECLARED = 32, /* it has a shebang, and so it says all of the above */
+};
+/* What the shebang says; *code: the rest, its lines still counted from the start. false: the error's text, without code. */
+bool script_shebang(struct slice body, unsigned *flags, struct slice *code, struct buf *error);
+
+struct script_limits {
+    uint64_t max_steps, max_memory;
+};
+struct script_run {
+    struct slice code;
+    const char *name; /* its SHA-1, for error texts */
+    const struct slice *keys, *args;
+    size_t key_count, arg_count;
+    int resp; /* the protocol of its reply */
+    uint64_t chance;
+    struct script_limits limits;
+    void *host;
+    /* A command: appends exactly one reply in protocol `resp`. false: the script ends at once, and its run has no reply. `error` is what
+     * is wrong with the call itself, rather than the command's reply. */
+    bool (*call)(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply, bool *error);
+    /* Might it be called? -1: there is no such command. */
+    int (*permits)(void *host, const struct slice *argv, size_t argc);
+    void (*log)(void *host, int level, struct slice line); /* 0 debug .. 3 warning. May be NULL */
+};
+/* Appends one reply. false: none, for `call` has said so. */
+bool script_run(struct script_engine *e, const struct script_run *run, struct buf *reply);
+/* Is it a chunk of Lua? Else the error's text. */
+bool script_compiles(struct script_engine *e, struct slice code, const struct script_limits *limits,
+                     struct buf *error);
+
+#endif

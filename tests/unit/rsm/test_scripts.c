@@ -1,0 +1,238 @@
+/* Scripts as entries and as reads: known by name, on every node alike and across snapshots; their commands are one step. */
+#include "machine.h"
+
+#include "base/sha1.h"
+
+#include <string.h>
+
+#define ARGS_MAX 8
+
+static struct machine newest(void)
+{
+    struct machine m = machine_new();
+    struct rsm_request q = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    apply_request(&m, &q);
+    return m;
+}
+
+/* name, what, and then words up to NULL. */
+static size_t collect(struct slice *argv, const char *const *words)
+{
+    size_t argc = 0;
+    for (; words[argc]; argc++)
+        argv[argc] = slice_cstr(words[argc]);
+    return argc;
+}
+#define ASK(m, ...) ask(m, (struct rsm_request){.resp = 2}, (const char *const[]){__VA_ARGS__, NULL})
+static const char *ask(struct machine *m, struct rsm_request q, const char *const *words)
+{
+    struct slice argv[ARGS_MAX];
+    q.kind = RSM_COMMAND;
+    q.argv = argv;
+    q.argc = collect(argv, words);
+    return apply_request(m, &q);
+}
+
+#define READ(m, ...) read_now(m, (const char *const[]){__VA_ARGS__, NULL})
+static const char *read_now(struct machine *m, const char *const *words)
+{
+    struct slice argv[ARGS_MAX];
+    struct prng chance;
+    uint64_t due_ms, digest = rsm_digest(m->rsm);
+    size_t argc = collect(argv, words);
+    prng_seed(&chance, 1);
+    buf_truncate(&m->reply, 0);
+    bool done =
+        rsm_query(m->rsm, m->stamp_ms, 0, 2, slice_cstr("default"), argv, argc, &chance, &m->reply, &due_ms);
+    assert_int_equal(done, m->reply.len > 0);
+    assert_true(rsm_digest(m->rsm) == digest);
+    put_u8(&m->reply, 0);
+    return m->reply.data;
+}
+
+static bool reads(const struct machine *m, const char *a, const char *b)
+{
+    struct slice argv[] = {slice_cstr(a), slice_cstr(b), SLICE_LITERAL("0")};
+    return rsm_script_reads(m->rsm, argv, 3);
+}
+
+static void test_not_before_version_3(void **state)
+{
+    struct machine m = machine_new();
+    (void)state;
+    assert_non_null(strstr(ASK(&m, "eval", "return 1", "0"), "unknown command"));
+    machine_free(&m);
+}
+
+static void test_known_by_name(void **state)
+{
+    static const char one[] = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+    static const char upper[] = "E0E1F9FABFC9D4800C877A703B823AC0578FF8DB";
+    struct machine m = newest();
+    uint64_t stamp_ms = m.stamp_ms;
+    (void)state;
+    assert_string_equal(ASK(&m, "evalsha", one, "0"), "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+    uint64_t before = rsm_digest(m.rsm);
+    assert_string_equal(ASK(&m, "eval", "return 1", "0"), ":1\r\n");
+    assert_true(rsm_digest(m.rsm) != before && m.stamp_ms == stamp_ms);
+    assert_string_equal(ASK(&m, "evalsha", upper, "0"), ":1\r\n");
+    assert_string_equal(READ(&m, "script", "exists", one, "x"), "*2\r\n:1\r\n:0\r\n");
+    assert_string_equal(ASK(&m, "script", "flush"), "+OK\r\n");
+    assert_true(rsm_digest(m.rsm) == before);
+    assert_string_equal(READ(&m, "evalsha_ro", one, "0"),
+                        "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+    assert_string_equal(ASK(&m, "script", "load", "return 1"),
+                        "$40\r\ne0e1f9fabfc9d4800c877a703b823ac0578ff8db\r\n");
+    assert_string_equal(READ(&m, "evalsha_ro", one, "0"), ":1\r\n");
+    assert_non_null(strstr(ASK(&m, "script", "load", "x x"), "Error compiling"));
+    machine_free(&m);
+}
+
+/* Those that only EVAL brought are bounded, the others stay. */
+static void test_oldest_are_forgotten(void **state)
+{
+    struct machine m = newest();
+    char body[40], name[SHA1_HEX + 1];
+    (void)state;
+    ASK(&m, "script", "load", "return 'stays'");
+    ASK(&m, "eval", "return 'used'", "0");
+    for (int i = 0; i < 600; i++) {
+        snprintf(body, sizeof body, "return %d", i);
+        ASK(&m, "eval", body, "0");
+        if (i % 100 == 0) {
+            sha1_hex(SLICE_LITERAL("return 'used'"), name);
+            assert_string_equal(ASK(&m, "evalsha", name, "0"), "$4\r\nused\r\n");
+        }
+    }
+    sha1_hex(SLICE_LITERAL("return 'stays'"), name);
+    assert_string_equal(READ(&m, "script", "exists", name), "*1\r\n:1\r\n");
+    sha1_hex(SLICE_LITERAL("return 'used'"), name);
+    assert_string_equal(READ(&m, "script", "exists", name), "*1\r\n:1\r\n");
+    sha1_hex(SLICE_LITERAL("return 0"), name);
+    assert_string_equal(READ(&m, "script", "exists", name), "*1\r\n:0\r\n");
+    machine_free(&m);
+}
+
+static void test_writes_are_one_step(void **state)
+{
+    struct machine m = newest();
+    (void)state;
+    assert_string_equal(
+        ASK(&m, "eval",
+            "redis.call('set',KEYS[1],'1') redis.call('incr',KEYS[1]) return redis.call('get',KEYS[1])", "1",
+            "k"),
+        "$1\r\n2\r\n");
+    assert_non_null(strstr(ASK(&m, "eval", "redis.call('set','k','left') redis.call('lpush','k','x')", "0"),
+                           "-WRONGTYPE "));
+    assert_string_equal(READ(&m, "get", "k"), "$4\r\nleft\r\n");
+    assert_string_equal(ASK(&m, "eval", "redis.call('select','2') redis.call('set','there','1')", "0"),
+                        "$-1\r\n");
+    assert_string_equal(READ(&m, "get", "there"), "$-1\r\n");
+    m.stamp_ms = 1700000001234;
+    assert_string_equal(ASK(&m, "eval", "return redis.call('time')", "0"),
+                        "*2\r\n$10\r\n1700000001\r\n$6\r\n234000\r\n");
+    machine_free(&m);
+}
+
+static void test_due_keys(void **state)
+{
+    struct machine m = newest();
+    (void)state;
+    ASK(&m, "set", "k", "v", "px", "10");
+    m.stamp_ms += 20;
+    assert_string_equal(READ(&m, "eval_ro", "return redis.pcall('get','k')", "0"), "");
+    assert_string_equal(READ(&m, "eval_ro", "return redis.pcall('keys','*')", "0"), "");
+    assert_string_equal(ASK(&m, "eval", "return redis.call('get','k')", "0"), "$-1\r\n");
+    assert_string_equal(READ(&m, "eval_ro", "return redis.pcall('get','k')", "0"), "$-1\r\n");
+    machine_free(&m);
+}
+
+static void test_which_are_reads(void **state)
+{
+    static const char declared[] = "#!lua flags=no-writes\nreturn 1";
+    struct machine m = newest();
+    char name[SHA1_HEX + 1];
+    (void)state;
+    sha1_hex(slice_cstr(declared), name);
+    assert_false(reads(&m, "eval", "return 1"));
+    assert_false(reads(&m, "eval", declared)); /* it is to be known from now on */
+    assert_false(reads(&m, "evalsha", name));
+    assert_true(reads(&m, "evalsha_ro", name));
+    assert_false(reads(&m, "eval_ro", declared));
+    ASK(&m, "eval", declared, "0");
+    assert_true(reads(&m, "eval", declared));
+    assert_true(reads(&m, "evalsha", name));
+    assert_true(reads(&m, "eval_ro", declared));
+    ASK(&m, "eval", "return 1", "0");
+    assert_false(reads(&m, "eval", "return 1"));
+    assert_false(reads(&m, "script", "load"));
+    assert_non_null(
+        strstr(READ(&m, "eval", "return redis.call('set','a','b')", "0"), "Write commands are not allowed"));
+    assert_non_null(strstr(READ(&m, "script", "flush"), "-ERR"));
+    machine_free(&m);
+}
+
+static void test_short_of_memory(void **state)
+{
+    static const char *const set[] = {"eval", "return redis.call('set','k','v')", "0", NULL};
+    static const char *const del[] = {"eval", "redis.call('del','k') return redis.call('set','k','v')", "0",
+                                      NULL};
+    static const char *const may[] = {"eval", "#!lua flags=allow-oom\nreturn redis.call('set','k','v')", "0",
+                                      NULL};
+    static const char *const any[] = {"eval", "#!lua\nreturn 1", "0", NULL};
+    struct rsm_request oom = {.resp = 2, .oom = true};
+    struct machine m = newest();
+    (void)state;
+    assert_non_null(strstr(ask(&m, oom, set), "-OOM "));
+    assert_string_equal(ask(&m, oom, del), "+OK\r\n");
+    assert_string_equal(ask(&m, oom, may), "+OK\r\n");
+    assert_non_null(strstr(ask(&m, oom, any), "-OOM "));
+    machine_free(&m);
+}
+
+static void test_users(void **state)
+{
+    struct rsm_request acl = {.kind = RSM_ACL}, eve = {.resp = 2, .user = SLICE_LITERAL("eve")};
+    static const char *const get[] = {"eval", "return redis.call('get',KEYS[1])", "1", "a1", NULL};
+    static const char *const other[] = {"eval", "return redis.call('get','b')", "0", NULL};
+    static const char *const set[] = {"eval", "return redis.call('set','a1','x')", "0", NULL};
+    struct machine m = newest();
+    (void)state;
+    assert_string_equal(ask(&m, eve, set), "+OK\r\n"); /* nobody has said anything of users */
+    apply_words(&m, acl, "begin");
+    apply_words(&m, acl, "setuser eve on ~a* +eval +get");
+    assert_string_equal(ask(&m, eve, get), "$1\r\nx\r\n");
+    assert_non_null(strstr(ask(&m, eve, other), "can't access at least one of the keys"));
+    assert_non_null(strstr(ask(&m, eve, set), "can't run this command"));
+    apply_words(&m, acl, "deluser eve");
+    assert_non_null(strstr(ask(&m, eve, get), "can't run this command"));
+    machine_free(&m);
+}
+
+static void test_over_budget(void **state)
+{
+    struct machine m = newest();
+    (void)state;
+    assert_string_equal(setting(&m, "script-max-steps 100000"), "+OK\r\n");
+    assert_non_null(
+        strstr(ASK(&m, "eval", "redis.call('set','k','v') while true do end", "0"), "script-max-steps"));
+    assert_string_equal(READ(&m, "get", "k"), "$1\r\nv\r\n");
+    assert_non_null(strstr(READ(&m, "eval_ro", "while true do end", "0"), "script-max-steps"));
+    machine_free(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_not_before_version_3),
+        cmocka_unit_test(test_known_by_name),
+        cmocka_unit_test(test_oldest_are_forgotten),
+        cmocka_unit_test(test_writes_are_one_step),
+        cmocka_unit_test(test_due_keys),
+        cmocka_unit_test(test_which_are_reads),
+        cmocka_unit_test(test_short_of_memory),
+        cmocka_unit_test(test_users),
+        cmocka_unit_test(test_over_budget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,265 @@
+/* Runs of scripts: each begins anew, ends within its budget, and sees the same in every process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/resp.h"
+#include "script/script.h"
+
+struct fixture {
+    struct script_engine *engine;
+    struct script_run run;
+    struct buf reply, called;
+    bool abandon;
+};
+
+/* Answers with what it was called with, joined. */
+static bool call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply, bool *error)
+{
+    struct fixture *f = host;
+    (void)resp, (void)error;
+    buf_truncate(&f->called, 0);
+    for (size_t i = 0; i < argc; i++) {
+        buf_append_cstr(&f->called, i ? " " : "");
+        buf_append_slice(&f->called, argv[i]);
+    }
+    if (f->abandon)
+        return false;
+    if (slice_equal(argv[0], SLICE_LITERAL("raw")))
+        buf_append_slice(reply, argv[1]);
+    else
+        resp_bulk(reply, buf_slice(&f->called));
+    return true;
+}
+
+static int permits(void *host, const struct slice *argv, size_t argc)
+{
+    (void)host, (void)argc;
+    return argv[0].data[0] == 'y' ? 1 : argv[0].data[0] == 'n' ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    f->engine = script_engine_new();
+    f->run = (struct script_run){.name = "sha",
+                                 .resp = 2,
+                                 .limits = {.max_steps = 10000000, .max_memory = 64 << 20},
+                                 .host = f,
+                                 .call = call,
+                                 .permits = permits};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    script_engine_free(f->engine);
+    buf_deinit(&f->reply);
+    buf_deinit(&f->called);
+    free(f);
+    return 0;
+}
+
+static const char *run(struct fixture *f, const char *code)
+{
+    buf_truncate(&f->reply, 0);
+    f->run.code = slice_cstr(code);
+    bool done = script_run(f->engine, &f->run, &f->reply);
+    assert_int_equal(done, resp_reply_len(buf_slice(&f->reply)) == f->reply.len && f->reply.len > 0);
+    put_u8(&f->reply, 0);
+    return f->reply.data;
+}
+
+static void test_values(void **state)
+{
+    static const char *const rows[][2] = {
+        {"return 'a'", "$1\r\na\r\n"},
+        {"return 3.99", ":3\r\n"},
+        {"return true", ":1\r\n"},
+        {"return {1,'b',nil,2}", "*2\r\n:1\r\n$1\r\nb\r\n"},
+        {"return {ok='fine\\n'}", "+fine \r\n"},
+        {"return {err='E x'}", "-E x\r\n"},
+        {"return redis.call('raw','*3\\r\\n$-1\\r\\n:5\\r\\n+OK\\r\\n')", "*3\r\n$-1\r\n:5\r\n+OK\r\n"},
+        {"return redis.call('raw','_\\r\\n')", "$-1\r\n"},
+        {"return redis.call('raw','%1\\r\\n$1\\r\\na\\r\\n,1.5\\r\\n').map.a.double*2", ":3\r\n"},
+        {"return tostring(redis.call('raw','~1\\r\\n:4\\r\\n').set[4])", "$4\r\ntrue\r\n"},
+        {"return redis.call('raw','=7\\r\\ntxt:abc\\r\\n').verbatim_string.string", "$3\r\nabc\r\n"},
+        {"return redis.call('raw','-E x\\r\\n')", "-E x script: sha, on @user_script:1.\r\n"},
+        {"return redis.pcall('raw','-E x\\r\\n')", "-E x\r\n"},
+        {"return redis.call('a',1,1.5,1e20,'x')", "$15\r\na 1 1.5 1e+20 x\r\n"},
+        {"return {redis.acl_check_cmd('yes'),redis.acl_check_cmd('no')}", "*2\r\n:1\r\n$-1\r\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_string_equal(run(*state, rows[i][0]), rows[i][1]);
+}
+
+/* Nothing of what one run does is there in the next. */
+static void test_each_begins_anew(void **state)
+{
+    static const char *const spoil[] = {
+        "local _,t=pairs(string) t.upper=nil t.len=function() return 'spoilt' end return 1",
+        "local _,t=pairs(_G) t.x=5 t.tostring=nil return 1",
+        "local _,t=pairs(redis) t.call=nil return 1",
+        "cjson.encode_max_depth(1) cjson.encode_number_precision(3) return 1",
+        "math.randomseed(7) return 1",
+        "redis.setresp(3) return 1",
+        "collectgarbage('stop') local t={} for i=1,100000 do t[i]={} end return 1",
+        "local s='x' while true do s=s..s end",
+        "while true do end",
+    };
+    static const char look[] =
+        "local t={} for k in pairs(_G) do t[#t+1]=k end for k in pairs(string) do t[#t+1]=k end "
+        "for i=1,5 do t[#t+1]=tostring({}) end t[#t+1]=math.random(1000000) "
+        "t[#t+1]=cjson.encode({{{{1.23456}}}}) "
+        "t[#t+1]=('abc'):upper() t[#t+1]=collectgarbage('count') t[#t+1]=#redis.call('a') t[#t+1]=true "
+        "return t";
+    struct fixture *f = *state;
+    char *first = strdup(run(f, look));
+    assert_non_null(strstr(first, "upper"));
+    for (size_t i = 0; i < sizeof spoil / sizeof *spoil; i++) {
+        run(f, spoil[i]);
+        assert_string_equal(run(f, look), first);
+    }
+    struct script_engine *other = script_engine_new(); /* somewhere else in memory */
+    struct script_engine *own = f->engine;
+    f->engine = other;
+    assert_string_equal(run(f, look), first);
+    script_engine_free(other);
+    f->engine = own;
+    free(first);
+}
+
+/* Keys that are tables come in an order that depends on where they are. */
+static void test_addresses_do_not_show(void **state)
+{
+    static const char code[] = "local t,r={},{} for i=1,50 do t[{}]=i t[function() end]=-i end "
+                               "for k,v in pairs(t) do r[#r+1]=v r[#r+1]=tostring(k) end return r";
+    struct fixture *f = *state;
+    char *first = strdup(run(f, code));
+    void *room = mem_reserve(1 << 20, 4096); /* so that the next engine is not where this one would be */
+    struct script_engine *own = f->engine;
+    f->engine = script_engine_new();
+    assert_string_equal(run(f, code), first);
+    script_engine_free(f->engine);
+    f->engine = own;
+    mem_unreserve(room, 1 << 20);
+    free(first);
+}
+
+/* Whatever a script does against it. */
+static void test_budget(void **state)
+{
+    static const char *const endless[] = {
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() while true do pcall(f) end end f()",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "local function f() while true do coroutine.resume(coroutine.create(f)) end end f()",
+        "while true do xpcall(function() while true do end end, function() while true do end end) end",
+        "while true do load(function() while true do end end) end",
+        "local s=('x'):rep(1000000) while true do local t=s..math.random() end",
+        "while true do collectgarbage() end",
+        "while true do redis.call('a') end",
+        "while true do redis.pcall('raw','-E x\\r\\n') end",
+        "local t={} t.t=t for i=1,40 do t={t,t} end return t",
+        "return ('x'):rep(100000):find(('.-'):rep(20)..'y')",
+        "while true do pcall(string.rep,'x',1000000) end",
+        "local t=setmetatable({},{__index=function(t,k) return t[k+1] end}) while true do pcall(function() "
+        "return t[1] end) end",
+    };
+    struct fixture *f = *state;
+    f->run.limits.max_steps = 1000000;
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++)
+        if (!strstr(run(f, endless[i]), "script-max-steps"))
+            fail_msg("%s: %s", endless[i], f->reply.data);
+    assert_string_equal(run(f, "return 1"), ":1\r\n");
+}
+
+static void test_memory(void **state)
+{
+    static const char *const greedy[] = {
+        "local s='x' while true do s=s..s end",
+        "local t={} while true do t[#t+1]={} end",
+        "local t={} for i=1,1e9 do t[i]=('x'):rep(1000)..i end",
+    };
+    struct fixture *f = *state;
+    f->run.limits.max_memory = 4 << 20;
+    for (size_t i = 0; i < sizeof greedy / sizeof *greedy; i++)
+        if (!strstr(run(f, greedy[i]), "not enough memory"))
+            fail_msg("%s: %s", greedy[i], f->reply.data);
+    assert_string_equal(run(f, "local ok=pcall(string.rep,'x',5e6) return ok"), "$-1\r\n");
+}
+
+/* A host that ends it is not outlasted. */
+static void test_abandoned(void **state)
+{
+    struct fixture *f = *state;
+    f->abandon = true;
+    assert_string_equal(run(f, "pcall(redis.call,'first') redis.call('second') return 1"), "");
+    assert_int_equal(f->called.len, 5);
+    f->abandon = false;
+    assert_string_equal(run(f, "return 1"), ":1\r\n");
+}
+
+static void test_nested_too_deep(void **state)
+{
+    const char *reply = run(*state, "local t={} t[1]=t return t");
+    assert_non_null(strstr(reply, "-ERR reached lua stack limit\r\n"));
+}
+
+static void test_shebang(void **state)
+{
+    static const struct {
+        const char *body;
+        unsigned flags;
+        const char *error;
+    } rows[] = {
+        {"return 1", 0, NULL},
+        {"#!lua\nreturn 1", SCRIPT_DECLARED, NULL},
+        {"#!lua flags=no-writes,allow-oom\n", SCRIPT_DECLARED | SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM, NULL},
+        {"#!lua flags= flags=allow-stale,no-cluster,allow-cross-slot-keys\n",
+         SCRIPT_DECLARED | SCRIPT_ALLOW_STALE | SCRIPT_NO_CLUSTER | SCRIPT_CROSS_SLOT, NULL},
+        {"#!lua", 0, "Invalid script shebang"},
+        {"#!js\n", 0, "Unexpected engine in script shebang: #!js"},
+        {"#!lua flags=a\n", 0, "Unexpected flag in script shebang: a"},
+        {"#!lua flags=no-writes,\n", 0, "Unexpected flag in script shebang: "},
+        {"#!lua name=a\n", 0, "Unknown lua shebang option: name=a"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf error = BUF_EMPTY;
+        struct slice code;
+        unsigned flags;
+        bool ok = script_shebang(slice_cstr(rows[i].body), &flags, &code, &error);
+        assert_int_equal(ok, !rows[i].error);
+        if (ok)
+            assert_int_equal(flags, rows[i].flags);
+        else
+            assert_true(slice_equal(buf_slice(&error), slice_cstr(rows[i].error)));
+        buf_deinit(&error);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_begins_anew, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_addresses_do_not_show, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nested_too_deep, setup, teardown),
+        cmocka_unit_test(test_shebang),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
