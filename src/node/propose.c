@@ -119,8 +119,8 @@ static size_t request_bytes(const struct rsm_request *req)
     return bytes;
 }
 
-/* Will the state know, when it comes to the next entry, of commands that wait, and of scripts? Older nodes do not know the form, and there such a
- * command does not run yet. A leader that has not come to its office's first entry cannot tell. */
+/* Will the state know, when it comes to the next entry, of commands that wait, and of scripts? Older nodes do not know the form, and there
+ * such a command does not run yet. A leader that has not come to its office's first entry cannot tell. */
 static bool knows_version_3(const struct node *n)
 {
     return rsm_apply_version(n->rsm) >= 3 || n->version_term == raft_term(n->raft);
