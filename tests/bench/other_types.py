@@ -1,5 +1,6 @@
 """Commands of the other types: requests a second as in throughput.py; resident memory an element, as in memory.py."""
 
+import itertools
 import re
 import subprocess
 
@@ -60,25 +61,26 @@ def types(rounds, quick):
     return [ratio_row(("one node, %s, P=%d" % (name, PIPELINE), name, PIPELINE, 0, 0.9, 0.9), taken[name]) for name in taken]
 
 
-# name, words of one element: the number of its collection, then its own.
+# name, command and key, one element, how many of them a command takes. A number of twelve digits is the collection's, then the element's.
 ELEMENTS = [
-    ("list", ["RPUSH", b"list:%012d", b"element:%012d"]),
-    ("set", ["SADD", b"set:%012d", b"element:%012d"]),
-    ("set of integers", ["SADD", b"ints:%012d", b"1%011d"]),
-    ("hash", ["HSET", b"hash:%012d", b"field:%012d", "x" * 16]),
-    ("sorted set", ["ZADD", b"zset:%012d", b"1%011d", b"element:%012d"]),
-    ("stream", ["XADD", b"stream:%012d", "*", "field", b"element:%012d"]),
+    ("list", ["RPUSH", b"list:%012d"], [b"element:%012d"], 10),
+    ("set", ["SADD", b"set:%012d"], [b"element:%012d"], 10),
+    ("set of integers", ["SADD", b"ints:%012d"], [b"1%011d"], 10),
+    ("hash", ["HSET", b"hash:%012d"], [b"field:%012d", "x" * 16], 10),
+    ("sorted set", ["ZADD", b"zset:%012d"], [b"1%011d", b"element:%012d"], 10),
+    ("stream", ["XADD", b"stream:%012d"], ["*", "field", b"element:%012d"], 1),
 ]
 
 
-def grow(port, words, collections, elements, first=0, step=1000):
-    """`elements` more in each of `collections`, numbered from `first`."""
-    request, own = template(*words), sum(word.count(b"%") for word in words[2:] if isinstance(word, bytes))
-    numbers = [(c, *[e] * own) for e in range(first, first + elements) for c in range(collections)]
+def grow(port, kind, collections, elements, first=0):
+    """Elements `first` to `elements` into each of the collections, whose numbers come from `collections`."""
+    _, key, element, at_once = kind
+    own = sum(word.count(b"%") for word in element if isinstance(word, bytes))
+    request = template(*key, *element * at_once)
+    commands = ((c, *[e + i for i in range(at_once) for _ in range(own)]) for e in range(first, elements, at_once) for c in collections)
     with Conn(port, 120) as conn:
-        for start in range(0, len(numbers), step):
-            batch = numbers[start:start + step]
-            conn.send(b"".join(request % n for n in batch))
+        while batch := list(itertools.islice(commands, 500)):
+            conn.send(request * len(batch) % tuple(itertools.chain.from_iterable(batch)))
             for _ in batch:
                 conn.reply()
 
@@ -89,17 +91,14 @@ def warm(port, writes):
         fill(port, 10000)
 
 
-def slope(starter, words, small, large, warming, pause_s):
+def slope(starter, kind, small, large, warming, pause_s):
     """Bytes an element: `small` and `large` are (collections, elements of each); what is between them is measured."""
     system = starter()
     warm(system.port, warming)
-    grow(system.port, words, *small)
+    grow(system.port, kind, range(small[0]), small[1])
     few = settled_bytes(system, pause_s)
-    collections = large[0] - small[0]
-    if collections:
-        grow(system.port, [words[0], b"more" + words[1], *words[2:]], collections, large[1])
-    else:
-        grow(system.port, words, large[0], large[1] - small[1], first=small[1])
+    grow(system.port, kind, range(small[0], large[0]), large[1])
+    grow(system.port, kind, range(small[0]), large[1], first=small[1])
     many = settled_bytes(system, pause_s)
     system.stop()
     return (many - few) / (large[0] * large[1] - small[0] * small[1])
@@ -107,14 +106,14 @@ def slope(starter, words, small, large, warming, pause_s):
 
 def elements(_, quick):
     """Small: more and more collections of ten elements. Large: one that grows."""
-    unit, warming, pause_s = (1000, 10000, 0.1) if quick else (20000, 1000000, 0.5)
-    sizes = [("of ten", (unit, 10), (6 * unit, 10)), ("large", (1, 10 * unit), (1, 60 * unit))]
+    unit, warming, pause_s = (1000, 10000, 0.1) if quick else (50000, 1000000, 0.5)
+    sizes = [("of ten", (unit, 10), (11 * unit, 10)), ("large", (1, 10 * unit), (1, 110 * unit))]
     rows, number = [], 0
-    for kind, words in ELEMENTS:
+    for kind in ELEMENTS:
         for size, small, large in sizes:
-            got = {s: slope(s, words, small, large, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
+            got = {s: slope(s, kind, small, large, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
             ours, theirs, number = got[start_one], got[start_redis], number + 1
-            print("  %s %s: %.1f bytes an element beside %.1f" % (kind, size, ours, theirs), flush=True)
-            rows.append(row("memory an element, %s %s" % (kind, size), [ours / theirs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
+            print("  %s %s: %.1f bytes an element beside %.1f" % (kind[0], size, ours, theirs), flush=True)
+            rows.append(row("memory an element, %s %s" % (kind[0], size), [ours / theirs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
                             "%.1f bytes" % theirs))
     return rows
