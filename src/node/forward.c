@@ -1,5 +1,5 @@
-/* Proxy ports: requests handed to the leader, and on the leader, requests handed in by other nodes (DESIGN 5
- * and 6).
+/* Proxy ports: requests handed to the leader, until they are answered (DESIGN 5 and 6). What the leader makes of them:
+ * forwarded.c.
  *
  * A proxying node numbers the writes it forwards, in a session of its own (node id and boot nonce), so that
  * sending one again after a change of leader cannot run it twice. What surely did not run is a first send
@@ -21,8 +21,6 @@
 
 #include <assert.h>
 #include <string.h>
-
-enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
 
 struct request {
     struct list link;
@@ -54,20 +52,7 @@ struct proxied {
     bool taking; /* a client's call is under way: it must not be answered from within it */
 };
 
-/* Beside the outcomes of node.h: not taken, for one before it is missing or was refused; `index` is the round. */
-enum { FORWARD_GAP = 0x80 };
 enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000 };
-/* A flag of the frame: no write of its connection was unanswered. A build that does not know it holds back more. */
-enum { FORWARD_FIRST = 4 };
-/* Another: the sender knows the users that the log tells of. One that is not that far has judged by its own file. */
-enum { FORWARD_KNOWS_USERS = 8 };
-
-/* A forwarded read on the leader, from its arrival to its round. */
-struct forwarded_read {
-    enum forward_op op;
-    struct rsm_decoded what;
-    struct buf payload;
-};
 
 void forward_init(struct node *n)
 {
@@ -100,17 +85,6 @@ void forward_deinit(struct node *n)
         request_free(list_entry(n->proxied->waiting.next, struct request, link));
     mem_free(n->proxied);
 }
-
-void forward_read_free(struct forwarded_read *f)
-{
-    if (!f)
-        return;
-    rsm_decoded_deinit(&f->what);
-    buf_deinit(&f->payload);
-    mem_free(f);
-}
-
-/* ---- the proxying side -------------------------------------------------------------------------------- */
 
 static struct slice session_name(struct node *n)
 {
@@ -581,174 +555,4 @@ void forward_on_reply(struct node *n, struct reader *r)
         }
         return;
     }
-}
-
-/* ---- the leader's side -------------------------------------------------------------------------------- */
-
-static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, uint8_t outcome, uint64_t index,
-                        struct slice reply)
-{
-    struct buf frame = BUF_EMPTY;
-    frame_begin(n, &frame, FRAME_FORWARD_REPLY);
-    put_u64(&frame, cookie);
-    put_u8(&frame, outcome);
-    put_u64(&frame, index);
-    buf_append_slice(&frame, reply);
-    if (peer == n->identity.node_id) {
-        struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
-        forward_on_reply(n, &r);
-        buf_deinit(&frame);
-        return;
-    }
-    frame_send(n, peer, reply.len > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL, &frame);
-}
-
-void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply)
-{
-    send_answer(n, w->peer, w->ticket, (uint8_t)outcome, w->index, reply);
-}
-
-/* NULL: of no member. */
-static struct forward_order *order_of(struct node *n, uint64_t peer)
-{
-    struct peer *p = node_peer(n, peer);
-    return p ? &p->forward : peer == n->identity.node_id ? &n->own_forward : NULL;
-}
-
-/* Is it the next one of its round? What comes of an older round is late, and comes again in the present one. None begins while
- * the sessions are asked about a request: it would be asked about in each. */
-static bool in_order(struct node *n, uint64_t peer, uint64_t cookie, struct reader *r)
-{
-    uint64_t nonce = get_u64(r), round = get_u64(r), place = get_u64(r);
-    struct forward_order *o = order_of(n, peer);
-    if (r->failed || !o)
-        return false;
-    if (o->nonce != nonce || (round > o->round && place == 0 && !recall_under_way(n, peer)))
-        *o = (struct forward_order){.nonce = nonce, .round = round};
-    if (round == o->round && place == o->place) {
-        o->place++;
-        return true;
-    }
-    if (round >= o->round)
-        send_answer(n, peer, cookie, FORWARD_GAP, round, slice_of(NULL, 0));
-    return false;
-}
-
-/* What was refused for want of the office leaves a gap, and so does what was taken and went with the office: it may be
- * that its sender does not even see that we lost it. */
-void forward_office_lost(struct node *n)
-{
-    n->own_forward.place = UINT64_MAX;
-    for (size_t i = 0; i < n->peer_count; i++)
-        n->peers[i].forward.place = UINT64_MAX;
-}
-
-/* Nothing more of this round. */
-static void stop_round(struct node *n, uint64_t peer, uint64_t cookie)
-{
-    struct forward_order *o = order_of(n, peer);
-    o->place = UINT64_MAX;
-    send_answer(n, peer, cookie, FORWARD_GAP, o->round, slice_of(NULL, 0));
-}
-
-/* Until the next round: one that was refused in this may stand before it. */
-static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, bool behind)
-{
-    if (!behind || !order_of(n, peer)->refused)
-        return false;
-    stop_round(n, peer, cookie);
-    return true;
-}
-
-/* A write that is refused as well may follow a refused one. */
-static void take_write(struct node *n, uint64_t peer, uint64_t cookie, bool behind,
-                       const struct rsm_request *req)
-{
-    struct buf error = BUF_EMPTY;
-    struct waiter w = {.ticket = cookie, .peer = peer};
-    enum node_outcome outcome = propose_verdict(n, req, &error);
-    if (outcome == NODE_REFUSED)
-        order_of(n, peer)->refused = true;
-    else if (held_back(n, peer, cookie, behind))
-        return;
-    outcome = propose_judged(n, outcome, req, &w, buf_slice(&error));
-    if (outcome != NODE_PENDING)
-        send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));
-    if (outcome == NODE_NOT_LEADER)
-        forward_office_lost(n);
-    buf_deinit(&error);
-}
-
-void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r)
-{
-    uint64_t cookie = get_u64(r);
-    if (!in_order(n, peer, cookie, r))
-        return;
-    if (rsm_acl(n->rsm) && !(flags & FORWARD_KNOWS_USERS)) {
-        stop_round(n, peer, cookie); /* it will have heard of them soon */
-        return;
-    }
-    uint8_t op = get_u8(r), may_open = get_u8(r);
-    uint64_t lowest = get_u64(r);
-    if (r->failed)
-        return;
-    struct forwarded_read *f = mem_calloc(1, sizeof(*f));
-    buf_append(&f->payload, r->at, reader_left(r));
-    if (!rsm_decode(buf_slice(&f->payload), &f->what)) {
-        buf_deinit(&f->payload);
-        mem_free(f);
-        return;
-    }
-    struct rsm_request *req = &f->what.req;
-    if (req->asker)
-        req->asker = peer;
-    bool behind = !(flags & FORWARD_FIRST);
-    f->op = (enum forward_op)op;
-    if (op == FORWARD_WRITE) {
-        if (req->numbering == RSM_PROXY_NUMBER) {
-            req->lowest = lowest;
-            req->may_open = may_open;
-        }
-        take_write(n, peer, cookie, behind, req);
-        forward_read_free(f);
-        return;
-    }
-    if (held_back(n, peer, cookie, behind)) {
-        forward_read_free(f);
-        return;
-    }
-    /* A read sees everything that stands before it on its connection: all that this leader has taken so far
-     * is more than that. */
-    struct read_wait *w = reads_add(n, cookie, peer, node_pending_index(n));
-    w->forwarded = f;
-    w->lost = raft_role(n->raft) != RAFT_LEADER;
-}
-
-void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome outcome, uint64_t now_ms)
-{
-    struct forwarded_read *f = w->forwarded;
-    const struct rsm_request *req = &f->what.req;
-    struct buf reply = BUF_EMPTY;
-    uint64_t due_ms = 0, version = 0;
-    bool done = outcome == NODE_DONE;
-    if (done && f->op == FORWARD_WATCH) {
-        done = rsm_version(n->rsm, now_ms, req->db, req->argv[0], &version, &due_ms);
-        buf_printf(&reply, ":%llu\r\n", (unsigned long long)version);
-    } else if (done && permit(n, req, &reply)) {
-        done = rsm_query(n->rsm, now_ms, req->db, req->resp, req->user, req->argv, req->argc, &n->chance,
-                         &reply, &due_ms);
-    }
-    if (!done && due_ms) {
-        uint64_t index = propose_clock(n, due_ms);
-        if (index) { /* once more, behind the entry that lets the key go */
-            struct read_wait *again = reads_add(n, w->ticket, w->peer, index);
-            again->forwarded = f;
-            buf_deinit(&reply);
-            return;
-        }
-    }
-    send_answer(n, w->peer, w->ticket, done ? NODE_DONE : NODE_NOT_LEADER, 0,
-                done ? buf_slice(&reply) : slice_of(NULL, 0));
-    buf_deinit(&reply);
-    forward_read_free(f);
 }

@@ -12,7 +12,7 @@
  * Frames between nodes (little-endian; the transport adds length and checksum):
  *
  *     0  u8   type (enum frame_type)
- *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state has diverged; bit 2: see forward.c
+ *     1  u8   flags: bit 0 the sender's disk is low, bit 1 its state has diverged; the others: see enum forward_flag
  *     2  u64  the sender's wall clock, us
  *    10  ...  by type, see the writer of each
  */
@@ -137,7 +137,7 @@ struct read_wait {
     uint64_t index;        /* to be applied first */
     uint64_t due_ms;       /* follower: to be asked of the leader */
     uint64_t asked_us;
-    struct forwarded_read *forwarded; /* (forward.c) a proxied read to run when ready */
+    struct forwarded_read *forwarded; /* (forwarded.c) a proxied read to run when ready */
     struct recall *recall;            /* (recall.c) a write to be refused, unless it has run before */
     uint64_t now_ms; /* the cluster time that the leader gave with its word, 0: our own clock counts */
     bool lost;       /* void: the office was lost, or nobody answered in time */
@@ -152,7 +152,7 @@ struct digests {
     size_t count;
 };
 
-/* (forward.c) How far the leader has taken the requests of one node, itself included. */
+/* (forwarded.c) How far the leader has taken the requests of one node, itself included. */
 struct forward_order {
     uint64_t nonce, round, place; /* of the next one */
     bool refused;                 /* one of this round was: what may stand behind it is not taken */
@@ -540,7 +540,7 @@ void blocked_here_reloaded(struct node *n); /* a snapshot was */
 void blocked_here_expire(struct node *n);
 void blocked_turn(struct node *n);
 
-/* forward.c */
+/* forward.c, the side that asks */
 /* Of a request that came through this node: its entry is applied, and it waits. */
 void forward_waits(struct node *n, struct slice payload, uint64_t claim);
 /* gone: nobody is there to be told. */
@@ -549,16 +549,30 @@ void forward_released(struct node *n, struct request *q, const struct rsm_releas
 void forward_ask_about(struct node *n, struct request *q);
 void forward_init(struct node *n);
 void forward_deinit(struct node *n);
-void forward_read_free(struct forwarded_read *f); /* NULL is fine */
 void forward_turn(struct node *n);
 uint64_t forward_deadline_us(const struct node *n);
-void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r);
 void forward_on_reply(struct node *n, struct reader *r);
 void forward_leader_changed(struct node *n);
-void forward_office_lost(struct node *n); /* this node's own */
 void forward_link_up(struct node *n, uint64_t peer);
+
+/* forwarded.c, the leader's side */
+void forward_read_free(struct forwarded_read *f); /* NULL is fine */
+void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r);
+void forward_office_lost(struct node *n); /* this node's own */
 void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply);
 void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome outcome, uint64_t now_ms);
+
+/* What the two say to each other. */
+enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
+
+/* Beside the outcomes of node.h: not taken, for one before it is missing or was refused; `index` is the round. */
+enum { FORWARD_GAP = 0x80 };
+/* Flags of the frame. A build that does not know one of them leaves it alone. */
+enum forward_flag {
+    FORWARD_FIRST = 4, /* no write of its connection was unanswered: else more is held back */
+    FORWARD_KNOWS_USERS =
+        8, /* the sender knows the users that the log tells of: else it has judged by its own file */
+};
 
 /* admin.c */
 bool admin_ask_checkpoint(struct node *n); /* false: no leader to ask */
