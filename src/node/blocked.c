@@ -146,13 +146,20 @@ enum node_outcome node_unblock(struct node *n, uint64_t claim, enum rsm_unblock 
     return node_forward(n, &req, false, &who, error);
 }
 
+/* What was proposed for its clients, and is not applied yet, may wait too. */
+void blocked_link_lost(struct node *n, struct peer *p)
+{
+    p->lost_waits = true;
+    p->lost_waits_upto = node_pending_index(n);
+}
+
 /* Nodes that cannot be reached, or have been lost in between: they may have started anew, and know nothing of what waits. */
 void blocked_turn(struct node *n)
 {
     if (!node_may_serve(n) || n->open_count)
         return;
     for (size_t i = 0; rsm_waiting(n->rsm) == 0 && i < n->peer_count; i++)
-        n->peers[i].lost_waits = false;
+        n->peers[i].lost_waits &= rsm_applied(n->rsm) < n->peers[i].lost_waits_upto;
     bool again = n->now_us >= n->unblocked_us + n->config.election_us;
     for (size_t i = 0; rsm_waiting_node(n->rsm, i); i++) {
         uint64_t id = rsm_waiting_node(n->rsm, i);

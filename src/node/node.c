@@ -233,7 +233,7 @@ void node_on_link(struct node *n, uint64_t peer, bool up, bool gone)
     if (p && p->link_up && !up)
         p->lost_us = n->now_us;
     if (p && !up)
-        p->lost_waits = true;
+        blocked_link_lost(n, p);
     if (p)
         p->link_up = up;
     if (!up)

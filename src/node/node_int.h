@@ -164,6 +164,7 @@ struct peer {
     char host[RAFT_HOST_MAX]; /* where it is dialled */
     uint16_t peer_port;
     bool link_up, disk_low;
+    uint64_t lost_waits_upto;     /* up to here entries may have come through it before that */
     bool lost_waits;              /* (blocked.c) the link was lost since its waiting commands were cleared */
     bool says_diverged, outvoted; /* (digest.c) so it says itself; so its digest shows */
     uint64_t lost_us;             /* when the link was last lost, 0: never */
@@ -538,6 +539,7 @@ void blocked_here_forget(struct node *n, uint64_t claim);
 void blocked_here_released(struct node *n); /* an entry was applied */
 void blocked_here_reloaded(struct node *n); /* a snapshot was */
 void blocked_here_expire(struct node *n);
+void blocked_link_lost(struct node *n, struct peer *p);
 void blocked_turn(struct node *n);
 
 /* forward.c, the side that asks */

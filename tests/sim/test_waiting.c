@@ -33,7 +33,7 @@ static void end(struct scenario *s)
 {
     struct work_counts c = work_counts(s->work);
     scenario_settle(s, 0);
-    if (c.waited < 100 || c.handed < 500)
+    if (c.waited < 30 || c.handed < 100)
         scenario_fail(s, "only %llu waited, and %llu elements were handed to them",
                       (unsigned long long)c.waited, (unsigned long long)c.handed);
     scenario_free(s);
@@ -74,6 +74,37 @@ static void storm(uint64_t seed, const void *arg)
     end(&s);
 }
 
+/* One that leads, and one that does not, for longer than anybody is patient. */
+static void cut_off(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    begin(&s, seed, arg != NULL, 6000);
+    for (int i = 0; i < 4; i++) {
+        uint32_t who = (scenario_leader(&s) + (uint32_t)i) % 3;
+        for (uint32_t n = 0; n < 3; n++)
+            world_cut(s.world, who, n, n != who);
+        scenario_run(&s, i ? scenario_between(&s, 500000, 3000000) : 25 * SECOND);
+        scenario_heal(&s);
+        scenario_run(&s, scenario_between(&s, 1000000, 2000000));
+    }
+    end(&s);
+}
+
+/* Nodes that do not lead crash: whoever leads goes on, and so does what waits. */
+static void followers_crash(uint64_t seed, const void *arg)
+{
+    struct scenario s;
+    begin(&s, seed, arg != NULL, 0);
+    for (int i = 0; i < 8; i++) {
+        uint32_t who = (scenario_leader(&s) + 1 + (uint32_t)i % 2) % 3;
+        world_crash(s.world, who);
+        scenario_run(&s, scenario_between(&s, 50000, 1500000));
+        scenario_heal(&s);
+        scenario_run(&s, scenario_between(&s, 300000, 800000));
+    }
+    end(&s);
+}
+
 static void test_deposed(void **state)
 {
     (void)state;
@@ -84,6 +115,19 @@ static void test_deposed_proxied(void **state)
 {
     (void)state;
     scenario_seeds(3, deposed, "proxied");
+}
+
+static void test_cut_off(void **state)
+{
+    (void)state;
+    scenario_seeds(1, cut_off, NULL);
+    scenario_seeds(1, cut_off, "proxied");
+}
+
+static void test_followers_crash(void **state)
+{
+    (void)state;
+    scenario_seeds(3, followers_crash, "proxied");
 }
 
 static void test_storm(void **state)
@@ -101,7 +145,8 @@ static void test_storm_proxied(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_deposed), cmocka_unit_test(test_deposed_proxied),
-                                       cmocka_unit_test(test_storm), cmocka_unit_test(test_storm_proxied)};
+                                       cmocka_unit_test(test_cut_off), cmocka_unit_test(test_followers_crash),
+                                       cmocka_unit_test(test_storm),   cmocka_unit_test(test_storm_proxied)};
     if (getenv("ONLY_TEST"))
         cmocka_set_test_filter(getenv("ONLY_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ enum {
     PAIRS = 2,  /* keys of one pair */
     WRITES = 2, /* of any type, that a pair's transaction has beside its own */
     PIPE_MAX = 8,
-    QUEUE_SLOTS = 4,
+    QUEUE_SLOTS = 5,
     WINDOW = 128,        /* session-window, as it is by default */
     FIRST_NUMBER = 1000, /* of a session: there are numbers below its window from the start */
     NOWHERE = WORLD_NODES_MAX,

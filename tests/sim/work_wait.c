@@ -1,7 +1,7 @@
 /* Clients that push elements, and clients that take them and wait while there are none (BLPOP and its kin). Some lose their
  * patience: a server notices that a connection is gone, or does not. Some are told to wait no longer (CLIENT UNBLOCK).
  *
- * Keys come in four sorts, and are left for fresh ones when so much has been pushed. Elements name themselves: <client.number.i>. */
+ * Keys come in five sorts, and are left for fresh ones when so much has been pushed. Elements name themselves: <client.number.i>. */
 #include "work_int.h"
 
 #include "base/alloc.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 enum { WORDS_MAX = 16, PUSHED_MOST = 3, KEY_ELEMENTS = 150, PATIENCE_US = 1500000 };
-enum sort { LIST_IN_ORDER, LIST, SORTED_SET, STREAM };
+enum sort { LIST_IN_ORDER, LIST, SORTED_SET, STREAM, NEVER_PUSHED };
 
 /* A request of this kind, the same when it is asked again. */
 struct wait {
@@ -81,13 +81,14 @@ static struct queue *present(struct work *k, uint32_t slot)
     return handed_keys_pushed(k->handed, q->key) < KEY_ELEMENTS ? q : queue_new(k, slot);
 }
 
-/* Often one that somebody waits for: those who wait for ever at a key that nobody uses any more would. */
+/* But of a sort that is for those who wait in vain. Often one that somebody waits for: those who wait for ever at a key that nobody uses any more would. */
 static struct queue *draw_queue(struct work *k)
 {
     const struct client *c = &k->clients[prng_below(&k->chance, k->config.clients)];
-    if (c->kind == TAKER && c->phase == WRITING && prng_below(&k->chance, 2))
+    bool waits = c->kind == TAKER && c->phase == WRITING && k->queues[c->queue].slot != NEVER_PUSHED;
+    if (waits && prng_below(&k->chance, 2))
         return &k->queues[c->queue];
-    return present(k, (uint32_t)prng_below(&k->chance, QUEUE_SLOTS));
+    return present(k, (uint32_t)prng_below(&k->chance, NEVER_PUSHED));
 }
 
 static void element(struct work *k, struct client *c, const struct queue *q)
@@ -273,7 +274,9 @@ enum node_outcome work_wait_ask(struct work *k, struct client *c, struct node *n
     w->released = false;
     if (c->kind == TAKER) {
         handed_waits(k->handed, w->take, UINT64_MAX);
-        if (prng_below(&k->chance, 4) == 0)
+        if (k->paused) /* else a session would ask the same again for ever, whose time is longer than its patience */
+            work_due(k, c, UINT64_MAX);
+        else if (prng_below(&k->chance, 4) == 0)
             work_due(k, c, c->asked_us + prng_below(&k->chance, PATIENCE_US));
     }
     enum node_outcome outcome =
@@ -321,10 +324,11 @@ uint64_t work_wait_timeout_us(const struct client *c)
     return c->kind == TAKER && c->phase == WRITING ? c->wait->timeout_us : 0;
 }
 
-/* Now and then somebody has had enough of it; in the end all have. */
+/* Now and then somebody has had enough of it; in the end all have whose time is never up. */
 void work_wait_look_after(struct work *k, struct client *c)
 {
-    if (!c->waiting || !work_wait_claim(c) || (!k->paused && prng_below(&k->chance, 12)))
+    if (!c->waiting || !work_wait_claim(c) ||
+        (k->paused ? !work_wait_for_ever(c) : prng_below(&k->chance, 12) != 0))
         return;
     bool error = !k->paused && prng_below(&k->chance, 2);
     c->wait->ended = true;

@@ -138,12 +138,39 @@ static void a_leader_that_has_yet_to_apply_its_log(void **state)
     three_free(t);
 }
 
+/* A node starts anew while what it sent for a client is in its journal, and not applied anywhere. */
+static void a_proxy_goes_before_the_wait_is_applied(void **state)
+{
+    (void)state;
+    struct three *t = of_version_3();
+    struct one *leader = three_leader(t), *proxy = other(t, leader);
+    struct rsm_request req = request(proxy, blpop, 3);
+    uint64_t last = node_pending_index(leader->node);
+    assert_int_equal(ask(proxy, &req, FIRST, true), NODE_PENDING);
+    while (node_pending_index(leader->node) == last)
+        three_run(t, 1);
+    leader->unheard = true;
+    three_run(t, 10);
+    assert_int_equal(proxy->last, last + 1);
+    assert_int_equal(rsm_applied(node_rsm(leader->node)), last);
+    node_on_link(leader->node, proxy->id, false, true);
+    three_run(t, 10);
+    three_restart(t, proxy);
+    leader->unheard = false;
+    three_run(t, 500);
+    assert_ptr_equal(three_leader(t), leader);
+    assert_true(rsm_applied(node_rsm(leader->node)) > last);
+    assert_int_equal(rsm_waiting(node_rsm(leader->node)), 0);
+    three_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_through_the_proxy_and_directly),
         cmocka_unit_test(a_client_of_a_proxy_port_goes),
         cmocka_unit_test(a_leader_that_has_yet_to_apply_its_log),
+        cmocka_unit_test(a_proxy_goes_before_the_wait_is_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
