@@ -55,6 +55,11 @@ struct command_wait {
 };
 
 /* Who runs scripts for commands: EVAL and its kin, and SCRIPT. Appends exactly one reply, but for a read whose view's due_ms is set. */
+/* A script that is only tried, on a state that it must not change. */
+struct command_trial {
+    bool writes;  /* it wanted to: there is no reply */
+    bool stopped; /* it did not end by itself */
+};
 struct command_context;
 struct command_scripts {
     void *arg;
@@ -74,7 +79,8 @@ struct command_context {
     struct command_wait *wait;
     /* NULL: no scripts here (in a script). */
     const struct command_scripts *scripts;
-    bool oom; /* of a script: memory was above maxmemory when it was proposed */
+    struct command_trial *trial; /* NULL: it runs for good */
+    bool oom;                    /* of a script: memory was above maxmemory when it was proposed */
     /* It has waited, and this key is there now: of all its keys it looks at this one alone. `data` NULL: it has not. */
     struct slice ready;
 };

@@ -11,6 +11,8 @@ enum {
         1024, /* named and not yet applied; beyond, writes are refused as they are when none is left */
     VICTIMS_PER_TURN = 64, /* where nobody waits for the room */
     OVERHEAD_BYTES = 16,   /* about what a key takes in the database's tables */
+    LEAST_BYTES =
+        1024, /* of maxmemory: less is no room for anything, as in Redis, where the empty server takes more */
 };
 
 static uint64_t victim_hash(uint32_t db, struct slice key)
@@ -51,6 +53,8 @@ static void drop_applied(struct node *n)
 static bool is_over(const struct node *n)
 {
     uint64_t most = rsm_limits(n->rsm).maxmemory, used = store_memory(rsm_store(n->rsm));
+    if (most && most < LEAST_BYTES)
+        return true;
     return most && used > most && used - most > n->evictions.bytes;
 }
 

@@ -186,6 +186,20 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
     return false;
 }
 
+void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+                    const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
+                    struct command_trial *trial)
+{
+    struct rsm_request q = {.resp = resp, .user = user};
+    struct command_context c = context(r, &q, chance, reply);
+    c.view = rsm_view(r, reading_time(r, now_ms), db);
+    c.argv = argv;
+    c.argc = argc;
+    c.trial = trial;
+    *trial = (struct command_trial){0};
+    run(r, &c);
+}
+
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms)
 {

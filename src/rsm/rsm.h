@@ -178,6 +178,13 @@ uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
 bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                uint64_t *due_ms);
+/* Runs a script as far as it only reads; like rsm_query, but for `trial`. Its first run is not to be one that all nodes have to get through. */
+void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+                    const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
+                    struct command_trial *trial);
+size_t rsm_script_count(const struct rsm *r);
+/* The body of one that is known. false: it is not. */
+bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body);
 /* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
 bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */
@@ -192,11 +199,15 @@ struct rsm_message {
     struct slice channel, message;
     struct slice behind; /* opaque: what has to be delivered before it */
 };
+enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
 struct rsm_listener {
     void *arg;
     void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
     void (*published)(void *arg, const struct rsm_message *message);
     void (*users_changed)(void *arg); /* rsm_acl answers anew; whatever it gave before is gone. May be NULL */
+    /* Of each script that runs: when it begins, now and then, when it has ended. false: it is to end, which does not count where it is part
+     * of an entry. May be NULL */
+    bool (*script)(void *arg, enum rsm_script_phase phase, bool entry);
     void (*said)(void *arg, int level,
                  struct slice line); /* redis.log in a script; base/log.h levels. May be NULL */
 };

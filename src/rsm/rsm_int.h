@@ -253,6 +253,8 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
                      bool *error);
 int rsm_script_permits(void *host, const struct slice *argv, size_t argc);
 void rsm_script_log(void *host, int level, struct slice line);
+bool rsm_script_pulse(void *host);
+bool rsm_script_tell(const struct rsm_caller *caller, enum rsm_script_phase phase);
 void rsm_script_command(void *arg, struct command_context *c);
 /* exec.c: TIME's reply. */
 void rsm_reply_time(uint64_t now_ms, struct buf *out);

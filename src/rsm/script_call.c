@@ -137,6 +137,10 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
     if (wrong)
         return refuse(reply, error, wrong);
     bool writes = row->flags & CMD_WRITE, effects = writes || row->flags & CMD_MAY_REPLICATE;
+    if (effects && outer->trial && !caller->read_only) {
+        outer->trial->writes = true;
+        return false;
+    }
     if (effects && (caller->read_only || !outer->view.writing))
         return refuse(reply, error, "Write commands are not allowed from read-only scripts.");
     if (row->flags & CMD_DENYOOM && outer->oom && !caller->wrote &&
@@ -173,4 +177,16 @@ void rsm_script_log(void *host, int level, struct slice line)
     const struct rsm_listener *l = &caller->r->listener;
     if (l->said)
         l->said(l->arg, level, line);
+}
+
+bool rsm_script_tell(const struct rsm_caller *caller, enum rsm_script_phase phase)
+{
+    const struct rsm_listener *l = &caller->r->listener;
+    bool entry = caller->c->view.writing;
+    return !l->script || l->script(l->arg, phase, entry) || entry;
+}
+
+bool rsm_script_pulse(void *host)
+{
+    return rsm_script_tell(host, RSM_SCRIPT_RUNS);
 }

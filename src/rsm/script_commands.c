@@ -6,9 +6,13 @@
 
 static const char no_script[] = "NOSCRIPT No matching script. Please use EVAL.";
 
-static struct script_limits limits(const struct rsm *r)
+/* What is no entry runs on one node alone, and can be ended. */
+enum { READ_FACTOR = 10 };
+
+static struct script_limits limits(const struct rsm *r, bool entry)
 {
-    return (struct script_limits){.max_steps = r->settings.value[SETTING_SCRIPT_STEPS],
+    return (struct script_limits){.max_steps =
+                                      r->settings.value[SETTING_SCRIPT_STEPS] * (entry ? 1 : READ_FACTOR),
                                   .max_memory = r->settings.value[SETTING_SCRIPT_MEMORY]};
 }
 
@@ -20,7 +24,7 @@ static bool is(const struct command_context *c, const char *name)
 /* NULL: *body does not make a script, and the error was appended. */
 static struct stored_script *add(struct rsm *r, struct command_context *c, struct slice body, bool loaded)
 {
-    struct script_limits l = limits(r);
+    struct script_limits l = limits(r, true);
     struct buf error = BUF_EMPTY;
     struct slice code;
     unsigned flags;
@@ -74,12 +78,17 @@ static void run(struct rsm *r, struct command_context *c, struct slice body, con
                                     .arg_count = c->argc - 3 - keys,
                                     .resp = c->resp,
                                     .chance = prng_next(c->chance),
-                                    .limits = limits(r),
+                                    .limits = limits(r, c->view.writing),
                                     .host = &caller,
                                     .call = rsm_script_call,
                                     .permits = rsm_script_permits,
-                                    .log = rsm_script_log};
-        script_run(r->scripts.engine, &script, c->out);
+                                    .log = rsm_script_log,
+                                    .pulse = rsm_script_pulse};
+        rsm_script_tell(&caller, RSM_SCRIPT_BEGINS);
+        enum script_end end = script_run(r->scripts.engine, &script, c->out);
+        rsm_script_tell(&caller, RSM_SCRIPT_ENDS);
+        if (c->trial)
+            c->trial->stopped = end == SCRIPT_STOPPED;
     }
     buf_deinit(&error);
 }
@@ -201,6 +210,18 @@ void rsm_script_command(void *arg, struct command_context *c)
 }
 
 /* ---- before ---- */
+
+size_t rsm_script_count(const struct rsm *r)
+{
+    return scripts_count(&r->scripts);
+}
+
+bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
+{
+    const struct stored_script *known = scripts_find(&r->scripts, name);
+    *body = known ? slice_of(known->body, known->len) : slice_of(NULL, 0);
+    return known;
+}
 
 bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc)
 {

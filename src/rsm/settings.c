@@ -69,9 +69,8 @@ static const struct setting table[SETTING_COUNT] = {
     [SETTING_ACL_PUBSUB] = {"acl-pubsub-default", CHOICE, "resetchannels", 0, 0, channel_defaults,
                             "argument(s) must be one of the following: allchannels, resetchannels", false,
                             NULL},
-    [SETTING_SCRIPT_STEPS] = {"script-max-steps", NUMBER, "100000000", 10000, INT64_MAX, NULL,
-                              "argument must be between 10000 and 9223372036854775807 inclusive", false,
-                              NULL},
+    [SETTING_SCRIPT_STEPS] = {"script-max-steps", NUMBER, "100000000", 10000, 1000000000000, NULL,
+                              "argument must be between 10000 and 1000000000000 inclusive", false, NULL},
     [SETTING_SCRIPT_MEMORY] = {"script-max-memory", MEMORY, "268435456", 1 << 20, (uint64_t)2 << 30, NULL,
                                "argument must be between 1048576 and 2147483648 inclusive", false, NULL},
 };

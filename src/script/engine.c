@@ -8,9 +8,10 @@
 #include <assert.h>
 #include <string.h>
 
-#define HOOK_STEPS  1000
-#define KEEP_BYTES  ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
-#define COUNT_BYTES 256               /* larger blocks count as steps */
+#define HOOK_STEPS    1000
+#define HOOKS_A_PULSE 100               /* some tenths of a millisecond */
+#define KEEP_BYTES    ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
+#define COUNT_BYTES   256               /* larger blocks count as steps */
 
 static const char chunk_name[] = "@user_script";
 
@@ -31,16 +32,31 @@ static void *allocate(void *arg, void *old, size_t old_size, size_t size)
     return arena_resize(&e->arena, old, old_size, size);
 }
 
+_Noreturn void engine_raise_stop(lua_State *L)
+{
+    luaL_checkstack(L, 4, "too deep");
+    if (engine_of(L)->stop == STOP_KILLED) {
+        push_error(L, "Script killed by user with SCRIPT KILL...");
+    } else {
+        luaL_where(L, 0);
+        lua_pushliteral(L, OUT_OF_STEPS);
+        lua_concat(L, 2);
+    }
+    lua_error(L);
+    __builtin_unreachable();
+}
+
 static void count(lua_State *L, lua_Debug *ar)
 {
+    struct script_engine *e = engine_of(L);
     (void)ar;
-    if (spend(engine_of(L), HOOK_STEPS))
-        return;
-    luaL_checkstack(L, 3, "too deep");
-    luaL_where(L, 0);
-    lua_pushliteral(L, OUT_OF_STEPS);
-    lua_concat(L, 2);
-    lua_error(L);
+    if (++e->hooks >= HOOKS_A_PULSE && e->run->pulse) {
+        e->hooks = 0;
+        if (!e->run->pulse(e->run->host) && e->stop == STOP_NOT)
+            e->stop = STOP_KILLED;
+    }
+    if (!spend(e, HOOK_STEPS))
+        engine_raise_stop(L);
 }
 
 static void open_library(lua_State *L, const char *name, void (*open)(lua_State *L))
@@ -110,6 +126,7 @@ static void begin(struct script_engine *e, const struct script_run *run)
     e->arena.limit = limit < ARENA_BYTES ? (size_t)limit : ARENA_BYTES;
     e->run = run;
     e->steps = 0;
+    e->hooks = 0;
     e->stop = STOP_NOT;
     e->resp = 2;
     random_seed(e, (int32_t)(uint32_t)(run->chance ^ run->chance >> 32));
@@ -194,7 +211,7 @@ static int run_protected(lua_State *L)
     return 0;
 }
 
-bool script_run(struct script_engine *e, const struct script_run *run, struct buf *reply)
+enum script_end script_run(struct script_engine *e, const struct script_run *run, struct buf *reply)
 {
     size_t start = reply->len;
     struct main m = {run, reply};
@@ -203,11 +220,11 @@ bool script_run(struct script_engine *e, const struct script_run *run, struct bu
         buf_truncate(reply, start);
         append_failure(e->L, &m);
     }
-    bool done = e->stop != STOP_ABANDONED;
-    if (!done)
+    enum script_stop stop = e->stop;
+    if (stop == STOP_ABANDONED)
         buf_truncate(reply, start);
     end(e);
-    return done;
+    return stop == STOP_NOT ? SCRIPT_ENDED : stop == STOP_ABANDONED ? SCRIPT_ABANDONED : SCRIPT_STOPPED;
 }
 
 static int compile_protected(lua_State *L)

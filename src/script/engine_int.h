@@ -22,7 +22,7 @@ void arena_deinit(struct arena *a);
 void *arena_resize(struct arena *a, void *old, size_t old_size, size_t size);
 
 #define OUT_OF_STEPS "Script ran over its budget of steps (script-max-steps)"
-enum script_stop { STOP_NOT, STOP_STEPS, STOP_ABANDONED };
+enum script_stop { STOP_NOT, STOP_STEPS, STOP_KILLED, STOP_ABANDONED };
 
 struct script_engine {
     struct arena arena, clean; /* clean: its state of before the first script */
@@ -30,6 +30,7 @@ struct script_engine {
     char *image;
     const struct script_run *run;
     uint64_t steps; /* taken so far */
+    unsigned hooks; /* since the last pulse */
     enum script_stop stop;
     int resp; /* of redis.call */
     struct buf reply;
@@ -47,6 +48,7 @@ static inline struct script_engine *engine_of(lua_State *L)
 }
 /* After something that catches errors: none that ends the script is caught. */
 void engine_recheck(lua_State *L);
+_Noreturn void engine_raise_stop(lua_State *L); /* the error that ends it */
 
 /* sandbox.c: to be called last; the globals become what scripts may do with them. */
 void sandbox_close(lua_State *L);

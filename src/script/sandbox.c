@@ -35,7 +35,7 @@ void push_error(lua_State *L, const char *text)
 void engine_recheck(lua_State *L)
 {
     if (engine_of(L)->stop != STOP_NOT)
-        luaL_error(L, OUT_OF_STEPS);
+        engine_raise_stop(L);
 }
 
 /* As Redis's: an error of a command is caught as its text. */
@@ -175,6 +175,14 @@ static int changes(lua_State *L)
         return lua_error(L);
     }
     return lib_original(L);
+}
+
+/* insert and remove, which count as they do without. */
+static int changes_table(lua_State *L)
+{
+    if (lua_istable(L, 1))
+        lib_spend(L, lua_objlen(L, 1) / 4);
+    return changes(L);
 }
 
 /* Functions that look into it. */
@@ -341,6 +349,17 @@ static void wrap_in(lua_State *L, const char *table, const char *name, lua_CFunc
     lua_pop(L, 1);
 }
 
+/* One that is wrapped already: two wrappers on top of each other would take each other for the original. */
+static void wrap_again(lua_State *L, const char *table, const char *name, lua_CFunction with)
+{
+    lua_getfield(L, LUA_GLOBALSINDEX, table);
+    lua_getfield(L, -1, name);
+    lua_getupvalue(L, -1, 1);
+    lua_pushcclosure(L, with, 1);
+    lua_setfield(L, -3, name);
+    lua_pop(L, 2);
+}
+
 static void set(lua_State *L, const char *name, lua_CFunction function)
 {
     lua_pushcfunction(L, function);
@@ -361,8 +380,8 @@ static void replace_functions(lua_State *L)
     wrap_in(L, LUA_COLIBNAME, "resume", catches);
     wrap_in(L, "_G", "rawset", changes);
     wrap_in(L, "_G", "setmetatable", changes);
-    wrap_in(L, LUA_TABLIBNAME, "insert", changes);
-    wrap_in(L, LUA_TABLIBNAME, "remove", changes);
+    wrap_again(L, LUA_TABLIBNAME, "insert", changes_table);
+    wrap_again(L, LUA_TABLIBNAME, "remove", changes_table);
     wrap_in(L, "_G", "rawget", looks);
     wrap_in(L, "_G", "next", looks);
     wrap_in(L, "_G", "getmetatable", base_getmetatable);

@@ -42,9 +42,15 @@ struct script_run {
     /* Might it be called? -1: there is no such command. */
     int (*permits)(void *host, const struct slice *argv, size_t argc);
     void (*log)(void *host, int level, struct slice line); /* 0 debug .. 3 warning. May be NULL */
+    /* Called now and then while it runs; false: it is to end, with an error. May be NULL */
+    bool (*pulse)(void *host);
 };
-/* Appends one reply. false: none, for `call` has said so. */
-bool script_run(struct script_engine *e, const struct script_run *run, struct buf *reply);
+enum script_end {
+    SCRIPT_ENDED,     /* appended one reply */
+    SCRIPT_STOPPED,   /* likewise: the error that it ran over its budget of steps, or was told to end */
+    SCRIPT_ABANDONED, /* none, for `call` has said so */
+};
+enum script_end script_run(struct script_engine *e, const struct script_run *run, struct buf *reply);
 /* Is it a chunk of Lua? Else the error's text. */
 bool script_compiles(struct script_engine *e, struct slice code, const struct script_limits *limits,
                      struct buf *error);

@@ -216,8 +216,10 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
         s->hooks.busy(s->hooks.arg, true);
     bool nested = s->in_query;
     s->in_query = true;
+    s->script.client = c;
     bool done = node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms);
     s->in_query = nested;
+    s->script.client = NULL;
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
     ran(c, row, argv, argc, time_end(s, stat, begun_ns));

@@ -42,6 +42,7 @@ struct client *client_new(struct server *s, int fd, int mode, const char *peer, 
     list_init(&c->leaving_link);
     list_init(&c->waiting_link);
     list_init(&c->paused_link);
+    list_init(&c->trial_link);
     list_init(&c->monitor_link);
     list_init(&c->unread_link);
     client_arm(c);
@@ -60,6 +61,7 @@ void client_free(struct client *c)
     list_remove(&c->leaving_link);
     list_remove(&c->waiting_link);
     list_remove(&c->paused_link);
+    list_remove(&c->trial_link);
     list_remove(&c->monitor_link);
     close(c->fd);
     ring_free(c);
@@ -69,6 +71,7 @@ void client_free(struct client *c)
     buf_deinit(&c->name);
     buf_deinit(&c->user_name);
     buf_deinit(&c->opening);
+    buf_deinit(&c->trial_bytes);
     transaction_free(c->txn);
     transaction_free(c->running);
     client_deafen(c);

@@ -72,6 +72,7 @@ struct config {
     bool daemonize;
     bool latency_tracking;
     int64_t slowlog_us, slowlog_max_len;        /* us below 0: nothing is slow */
+    int64_t busy_ms;                            /* busy-reply-threshold */
     int64_t spike_ms;                           /* latency-monitor-threshold; 0: none is looked for */
     double percentiles[CONFIG_PERCENTILES_MAX]; /* of INFO latencystats */
     size_t percentile_count;

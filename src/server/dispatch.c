@@ -97,6 +97,14 @@ static enum verdict shown(struct client *c, const struct command *row, const str
     return verdict;
 }
 
+static const char busy[] =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+
+static bool is_script_kill(const struct command *row)
+{
+    return row->flags & CMD_ALLOW_BUSY && strcmp(row->name, "script|kill") == 0;
+}
+
 static bool is_entry(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
 {
     return row->flags & CMD_BY_SCRIPT ? !rsm_script_reads(node_rsm(s->node), argv, argc)
@@ -112,6 +120,9 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     bool may_wait = command_may_wait(row, argv, argc);
     if (!may_wait && !is_entry(s, row, argv, argc))
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
+    enum verdict held;
+    if (row->flags & CMD_BY_SCRIPT && slow_scripts_hold(c, argv, argc, &held))
+        return held;
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
     req.asker = may_wait ? s->self : 0;
@@ -156,6 +167,8 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         return reject(c, row, "NOAUTH Authentication required.");
     if (__builtin_expect(!c->unlimited, 0) && !permitted(c, row, argv, argc, numbered))
         return TAKEN;
+    if (__builtin_expect(s->script.busy, 0) && !(row->flags & CMD_ALLOW_BUSY))
+        return reject(c, row, busy);
     const struct handler *h = stat_of(s, row)->handler;
     if (!h && !row->run)
         return reject(c, row, "ERR this command is not there yet");
@@ -167,6 +180,10 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     c->tracks = c->cache && caches_tracks(c, row);
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);
+    if (is_script_kill(row)) {
+        slow_scripts_kill(c, reply_begin(c));
+        return TAKEN;
+    }
     if (h && !row->run) /* of what has both, the handler is for transactions */
         return run_handler(c, h, row, argv, argc);
     return run(c, row, argv, argc, numbered);
@@ -193,6 +210,7 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
     enum verdict verdict = check_and_run(c, row, argv, argc, numbered);
     if (verdict == WAIT)
         return WAIT;
+    c->trial = TRIAL_NONE;
     if (__builtin_expect(c->reply_off || c->reply_skip || c->skip_next, 0))
         keep_quiet(c, at_once, start);
     if (c->cache && !c->txn && !(row && slice_is_word(command_base_name(row), "client")))

@@ -302,7 +302,12 @@ static void hear_script(void *arg, int level, struct slice line)
 
 void messages_listen(struct server *s)
 {
-    struct rsm_listener listener = {s, hear_event, hear_published, users_changed, hear_script};
+    struct rsm_listener listener = {.arg = s,
+                                    .heard = hear_event,
+                                    .published = hear_published,
+                                    .users_changed = users_changed,
+                                    .script = slow_scripts_tell,
+                                    .said = hear_script};
     if (s->node)
         node_listen(s->node, &listener, caches_clients(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
 }

@@ -56,6 +56,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     list_init(&s->leaving);
     list_init(&s->waiting);
     list_init(&s->paused);
+    slow_scripts_init(s);
     list_init(&s->monitors);
     list_init(&s->slowlog);
     make_places(s);
@@ -84,6 +85,7 @@ void server_free(struct server *s)
     while (s->spare_count > 0)
         buf_deinit(&s->spares[--s->spare_count]);
     mem_free(s->argv);
+    slow_scripts_deinit(s);
     stats_deinit(s);
     messages_deinit(s);
     slowlog_clear(s);
@@ -160,13 +162,13 @@ size_t server_crowd(struct server *s)
 
 void server_woken(struct server *s)
 {
-    if (s->hooks.woken)
+    if (s->hooks.woken && !s->script.polling)
         s->hooks.woken(s->hooks.arg);
 }
 
 void server_heard(struct server *s)
 {
-    if (s->hooks.heard)
+    if (s->hooks.heard && !s->script.polling)
         s->hooks.heard(s->hooks.arg);
 }
 
@@ -271,6 +273,8 @@ bool server_turn(struct server *s)
         blocking_gone(c);
         client_free(c);
     }
+    if (!list_empty(&s->tries))
+        slow_scripts_turn(s);
     sockets_turn(s);
     return s->again || !list_empty(&s->changed);
 }

@@ -108,19 +108,26 @@ struct watched_key {
 
 /* In the order in which a request needs it: among thousands of clients each is cold when it is heard of, and every further
  * cache line is waited for. The first four are what a read or write of one key touches. */
+enum trial { TRIAL_NONE, TRIAL_WANTED, TRIAL_DONE };
+
 struct client {
     struct server *server;
     int fd;
     uint8_t mode; /* enum follower_mode, of the port */
     uint8_t poison;
-    bool reading;    /* what comes is taken; else it stays in the kernel */
-    bool unread;     /* the socket may hold something: the kernel says so once */
-    bool ended;      /* ... an end or an error, behind what is to be read */
-    bool stalled;    /* the request at the front of `in` waits for the connection */
-    bool exclusive;  /* a slot whose answer changes the connection is open: nothing is parsed */
-    bool unlimited;  /* its user may do everything: nothing is to be looked at */
-    bool named_user; /* another one than "default" */
-    bool proved;     /* by a password */
+    bool reading;     /* what comes is taken; else it stays in the kernel */
+    bool unread;      /* the socket may hold something: the kernel says so once */
+    bool ended;       /* ... an end or an error, behind what is to be read */
+    bool stalled;     /* the request at the front of `in` waits for the connection */
+    enum trial trial; /* of the script that comes next */
+    bool
+        trial_stopped; /* it did not end by itself: then `trial_bytes` is its reply; before that, the request */
+    struct buf trial_bytes;
+    struct list trial_link; /* in server.tries */
+    bool exclusive;         /* a slot whose answer changes the connection is open: nothing is parsed */
+    bool unlimited;         /* its user may do everything: nothing is to be looked at */
+    bool named_user;        /* another one than "default" */
+    bool proved;            /* by a password */
     bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
     bool told;       /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
@@ -235,6 +242,15 @@ struct spikes {
     int64_t longest_ms;
 };
 
+/* scripts.c: what runs right now. */
+struct running_script {
+    bool runs, entry;  /* part of an entry: it cannot be ended */
+    bool busy, killed; /* others hear BUSY; SCRIPT KILL was heard */
+    bool polling;      /* sockets are read in the middle of it */
+    uint64_t since_us, polled_us;
+    const struct client *client; /* that has it run, while a reply of it is being written; NULL: none is */
+};
+
 struct server {
     struct event_base *base;
     struct config *config;
@@ -295,6 +311,10 @@ struct server {
 
     void (*handed_over)(void *arg);
     void *handed_over_arg;
+
+    struct list tries; /* clients whose script is to be tried first */
+    struct running_script script;
+    uint32_t *script_hints; /* scripts that are known to end, or to write */
 
     uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
     bool pause_all;          /* reads too */
@@ -505,6 +525,19 @@ void monitor_show(struct client *c, const struct command *row, uint32_t db, cons
 bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
 
 /* ---- pause.c ---- */
+
+/* scripts.c */
+void slow_scripts_init(struct server *s);
+void slow_scripts_deinit(struct server *s);
+bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, bool entry);
+/* One of those that wait for it is tried, on its own, at the end of a pass. */
+void slow_scripts_turn(struct server *s);
+/* A script that would be an entry: it is to be tried before, or was. true: *verdict says what became of the request. */
+bool slow_scripts_hold(struct client *c, const struct slice *argv, size_t argc, enum verdict *verdict);
+/* SCRIPT KILL */
+void slow_scripts_kill(struct client *c, struct buf *out);
+/* sockets.c: while a script runs for long, what others send is read, and refused. */
+void sockets_poll(struct server *s);
 
 bool pause_holds(struct client *c, const struct command *row, const struct handler *h,
                  const struct slice *argv, size_t argc);

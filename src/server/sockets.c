@@ -3,9 +3,11 @@
  * been read is not looked at again to see that it is empty, and stopping to read costs no system call; among thousands of
  * connections either would have to be fetched from memory first. */
 #include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "server/server_int.h"
 
@@ -39,6 +41,20 @@ static void hear_unread(struct server *s)
     }
 }
 
+static void hear_event(struct client *c, uint32_t what)
+{
+    if ((what & EPOLLOUT) && client_unsent(c) > 0)
+        client_touch(c);
+    if ((what & ~(uint32_t)EPOLLOUT) == 0)
+        return;
+    c->unread = true;
+    c->ended |= (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (c == c->server->script.client)
+        client_touch(c); /* its turn comes when its script has ended */
+    else
+        client_hear(c);
+}
+
 static void on_sockets(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
@@ -51,14 +67,70 @@ static void on_sockets(evutil_socket_t fd, short what, void *arg)
         struct client *c = events[i].data.ptr; /* freed at the end of a pass only */
         if (i + FETCHED_AHEAD < count)
             fetch(events[i + FETCHED_AHEAD].data.ptr);
-        if ((events[i].events & EPOLLOUT) && client_unsent(c) > 0)
-            client_touch(c);
-        if ((events[i].events & ~(uint32_t)EPOLLOUT) == 0)
-            continue;
-        c->unread = true;
-        c->ended |= (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-        client_hear(c);
+        hear_event(c, events[i].events);
     }
+}
+
+/* Whoever is on the stack may be taking requests out of what these hold. */
+struct taking {
+    struct resp_parser parser;
+    char *shared_input;
+    struct request ahead[REQUESTS_AHEAD];
+    struct slice ahead_args[REQUESTS_AHEAD][REQUEST_AHEAD_ARGS];
+};
+
+static void take_aside(struct server *s, struct taking *t)
+{
+    t->parser = s->parser;
+    t->shared_input = s->shared_input;
+    memcpy(t->ahead, s->ahead, sizeof t->ahead);
+    memcpy(t->ahead_args, s->ahead_args, sizeof t->ahead_args);
+    resp_parser_init(&s->parser);
+    s->shared_input = mem_alloc(SHARED_INPUT);
+}
+
+static void put_back(struct server *s, const struct taking *t)
+{
+    resp_parser_deinit(&s->parser);
+    mem_free(s->shared_input);
+    s->parser = t->parser;
+    s->shared_input = t->shared_input;
+    memcpy(s->ahead, t->ahead, sizeof t->ahead);
+    memcpy(s->ahead_args, t->ahead_args, sizeof t->ahead_args);
+}
+
+/* Nobody is freed here, and the one whose reply is being written is left alone. */
+static void flush_others(struct server *s)
+{
+    struct list todo, later;
+    list_init(&todo);
+    list_init(&later);
+    while (!list_empty(&s->changed)) {
+        struct client *c = list_entry(s->changed.next, struct client, changed_link);
+        list_remove(&c->changed_link);
+        list_push_back(c == s->script.client || c->doomed ? &later : &todo, &c->changed_link);
+    }
+    while (!list_empty(&todo))
+        client_flush(list_entry(todo.next, struct client, changed_link));
+    while (!list_empty(&later)) {
+        struct list *it = later.next;
+        list_remove(it);
+        list_push_back(&s->changed, it);
+    }
+}
+
+void sockets_poll(struct server *s)
+{
+    struct epoll_event events[FETCHED_AHEAD * 4];
+    struct taking taking;
+    s->script.polling = true;
+    take_aside(s, &taking);
+    int count = epoll_wait(s->sockets, events, sizeof events / sizeof *events, 0);
+    for (int i = 0; i < count; i++)
+        hear_event(events[i].data.ptr, events[i].events);
+    flush_others(s);
+    put_back(s, &taking);
+    s->script.polling = false;
 }
 
 void sockets_open(struct server *s)

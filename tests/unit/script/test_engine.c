@@ -73,7 +73,7 @@ static const char *run(struct fixture *f, const char *code)
 {
     buf_truncate(&f->reply, 0);
     f->run.code = slice_cstr(code);
-    bool done = script_run(f->engine, &f->run, &f->reply);
+    bool done = script_run(f->engine, &f->run, &f->reply) != SCRIPT_ABANDONED;
     assert_int_equal(done, resp_reply_len(buf_slice(&f->reply)) == f->reply.len && f->reply.len > 0);
     put_u8(&f->reply, 0);
     return f->reply.data;
@@ -93,6 +93,19 @@ static void test_values(void **state)
         {"return redis.call('raw','%1\\r\\n$1\\r\\na\\r\\n,1.5\\r\\n').map.a.double*2", ":3\r\n"},
         {"return tostring(redis.call('raw','~1\\r\\n:4\\r\\n').set[4])", "$4\r\ntrue\r\n"},
         {"return redis.call('raw','=7\\r\\ntxt:abc\\r\\n').verbatim_string.string", "$3\r\nabc\r\n"},
+        {"local t={} table.insert(t,'b') table.insert(t,1,'a') table.remove(t) return {#t,table.concat(t)}",
+         "*2\r\n:1\r\n$1\r\na\r\n"},
+        {"table.insert(redis,1)",
+         "-ERR Attempt to modify a readonly table script: sha, on @user_script:1.\r\n"},
+        {"table.remove(math)", "-ERR Attempt to modify a readonly table script: sha, on @user_script:1.\r\n"},
+        {"local t={3,1,2} table.sort(t,function(a,b) return a>b end) return t", "*3\r\n:3\r\n:2\r\n:1\r\n"},
+        {"return ('abc'):sub(2,-1)..string.format('%d',7)", "$3\r\nbc7\r\n"},
+        {"return {rawget(_G,'redis')==redis,rawget({a=1},'a'),next({5}),select('#',next({}))}",
+         "*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n"},
+        {"local s=0 for k,v in pairs({1,2,3}) do s=s+v end for i,v in ipairs({1,2}) do s=s+v end return s",
+         ":9\r\n"},
+        {"local f=coroutine.wrap(function(a) local b=coroutine.yield(a+1) return b*2 end) return {f(1),f(5)}",
+         "*2\r\n:2\r\n:10\r\n"},
         {"return redis.call('raw','-E x\\r\\n')", "-E x script: sha, on @user_script:1.\r\n"},
         {"return redis.pcall('raw','-E x\\r\\n')", "-E x\r\n"},
         {"return redis.call('a',1,1.5,1e20,'x')", "$15\r\na 1 1.5 1e+20 x\r\n"},

@@ -1,0 +1,127 @@
+/* Scripts that run for long: tried before they become entries, seen to be busy by others, ended by SCRIPT KILL. */
+#include "bench.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUSY "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.|"
+
+static void start(struct bench *b, const char *threshold_ms)
+{
+    struct rsm_request newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    bench_start(b, (const char *[]){"busy-reply-threshold", threshold_ms, NULL});
+    fake_apply_request(b->node, &newest);
+}
+
+struct late {
+    int fd;
+    const char *text;
+};
+
+/* Sends it in the middle of what runs. */
+static void *send_late(void *arg)
+{
+    const struct late *l = arg;
+    usleep(30000);
+    ssize_t n = write(l->fd, l->text, strlen(l->text));
+    return n == (ssize_t)strlen(l->text) ? NULL : arg;
+}
+
+static void run_beside(struct bench *b, int fd, const char *script, int other, const char *text)
+{
+    struct late late = {other, text};
+    pthread_t thread;
+    void *failed;
+    assert_int_equal(pthread_create(&thread, NULL, send_late, &late), 0);
+    bench_send(b, fd, script);
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    bench_run(b);
+}
+
+static void test_killed(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1");
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    run_beside(&b, fd, "EVAL \"while true do end\" 0\r\nPING", other, "PING\r\nGET k\r\nSCRIPT KILL\r\n");
+    assert_reply(&b, other, BUSY BUSY "+OK|");
+    assert_reply(
+        &b, fd,
+        "-ERR Script killed by user with SCRIPT KILL... script: 694a5fe1ddb97a4c6a1bf299d9537c7d3d0f84e7, on "
+        "@user_script:1.|+PONG|");
+    bench_send(&b, other, "SCRIPT KILL");
+    assert_reply(&b, other, "-NOTBUSY No scripts in execution right now.|");
+    run_beside(&b, fd, "EVAL_RO \"while true do pcall(function() while true do end end) end\" 0", other,
+               "PING\r\nSCRIPT KILL\r\n");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
+/* As part of an entry it runs on all nodes, and none can end it alone. */
+static void test_entry_goes_on(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1");
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    bench_send(&b, fd, "EVAL \"redis.call('set','k','v') while true do end\" 0");
+    assert_reply(&b, fd, "");
+    struct late late = {other, "PING\r\nSCRIPT KILL\r\n"};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, send_late, &late), 0);
+    fake_commit(b.node, 1);
+    pthread_join(thread, NULL);
+    bench_run(&b);
+    const char *reply = bench_read(&b, other);
+    assert_memory_equal(reply, BUSY "-UNKILLABLE ", strlen(BUSY "-UNKILLABLE "));
+    assert_non_null(strstr(bench_read(&b, fd), "script-max-steps"));
+    bench_send(&b, fd, "GET k");
+    fake_round(b.node, NODE_DONE);
+    bench_run(&b);
+    assert_reply(&b, fd, "$1|v|");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
+/* One that writes is proposed after its trial, in its place among the requests of its connection; the second time at once. */
+static void test_tried_in_order(void **state)
+{
+    static const char script[] =
+        "for i=1,3 do redis.call('append',KEYS[1],i) end return redis.call('get',KEYS[1])";
+    char text[512];
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "SET k x\r\nEVAL \"%s\" 1 k\r\nSET k y\r\nGET k", script);
+        bench_send(&b, fd, text);
+        fake_commit(b.node, 3);
+        bench_run(&b);
+        fake_round(b.node, NODE_DONE);
+        bench_run(&b);
+        assert_reply(&b, fd, "+OK|$4|x123|+OK|$1|y|");
+    }
+    bench_send(&b, fd, "MULTI\r\nEVAL \"for i=1,3 do end return 1\" 0\r\nEXEC");
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "+OK|+QUEUED|*1|:1|");
+    close(fd);
+    bench_stop(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_entry_goes_on),
+        cmocka_unit_test(test_tried_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
