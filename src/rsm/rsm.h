@@ -283,6 +283,9 @@ struct rsm_snapshot_meta {
  * single keys are not in it. */
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,
                         bool (*emit)(void *arg, const void *data, size_t len), void *arg);
+/* The same file without what is ours: the keys alone, as stock Redis would write it; not even those without `keys`. */
+bool rsm_dump_write(struct rsm *r, bool keys, bool (*emit)(void *arg, const void *data, size_t len),
+                    void *arg);
 /* Loading, fed in pieces so that the caller's loop goes on between them. A failed load leaves nothing behind:
  * the loader builds a new rsm, which the caller puts in the old one's place after `finish`. A file of stock
  * Redis loads too (meta.index is then 0). */

@@ -62,14 +62,19 @@ static void write_settings(struct writer *w, const struct rsm *r)
     buf_deinit(&pair);
 }
 
-/* The seed and the settings come first: sessions and keys are read with their help. */
-static void write_head(struct writer *w, const struct rsm *r, const struct rsm_snapshot_meta *meta)
+static void write_magic(struct writer *w, const struct rsm *r)
 {
-    struct buf seed = BUF_EMPTY;
     buf_append_cstr(&w->buf, "REDIS0010");
     aux(w, "redis-ver", SLICE_LITERAL("7.0.15"));
     aux_number(w, "redis-bits", 64);
     aux_number(w, "ctime", r->stamp_ms / 1000);
+}
+
+/* The seed and the settings come first: sessions and keys are read with their help. */
+static void write_head(struct writer *w, const struct rsm *r, const struct rsm_snapshot_meta *meta)
+{
+    struct buf seed = BUF_EMPTY;
+    write_magic(w, r);
     aux_number(w, "kvorum-format", SNAPSHOT_FORMAT);
     put_u64(&seed, r->seed.k0);
     put_u64(&seed, r->seed.k1);
@@ -173,18 +178,17 @@ static bool write_db(struct writer *w, const struct store *s, uint32_t db)
     return true;
 }
 
-/* What memory has lost could not be loaded again, and must not take the place of what can. */
-static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_snapshot_meta *meta)
+static bool write_keys(struct writer *w, const struct store *s)
 {
-    if (!store_is_sound(r->store))
-        return false;
-    write_head(w, r, meta);
-    if (!write_sessions(w, r) || !write_blocked(w, r) || !write_users(w, r) || !write_scripts(w, r))
-        return false;
-    for (uint32_t db = 0; db < store_databases(r->store); db++) {
-        if (!write_db(w, r->store, db))
+    for (uint32_t db = 0; db < store_databases(s); db++) {
+        if (!write_db(w, s, db))
             return false;
     }
+    return true;
+}
+
+static bool write_end(struct writer *w)
+{
     put_u8(&w->buf, RDB_OP_EOF);
     if (!flush(w))
         return false;
@@ -192,11 +196,31 @@ static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_s
     return flush(w);
 }
 
+/* What memory has lost could not be loaded again, and must not take the place of what can. */
+static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_snapshot_meta *meta)
+{
+    if (!store_is_sound(r->store))
+        return false;
+    write_head(w, r, meta);
+    return write_sessions(w, r) && write_blocked(w, r) && write_users(w, r) && write_scripts(w, r) &&
+           write_keys(w, r->store) && write_end(w);
+}
+
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,
                         bool (*emit)(void *arg, const void *data, size_t len), void *arg)
 {
     struct writer w = {.emit = emit, .arg = arg};
     bool ok = write_file(&w, r, meta);
+    buf_deinit(&w.buf);
+    return ok;
+}
+
+bool rsm_dump_write(struct rsm *r, bool keys, bool (*emit)(void *arg, const void *data, size_t len),
+                    void *arg)
+{
+    struct writer w = {.emit = emit, .arg = arg};
+    write_magic(&w, r);
+    bool ok = store_is_sound(r->store) && (!keys || write_keys(&w, r->store)) && write_end(&w);
     buf_deinit(&w.buf);
     return ok;
 }

@@ -66,6 +66,7 @@ void client_free(struct client *c)
     close(c->fd);
     ring_free(c);
     requests_forget(c);
+    replica_free(c);
     buf_deinit(&c->in);
     buf_deinit(&c->out);
     buf_deinit(&c->name);
@@ -119,7 +120,8 @@ size_t client_memory(const struct client *c)
     for (uint32_t seq = c->head; seq != c->tail; seq++)
         slots += c->ring[seq & (c->ring_cap - 1)].bytes.cap;
     size_t parser = c->parser ? sizeof *c->parser + c->parser->cap * 2 * sizeof(struct slice) : 0;
-    return sizeof *c + c->in.cap + c->out.cap + slots + parser + (c->txn ? c->txn->bytes.cap : 0);
+    return sizeof *c + c->in.cap + c->out.cap + slots + parser + (c->txn ? c->txn->bytes.cap : 0) +
+           replica_pending(c);
 }
 
 struct slice client_tag(const struct client *c)
@@ -239,7 +241,7 @@ void client_cron(struct client *c)
         client_doom(c, "it did not authenticate in time");
         return;
     }
-    if (s->config->timeout_s && ring_empty(c) && !client_is_subscribed(c) &&
+    if (s->config->timeout_s && ring_empty(c) && !replica_is_attached(c) && !client_is_subscribed(c) &&
         idle_us > (uint64_t)s->config->timeout_s * 1000000) {
         client_doom(c, "idle");
         return;

@@ -10,6 +10,8 @@
 static void put_flags(const struct client *c, struct buf *out)
 {
     size_t start = out->len;
+    if (replica_is_attached(c))
+        put_u8(out, 'S');
     if (client_is_subscribed(c))
         put_u8(out, 'P');
     if (c->cache)

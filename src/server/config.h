@@ -39,6 +39,7 @@ struct config {
     struct output_limit output_limits[CLASS_COUNT];
     uint64_t query_buffer_limit; /* bytes */
     uint64_t clients_memory;     /* bytes, or CONFIG_PERCENT | percent of maxmemory */
+    int64_t repl_timeout_s;      /* a replica that does not read is given up */
     int64_t tracking_keys_max;
 
     /* who may do what */

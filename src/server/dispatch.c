@@ -202,6 +202,10 @@ static void keep_quiet(struct client *c, bool at_once, size_t start)
 enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
     /* A client counts its numbered requests by name alone, so we do, whatever becomes of them (DESIGN 5). */
+    if (__builtin_expect(c->replicates, 0) && !(row && slice_is_word(slice_cstr(row->name), "replconf"))) {
+        client_doom(c, "it is a replica and sent something else than REPLCONF");
+        return TAKEN;
+    }
     bool numbered =
         c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
     bool at_once = ring_empty(c);

@@ -170,6 +170,7 @@ static void info_replication(struct server *s, struct buf *out)
                "\r\nrepl_backlog_first_byte_offset:%" PRIu64 "\r\nrepl_backlog_histlen:%" PRIu64 "\r\n",
                id, st->commit, st->peer_count > 1, st->cache_bytes, st->first_index,
                st->last_index >= st->first_index ? st->last_index - st->first_index + 1 : 0);
+    info_attached(s, out);
 }
 
 static void info_cpu(struct server *s, struct buf *out)

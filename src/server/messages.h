@@ -37,6 +37,8 @@ static inline bool client_is_subscribed(const struct client *c)
 }
 static inline enum client_class client_class(const struct client *c)
 {
+    if (replica_is_attached(c))
+        return CLASS_REPLICA;
     return client_is_subscribed(c) ? CLASS_PUBSUB : CLASS_NORMAL;
 }
 

@@ -60,7 +60,7 @@ static void write_out(struct client *c)
 static bool over_limit(struct client *c)
 {
     const struct output_limit *limit = &c->server->config->output_limits[client_class(c)];
-    size_t unsent = client_unsent(c);
+    size_t unsent = client_unsent(c) + replica_pending(c);
     uint64_t now_us = c->server->now_us;
     if (client_is_stranger(c) && unsent > STRANGER_OUTPUT)
         return true;
@@ -156,8 +156,8 @@ static void end_connection(struct client *c)
  * stuck here for ever, since no client asks again while its socket is healthy. */
 void client_leave(struct client *c)
 {
-    if (c->leaving || c->half_closed || c->closing)
-        return;
+    if (c->leaving || c->half_closed || c->closing || replica_is_attached(c))
+        return; /* a replica is as well served by a follower */
     c->leaving = true;
     c->told = c->poison != POISON_NONE;
     if (c->poison == POISON_UNTIL_EMPTY)
@@ -204,6 +204,8 @@ void client_flush(struct client *c)
     if (c->doomed)
         return;
     write_out(c);
+    if (c->replica)
+        replica_flushed(c);
     client_enforce_limit(c);
     if (c->doomed)
         return;

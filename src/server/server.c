@@ -58,6 +58,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     list_init(&s->paused);
     slow_scripts_init(s);
     list_init(&s->monitors);
+    list_init(&s->replicas);
     list_init(&s->slowlog);
     make_places(s);
     make_run_id(s->run_id);
@@ -235,6 +236,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
     listeners_rearm(s);
     leaving_cron(s);
     wait_tick(s);
+    replicas_cron(s);
     stats_sample(s);
     users_cron(s);
     look_after(s);

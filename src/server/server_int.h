@@ -129,7 +129,9 @@ struct client {
     bool named_user;        /* another one than "default" */
     bool proved;            /* by a password */
     bool authenticated, readonly, led, leaving, closing, half_closed, doomed, dirty, group_open;
-    bool told;       /* a request of it was refused, so it knows that this node does not lead */
+    bool
+        replicates; /* it is a replica: what goes out is the state and what follows, in it comes only REPLCONF */
+    bool told;      /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
@@ -165,6 +167,7 @@ struct client {
     struct list leaving_link; /* in server.leaving: leaving, half-closed */
     struct list paused_link;  /* in server.paused while a request waits for the end of CLIENT PAUSE */
     struct list monitor_link; /* in server.monitors */
+    struct replica *replica;  /* NULL: it has sent no REPLCONF, SYNC or PSYNC */
     uint64_t id;
     uint64_t last_index; /* of the last write answered here */
 
@@ -298,6 +301,7 @@ struct server {
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 
+    struct list replicas; /* that have asked for the state */
     struct messages *messages;
     struct caches *caches;
     bool in_query; /* a reply is being written */
@@ -365,7 +369,7 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
     acl_command, replicaof_command, memory_command, latency_command, failover_command, slowlog_command,
-    monitor_command;
+    monitor_command, replconf_command, sync_command;
 handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
     punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
@@ -523,6 +527,18 @@ void monitor_show(struct client *c, const struct command *row, uint32_t db, cons
                   size_t argc);
 /* An argument that goes into no log and is shown to nobody: a password. */
 bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
+
+/* ---- replica.c ---- */
+
+static inline bool replica_is_attached(const struct client *c)
+{
+    return c->replicates;
+}
+size_t replica_pending(const struct client *c); /* bytes that wait behind the state */
+void replica_flushed(struct client *c);         /* its socket has taken something */
+void replica_free(struct client *c);
+void replicas_cron(struct server *s);
+void info_attached(struct server *s, struct buf *out);
 
 /* ---- pause.c ---- */
 

@@ -20,7 +20,7 @@
 #include "storage/storage_int.h"
 
 #define TEMP_NAME "snapshot.tmp"
-enum { CHILD_FD = 3, BUFFER_BYTES = 1 << 18, EXIT_REFUSED = 255 };
+enum { BUFFER_BYTES = 1 << 18, EXIT_REFUSED = 255 };
 
 struct sink {
     char *buffer;
@@ -35,11 +35,11 @@ _Noreturn static void end_child(int error)
 
 static void drain(struct sink *s)
 {
-    if (!snapshot_write_all(CHILD_FD, s->buffer, s->len))
+    if (!snapshot_write_all(SNAPSHOT_CHILD_FD, s->buffer, s->len))
         end_child(errno);
     s->written += s->len;
     s->len = 0;
-    snapshot_write_back(CHILD_FD, s->written, &s->flushed);
+    snapshot_write_back(SNAPSHOT_CHILD_FD, s->written, &s->flushed);
 }
 
 static bool emit(void *arg, const void *data, size_t len)
@@ -60,14 +60,14 @@ static bool emit(void *arg, const void *data, size_t len)
 
 /* Out of the way of the server: no descriptors but the standard three and its own, no handlers, low priority.
  */
-static void become_child(int fd, pid_t parent)
+void snapshot_become_child(int fd, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(EXIT_REFUSED);
-    if (fd != CHILD_FD && dup2(fd, CHILD_FD) < 0)
+    if (fd != SNAPSHOT_CHILD_FD && dup2(fd, SNAPSHOT_CHILD_FD) < 0)
         end_child(errno);
-    close_range(CHILD_FD + 1, ~0u, 0);
+    close_range(SNAPSHOT_CHILD_FD + 1, ~0u, 0);
     struct sigaction plain = {.sa_handler = SIG_DFL};
     for (int sig = 1; sig < SIGRTMIN; sig++)
         sigaction(sig, &plain, NULL);
@@ -81,12 +81,12 @@ static void become_child(int fd, pid_t parent)
 _Noreturn static void run_child(int fd, pid_t parent,
                                 bool (*write)(void *arg, storage_emit_fn *emit, void *sink), void *arg)
 {
-    become_child(fd, parent);
+    snapshot_become_child(fd, parent);
     struct sink sink = {.buffer = mem_alloc(BUFFER_BYTES)};
     if (!write(arg, emit, &sink))
         _exit(EXIT_REFUSED);
     drain(&sink);
-    if (fsync(CHILD_FD) != 0)
+    if (fsync(SNAPSHOT_CHILD_FD) != 0)
         end_child(errno);
     _exit(0);
 }

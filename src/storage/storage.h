@@ -9,6 +9,8 @@
 #ifndef STORAGE_STORAGE_H
 #define STORAGE_STORAGE_H
 
+#include <sys/types.h>
+
 #include "raft/entry.h"
 #include "raft/types.h"
 
@@ -85,6 +87,15 @@ void storage_read(struct storage *s, uint64_t cookie, uint64_t first, uint64_t l
 typedef bool storage_emit_fn(void *sink, const void *data, size_t len);
 void storage_snapshot_write(struct storage *s, uint64_t index, uint64_t term,
                             bool (*write)(void *arg, storage_emit_fn *emit, void *sink), void *arg);
+/* The state to a pipe instead of a file, as a replica of Redis takes it; no disk has a part in it, the child waits for
+ * whoever reads. With `mark` (40 bytes): "$EOF:", the mark, CRLF, the bytes, the mark; NULL: "$length", CRLF, the bytes, for which
+ * `write` runs twice. Returns what is to be read, which does not block; -1: errno. */
+int storage_pipe_open(const char *mark, bool (*write)(void *arg, storage_emit_fn *emit, void *sink),
+                      void *arg, pid_t *child);
+/* Its pipe has ended: was everything written? */
+bool storage_pipe_ended(pid_t child);
+/* Nobody reads it any more. true: it is gone; else to be asked again. */
+bool storage_pipe_stop(pid_t child);
 /* The word on the snapshot at `index` that was asked for; it may come while that is still being written. Of another one: no
  * effect. */
 void storage_snapshot_keep(struct storage *s, uint64_t index, bool keep);

@@ -187,4 +187,8 @@ void *storage_reader_run(void *arg);
 /* snapshot_write.c: ends a child that is still writing, and waits until its thread is through. */
 void storage_snapshot_stop(struct storage *s);
 
+/* In a forked child: nothing stays open but the standard three descriptors and `fd`, which becomes this one. */
+enum { SNAPSHOT_CHILD_FD = 3 };
+void snapshot_become_child(int fd, pid_t parent);
+
 #endif

@@ -414,6 +414,9 @@ static void make_parts(struct process *p)
                                  .link_fault = hook_link_fault,
                                  .busy = hook_busy,
                                  .broadcast = hook_broadcast,
+                                 .dump_begin = dump_begin,
+                                 .dump_ended = dump_ended,
+                                 .dump_stop = dump_stop,
                                  .shutdown = hook_shutdown};
     struct buf error = BUF_EMPTY;
     char why[512] = "";

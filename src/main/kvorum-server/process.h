@@ -35,6 +35,8 @@ struct process {
         uint64_t company; /* requests a second of a crowd in the last window; 0: there was none */
     } pace;
 
+    pid_t dumping, stopped; /* children that write the state to a pipe; 0: none */
+
     bool leaving, handing_over, exit_now;
     int interrupts;
     uint64_t leave_by_us, grace_until_us;
@@ -72,6 +74,11 @@ bool peers_open(struct process *p, const struct node_hello *self, char *error, s
 /* keeper.c: closes the sockets of a process that was killed before its memory is freed. */
 void keeper_start(struct process *p);
 void keeper_stop(struct process *p);
+
+/* dump.c: the state for replicas of Redis. */
+int dump_begin(void *arg, const char *mark, bool keys);
+bool dump_ended(void *arg);
+void dump_stop(void *arg);
 
 /* leave.c: SIGTERM and SHUTDOWN. */
 void leave_begin(struct process *p, bool now);

@@ -169,10 +169,11 @@ static void test_inert(void **state)
     struct config *c;
     struct buf error = BUF_EMPTY;
     (void)state;
-    assert_true(load(&c, &error, WORDS("--rdbchecksum", "yes", "--save", "900", "1", "--repl-timeout", "9")));
+    assert_true(
+        load(&c, &error, WORDS("--rdbchecksum", "yes", "--save", "900", "1", "--repl-backlog-ttl", "9")));
     assert_string_equal(value_of(c, "save"), "900 1");
     put_u8(&c->inert, '\0');
-    assert_string_equal(c->inert.data, "save, repl-timeout");
+    assert_string_equal(c->inert.data, "save, repl-backlog-ttl");
     config_free(c);
     buf_deinit(&error);
 }
