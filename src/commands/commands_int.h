@@ -91,7 +91,7 @@ command_fn lmove_command, lmpop_command, rpoplpush_command;
 int lmpop_keys(const struct slice *argv, size_t argc, int *out, int max);
 
 /* scripts.c */
-command_fn script_command, script_help_command;
+command_fn script_command, script_help_command, function_help_command;
 
 /* stream.c */
 command_fn xadd_command, xdel_command, xlen_command, xrange_command, xrevrange_command, xsetid_command,

@@ -69,6 +69,46 @@ static const struct command script_subcommands[] = {
     {.name = NULL},
 };
 
+#define CHANGES_LIBRARIES(n, args, more, text)                                                               \
+    {                                                                                                        \
+        .name = "function|" n, .run = script_command, .arity = args,                                         \
+        .flags = CMD_WRITE | CMD_NOSCRIPT | CMD_SINCE_3 | (more),                                            \
+        .categories = CAT_WRITE | CAT_SLOW | CAT_SCRIPTING, .group = "scripting", .since = "7.0.0",          \
+        .summary = text, .tips = "request_policy:all_shards response_policy:all_succeeded", .key_specs = ""  \
+    }
+#define TELLS_OF_LIBRARIES(n, args, more, hints, text)                                                       \
+    {                                                                                                        \
+        .name = "function|" n, .run = script_command, .arity = args,                                         \
+        .flags = CMD_NOSCRIPT | CMD_SINCE_3 | (more), .categories = CAT_SLOW | CAT_SCRIPTING,                \
+        .group = "scripting", .since = "7.0.0", .summary = text, .tips = hints, .key_specs = ""              \
+    }
+
+static const struct command function_subcommands[] = {
+    CHANGES_LIBRARIES("delete", 3, 0, "Forgets a library."),
+    TELLS_OF_LIBRARIES("dump", 2, 0, "", "Gives all libraries as bytes."),
+    CHANGES_LIBRARIES("flush", -2, 0, "Forgets all libraries."),
+    {.name = "function|help",
+     .run = function_help_command,
+     .arity = 2,
+     .flags = CMD_LOADING | CMD_STALE | CMD_SINCE_3,
+     .categories = CAT_SLOW | CAT_SCRIPTING,
+     .group = "scripting",
+     .since = "7.0.0",
+     .summary = "Explains the subcommands.",
+     .tips = "",
+     .key_specs = ""},
+    TELLS_OF_LIBRARIES("kill", 2, CMD_ALLOW_BUSY, "request_policy:all_shards response_policy:one_succeeded",
+                       "Ends the function that runs."),
+    TELLS_OF_LIBRARIES("list", -2, 0, "nondeterministic_output_order",
+                       "Lists libraries and their functions."),
+    CHANGES_LIBRARIES("load", -3, CMD_DENYOOM, "Keeps a library."),
+    CHANGES_LIBRARIES("restore", -3, CMD_DENYOOM, "Keeps libraries that FUNCTION DUMP has given."),
+    TELLS_OF_LIBRARIES("stats", 2, CMD_ALLOW_BUSY,
+                       "nondeterministic_output request_policy:all_shards response_policy:special",
+                       "Tells which function runs, and how many there are."),
+    {.name = NULL},
+};
+
 const struct command commands_scripts[] = {
     {.name = "eval",
      .run = script_command,
@@ -112,6 +152,37 @@ const struct command commands_scripts[] = {
      .tips = "",
      .key_specs =
          "RO access@2:n0:1:1#We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"},
+    {.name = "fcall",
+     .run = script_command,
+     .arity = -3,
+     .flags = RUNS | CMD_NUMBERED,
+     .categories = CAT_SLOW | CAT_SCRIPTING,
+     .group = "scripting",
+     .since = "7.0.0",
+     .summary = "Calls a function of a library.",
+     .tips = "",
+     .key_specs = "RW access update@2:n0:1:1#We cannot tell how the keys will be used so we assume the "
+                  "worst, RW and UPDATE"},
+    {.name = "fcall_ro",
+     .run = script_command,
+     .arity = -3,
+     .flags = RUNS | CMD_READONLY,
+     .categories = CAT_SLOW | CAT_SCRIPTING,
+     .group = "scripting",
+     .since = "7.0.0",
+     .summary = "Calls a function that only reads.",
+     .tips = "",
+     .key_specs =
+         "RO access@2:n0:1:1#We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"},
+    {.name = "function",
+     .arity = -2,
+     .categories = CAT_SLOW,
+     .group = "scripting",
+     .since = "7.0.0",
+     .summary = "Keeps libraries of functions.",
+     .tips = "",
+     .key_specs = "",
+     .subcommands = function_subcommands},
     {.name = "script",
      .arity = -2,
      .categories = CAT_SLOW,

@@ -104,8 +104,10 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
     rsm_sessions_init(&r->sessions, r->seed);
     blocked_deinit(&r->blocked);
     blocked_init(&r->blocked, r->seed);
+    libraries_deinit(&r->libraries, r->scripts.engine);
     scripts_deinit(&r->scripts);
     scripts_init(&r->scripts, r->seed);
+    libraries_init(&r->libraries, r->seed);
     reseed_store(r, index);
     rsm_evict_refresh(r);
     resp_simple(reply, "OK");

@@ -12,6 +12,7 @@ struct rsm *rsm_new(void)
     rsm_sessions_init(&r->sessions, r->seed);
     blocked_init(&r->blocked, r->seed);
     scripts_init(&r->scripts, r->seed);
+    libraries_init(&r->libraries, r->seed);
     r->script_door = (struct command_scripts){.arg = r, .run = rsm_script_command};
     r->acl = acl_new();
     r->inner = (struct store_listener){.arg = r, .heard = rsm_heard};
@@ -27,6 +28,7 @@ void rsm_free(struct rsm *r)
     store_free(r->store);
     rsm_sessions_deinit(&r->sessions);
     blocked_deinit(&r->blocked);
+    libraries_deinit(&r->libraries, r->scripts.engine);
     scripts_deinit(&r->scripts);
     acl_free(r->acl);
     rsm_arrays_deinit(&r->arrays);
@@ -100,6 +102,8 @@ uint64_t rsm_digest(const struct rsm *r)
         h = rsm_mix(h, r->blocked.digest);
     if (r->scripts.digest)
         h = rsm_mix(h, r->scripts.digest);
+    if (r->libraries.digest)
+        h = rsm_mix(h, r->libraries.digest);
     if (r->acl_said)
         h = rsm_mix(h, acl_digest(r->acl));
     return rsm_mix(h, r->stamp_ms);

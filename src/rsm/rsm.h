@@ -182,9 +182,12 @@ bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct sli
 void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                     const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                     struct command_trial *trial);
-size_t rsm_script_count(const struct rsm *r);
 /* The body of one that is known. false: it is not. */
 bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body);
+struct rsm_script_counts {
+    size_t scripts, libraries, functions;
+};
+struct rsm_script_counts rsm_script_counts(const struct rsm *r);
 /* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
 bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */

@@ -39,6 +39,7 @@
 #include "base/dict.h"
 #include "base/list.h"
 #include "rsm/blocked.h"
+#include "rsm/libraries.h"
 #include "rsm/rsm.h"
 #include "rsm/scripts.h"
 
@@ -256,6 +257,23 @@ void rsm_script_log(void *host, int level, struct slice line);
 bool rsm_script_pulse(void *host);
 bool rsm_script_tell(const struct rsm_caller *caller, enum rsm_script_phase phase);
 void rsm_script_command(void *arg, struct command_context *c);
+/* What a command has found to be run. */
+struct rsm_program {
+    struct slice code;
+    const struct library *library; /* NULL: a script */
+    const char *name;
+    unsigned flags;
+    bool called_to_read;
+    size_t keys;
+};
+void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p);
+
+/* function_commands.c */
+void rsm_fcall(struct rsm *r, struct command_context *c);
+bool rsm_fcall_reads(const struct rsm *r, const struct slice *argv);
+void rsm_function_command(struct rsm *r, struct command_context *c);
+/* snapshot_save.c: all libraries, as they stand in an RDB file. */
+void rsm_put_libraries(const struct rsm *r, struct buf *out);
 /* exec.c: TIME's reply. */
 void rsm_reply_time(uint64_t now_ms, struct buf *out);
 
@@ -268,6 +286,7 @@ struct rsm {
     struct rsm_sessions sessions;
     struct blocked_table blocked;
     struct scripts scripts;
+    struct libraries libraries;
     struct command_scripts script_door; /* what commands know of it */
     struct rsm_settings settings;
     struct acl *acl;

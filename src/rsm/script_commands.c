@@ -56,40 +56,46 @@ static bool may_run(const struct rsm *r, struct command_context *c, unsigned fla
     return false;
 }
 
+void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p)
+{
+    if (!may_run(r, c, p->flags, p->called_to_read))
+        return;
+    struct rsm_caller caller = {.r = r,
+                                .c = c,
+                                .db = c->view.db,
+                                .flags = p->flags,
+                                .read_only = p->called_to_read || p->flags & SCRIPT_NO_WRITES};
+    struct script_run script = {.code = p->code,
+                                .library = p->library,
+                                .name = p->name,
+                                .keys = c->argv + 3,
+                                .key_count = p->keys,
+                                .args = c->argv + 3 + p->keys,
+                                .arg_count = c->argc - 3 - p->keys,
+                                .resp = c->resp,
+                                .chance = prng_next(c->chance),
+                                .limits = limits(r, c->view.writing),
+                                .host = &caller,
+                                .call = rsm_script_call,
+                                .permits = rsm_script_permits,
+                                .log = rsm_script_log,
+                                .pulse = rsm_script_pulse};
+    rsm_script_tell(&caller, RSM_SCRIPT_BEGINS);
+    enum script_end end = script_run(r->scripts.engine, &script, c->out);
+    rsm_script_tell(&caller, RSM_SCRIPT_ENDS);
+    if (c->trial)
+        c->trial->stopped = end == SCRIPT_STOPPED;
+}
+
 static void run(struct rsm *r, struct command_context *c, struct slice body, const char *name, size_t keys)
 {
     struct buf error = BUF_EMPTY;
-    struct slice code;
-    unsigned flags;
-    bool read_only = is(c, "eval_ro") || is(c, "evalsha_ro");
-    if (!script_shebang(body, &flags, &code, &error)) {
+    struct rsm_program p = {
+        .name = name, .keys = keys, .called_to_read = is(c, "eval_ro") || is(c, "evalsha_ro")};
+    if (script_shebang(body, &p.flags, &p.code, &error))
+        rsm_run_program(r, c, &p);
+    else
         resp_errorf(c->out, "ERR %.*s", (int)error.len, error.data);
-    } else if (may_run(r, c, flags, read_only)) {
-        struct rsm_caller caller = {.r = r,
-                                    .c = c,
-                                    .db = c->view.db,
-                                    .flags = flags,
-                                    .read_only = read_only || flags & SCRIPT_NO_WRITES};
-        struct script_run script = {.code = code,
-                                    .name = name,
-                                    .keys = c->argv + 3,
-                                    .key_count = keys,
-                                    .args = c->argv + 3 + keys,
-                                    .arg_count = c->argc - 3 - keys,
-                                    .resp = c->resp,
-                                    .chance = prng_next(c->chance),
-                                    .limits = limits(r, c->view.writing),
-                                    .host = &caller,
-                                    .call = rsm_script_call,
-                                    .permits = rsm_script_permits,
-                                    .log = rsm_script_log,
-                                    .pulse = rsm_script_pulse};
-        rsm_script_tell(&caller, RSM_SCRIPT_BEGINS);
-        enum script_end end = script_run(r->scripts.engine, &script, c->out);
-        rsm_script_tell(&caller, RSM_SCRIPT_ENDS);
-        if (c->trial)
-            c->trial->stopped = end == SCRIPT_STOPPED;
-    }
     buf_deinit(&error);
 }
 
@@ -203,6 +209,10 @@ void rsm_script_command(void *arg, struct command_context *c)
     struct rsm *r = arg;
     if (is(c, "script"))
         script(r, c);
+    else if (is(c, "function"))
+        rsm_function_command(r, c);
+    else if (is(c, "fcall") || is(c, "fcall_ro"))
+        rsm_fcall(r, c);
     else if (is(c, "eval") || is(c, "eval_ro"))
         eval(r, c);
     else
@@ -211,9 +221,11 @@ void rsm_script_command(void *arg, struct command_context *c)
 
 /* ---- before ---- */
 
-size_t rsm_script_count(const struct rsm *r)
+struct rsm_script_counts rsm_script_counts(const struct rsm *r)
 {
-    return scripts_count(&r->scripts);
+    return (struct rsm_script_counts){.scripts = scripts_count(&r->scripts),
+                                      .libraries = dict_count(r->libraries.by_name),
+                                      .functions = dict_count(r->libraries.functions)};
 }
 
 bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
@@ -232,6 +244,8 @@ bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc
     const struct stored_script *known;
     if (slice_is_word(argv[0], "script") || argc < 3)
         return false;
+    if (slice_is_word(argv[0], "fcall") || slice_is_word(argv[0], "fcall_ro"))
+        return rsm_fcall_reads(r, argv);
     bool by_name = slice_is_word(argv[0], "evalsha") || slice_is_word(argv[0], "evalsha_ro");
     bool read_only = slice_is_word(argv[0], "eval_ro") || slice_is_word(argv[0], "evalsha_ro");
     if (by_name) {

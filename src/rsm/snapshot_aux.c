@@ -28,8 +28,10 @@ static bool take_seed(struct rsm_loader *l, struct slice value)
     rsm_sessions_init(&l->r->sessions, l->r->seed);
     blocked_deinit(&l->r->blocked);
     blocked_init(&l->r->blocked, l->r->seed);
+    libraries_deinit(&l->r->libraries, l->r->scripts.engine);
     scripts_deinit(&l->r->scripts);
     scripts_init(&l->r->scripts, l->r->seed);
+    libraries_init(&l->r->libraries, l->r->seed);
     return true;
 }
 

@@ -124,6 +124,30 @@ static bool write_scripts(struct writer *w, const struct rsm *r)
     return ok;
 }
 
+static void put_library(const struct library *l, struct buf *out)
+{
+    put_u8(out, RDB_OP_FUNCTION2);
+    rdb_put_string(out, l->code);
+}
+
+void rsm_put_libraries(const struct rsm *r, struct buf *out)
+{
+    const struct list *head = &r->libraries.in_order;
+    for (const struct list *it = head->next; it != head; it = it->next)
+        put_library(list_entry(it, const struct library, in_order), out);
+}
+
+static bool write_libraries(struct writer *w, const struct rsm *r)
+{
+    bool ok = true;
+    const struct list *head = &r->libraries.in_order;
+    for (const struct list *it = head->next; ok && it != head; it = it->next) {
+        put_library(list_entry(it, const struct library, in_order), &w->buf);
+        ok = flush_when_full(w);
+    }
+    return ok;
+}
+
 static bool write_users(struct writer *w, const struct rsm *r)
 {
     struct buf bytes = BUF_EMPTY;
@@ -203,7 +227,7 @@ static bool write_file(struct writer *w, const struct rsm *r, const struct rsm_s
         return false;
     write_head(w, r, meta);
     return write_sessions(w, r) && write_blocked(w, r) && write_users(w, r) && write_scripts(w, r) &&
-           write_keys(w, r->store) && write_end(w);
+           write_libraries(w, r) && write_keys(w, r->store) && write_end(w);
 }
 
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,

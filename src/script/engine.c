@@ -93,6 +93,8 @@ void script_engine_free(struct script_engine *e)
         return;
     arena_deinit(&e->arena);
     mem_free(e->image);
+    for (size_t i = 0; i < LIBRARY_IMAGES; i++)
+        mem_free(e->images[i].bytes);
     mem_free(e->argv);
     buf_deinit(&e->reply);
     buf_deinit(&e->texts);
@@ -112,7 +114,7 @@ static void make(struct script_engine *e)
     memcpy(e->image, e->arena.base, e->arena.used);
 }
 
-static void begin(struct script_engine *e, const struct script_run *run)
+void engine_begin(struct script_engine *e, const struct script_run *run)
 {
     if (!e->L)
         make(e);
@@ -132,7 +134,7 @@ static void begin(struct script_engine *e, const struct script_run *run)
     random_seed(e, (int32_t)(uint32_t)(run->chance ^ run->chance >> 32));
 }
 
-static void end(struct script_engine *e)
+void engine_end(struct script_engine *e)
 {
     e->run = NULL;
     if (e->reply.cap > KEEP_BYTES)
@@ -158,14 +160,30 @@ static bool load(lua_State *L, struct slice code)
     return luaL_loadbuffer(L, code.data, code.len, chunk_name) == 0;
 }
 
-static void set_list(lua_State *L, const char *name, const struct slice *at, size_t n)
+static void push_list(lua_State *L, const struct slice *at, size_t n)
 {
     lua_createtable(L, n < 1 << 16 ? (int)n : 1 << 16, 0);
     for (size_t i = 0; i < n; i++) {
         lua_pushlstring(L, at[i].data, at[i].len);
         lua_rawseti(L, -2, (int)i + 1);
     }
-    sandbox_set_global(L, name);
+}
+
+/* The function and its arguments go onto the stack. false: what is wrong with it does. */
+static bool prepare(lua_State *L, const struct script_run *run, int *argc)
+{
+    *argc = run->library ? 2 : 0;
+    if (run->library)
+        library_push(L, slice_cstr(run->name));
+    else if (!load(L, run->code))
+        return false;
+    push_list(L, run->keys, run->key_count);
+    if (!run->library)
+        sandbox_set_global(L, "KEYS");
+    push_list(L, run->args, run->arg_count);
+    if (!run->library)
+        sandbox_set_global(L, "ARGV");
+    return true;
 }
 
 /* An error's field as text, NULL: none. It stays on the stack. */
@@ -198,13 +216,10 @@ static int run_protected(lua_State *L)
 {
     struct main *m = lua_touserdata(L, 1);
     lua_pushcfunction(L, error_handler);
-    if (!load(L, m->run->code)) {
+    int argc;
+    if (!prepare(L, m->run, &argc))
         resp_errorf(m->reply, "ERR Error compiling script (new function): %s", lua_tostring(L, -1));
-        return 0;
-    }
-    set_list(L, "KEYS", m->run->keys, m->run->key_count);
-    set_list(L, "ARGV", m->run->args, m->run->arg_count);
-    if (lua_pcall(L, 0, 1, 2))
+    else if (lua_pcall(L, argc, 1, 2))
         append_failure(L, m);
     else
         append_value(L, m->reply, m->run->resp);
@@ -215,15 +230,19 @@ enum script_end script_run(struct script_engine *e, const struct script_run *run
 {
     size_t start = reply->len;
     struct main m = {run, reply};
-    begin(e, run);
-    if (lua_cpcall(e->L, run_protected, &m)) {
+    struct buf error = BUF_EMPTY;
+    engine_begin(e, run);
+    if (run->library && !library_enter(e, run, &error)) {
+        resp_errorf(reply, "ERR %.*s", (int)error.len, error.data);
+    } else if (lua_cpcall(e->L, run_protected, &m)) {
         buf_truncate(reply, start);
         append_failure(e->L, &m);
     }
+    buf_deinit(&error);
     enum script_stop stop = e->stop;
     if (stop == STOP_ABANDONED)
         buf_truncate(reply, start);
-    end(e);
+    engine_end(e);
     return stop == STOP_NOT ? SCRIPT_ENDED : stop == STOP_ABANDONED ? SCRIPT_ABANDONED : SCRIPT_STOPPED;
 }
 
@@ -241,11 +260,11 @@ bool script_compiles(struct script_engine *e, struct slice code, const struct sc
     size_t start = error->len;
     struct script_run run = {.code = code, .limits = *limits};
     struct main m = {&run, error};
-    begin(e, &run);
+    engine_begin(e, &run);
     if (lua_cpcall(e->L, compile_protected, &m)) {
         buf_truncate(error, start);
         buf_append_cstr(error, "not enough memory");
     }
-    end(e);
+    engine_end(e);
     return error->len == start;
 }

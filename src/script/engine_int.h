@@ -24,6 +24,23 @@ void *arena_resize(struct arena *a, void *old, size_t old_size, size_t size);
 #define OUT_OF_STEPS "Script ran over its budget of steps (script-max-steps)"
 enum script_stop { STOP_NOT, STOP_STEPS, STOP_KILLED, STOP_ABANDONED };
 
+/* A library that is being loaded. */
+struct script_loading {
+    struct slice code;
+    void (*found)(void *arg, const struct script_function *f); /* may be NULL */
+    void *arg;
+    struct buf *error;
+    bool loaded;
+};
+
+/* The state as a library has left it. */
+#define LIBRARY_IMAGES 8
+struct library_image {
+    const void *library; /* whose; NULL: nobody's */
+    char *bytes;
+    struct arena arena;
+};
+
 struct script_engine {
     struct arena arena, clean; /* clean: its state of before the first script */
     lua_State *L;
@@ -38,6 +55,9 @@ struct script_engine {
     struct slice *argv;
     size_t argv_cap;
     uint64_t random; /* 48 bits */
+    struct script_loading *loading;
+    struct library_image images[LIBRARY_IMAGES];
+    unsigned next_image;
 };
 
 static inline struct script_engine *engine_of(lua_State *L)
@@ -50,6 +70,15 @@ static inline struct script_engine *engine_of(lua_State *L)
 void engine_recheck(lua_State *L);
 _Noreturn void engine_raise_stop(lua_State *L); /* the error that ends it */
 
+/* engine.c: the clean state is put back for a run; what it has taken is given back. */
+void engine_begin(struct script_engine *e, const struct script_run *run);
+void engine_end(struct script_engine *e);
+
+/* library.c: behind engine_begin, the state of `run->library`. false: it does not load, and why. */
+bool library_enter(struct script_engine *e, const struct script_run *run, struct buf *error);
+/* Pushes the callback of this name. */
+void library_push(lua_State *L, struct slice function);
+
 /* sandbox.c: to be called last; the globals become what scripts may do with them. */
 void sandbox_close(lua_State *L);
 /* The error that a script may catch, or raise, as a table. Redis's words, "-CODE text" or "text". */
@@ -59,6 +88,10 @@ bool sandbox_protects(lua_State *L, int index);
 /* Sets a global for scripts to see; the value is on top of the stack, and goes. */
 void sandbox_set_global(lua_State *L, const char *name);
 int error_handler(lua_State *L);
+/* The table on top of the stack is from here on behind one that refuses to be changed. */
+void sandbox_protect(lua_State *L);
+/* As __index: nothing is found, and that is an error. */
+int sandbox_missing(lua_State *L);
 
 /* lib_redis.c, lib_random.c: into the table on top of the stack. */
 void lib_open_redis(lua_State *L);

@@ -21,7 +21,8 @@ enum {
     REGISTRY_GLOBALS,
     REGISTRY_PROTECTED,
     REGISTRY_META_GLOBALS,
-    REGISTRY_META_STRING
+    REGISTRY_META_STRING,
+    REGISTRY_FUNCTIONS /* a library's callbacks by their names in small letters */
 };
 
 #define LIB_DEPTH_MAX 2000 /* of nested values */

@@ -93,7 +93,7 @@ static int catches(lua_State *L)
 int error_handler(lua_State *L)
 {
     lua_Debug at;
-    luaL_checkstack(L, 4, "too deep");
+    luaL_checkstack(L, 5, "too deep");
     lua_settop(L, 1);
     bool known = lua_getstack(L, 1, &at) && lua_getinfo(L, "Sl", &at);
     if (known && *at.what == 'C')
@@ -101,7 +101,9 @@ int error_handler(lua_State *L)
     if (!lua_istable(L, 1)) {
         lua_createtable(L, 0, 3);
         lua_pushliteral(L, "ERR ");
-        lua_getfield(L, LUA_GLOBALSINDEX, "tostring");
+        lua_rawgeti(L, LUA_REGISTRYINDEX, REGISTRY_GLOBALS);
+        lua_getfield(L, -1, "tostring");
+        lua_remove(L, -2);
         lua_pushvalue(L, 1);
         lua_call(L, 1, 1);
         lua_concat(L, 2);
@@ -149,8 +151,7 @@ static int refuse(lua_State *L)
     return luaL_error(L, readonly);
 }
 
-/* What is on top of the stack is from here on behind another one. */
-static void protect(lua_State *L)
+void sandbox_protect(lua_State *L)
 {
     lua_newtable(L);
     lua_createtable(L, 0, 2);
@@ -223,7 +224,7 @@ static int base_getmetatable(lua_State *L)
     return 1;
 }
 
-static int missing_global(lua_State *L)
+int sandbox_missing(lua_State *L)
 {
     return luaL_error(L, "Script attempted to access nonexistent global variable '%s'",
                       luaL_checkstring(L, 2));
@@ -395,7 +396,7 @@ static void protect_libraries(lua_State *L)
                                         "redis", "string", "struct",   "table"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_getfield(L, LUA_GLOBALSINDEX, names[i]);
-        protect(L);
+        sandbox_protect(L);
         lua_setfield(L, LUA_GLOBALSINDEX, names[i]);
     }
 }
@@ -407,7 +408,7 @@ static void protect_strings(lua_State *L)
     lua_getmetatable(L, -1);
     lua_getfield(L, LUA_GLOBALSINDEX, LUA_STRLIBNAME);
     lua_setfield(L, -2, "__index");
-    protect(L);
+    sandbox_protect(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, REGISTRY_META_STRING);
     lua_pop(L, 1);
 }
@@ -420,16 +421,16 @@ void sandbox_close(lua_State *L)
     protect_libraries(L);
     protect_strings(L);
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, missing_global);
+    lua_pushcfunction(L, sandbox_missing);
     lua_setfield(L, -2, "__index");
     lua_pushvalue(L, -1);
     lua_setmetatable(L, LUA_GLOBALSINDEX);
-    protect(L);
+    sandbox_protect(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, REGISTRY_META_GLOBALS);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     lua_rawseti(L, LUA_REGISTRYINDEX, REGISTRY_GLOBALS);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
-    protect(L);
+    sandbox_protect(L);
     lua_pushvalue(L, -1);
     lua_setfield(L, LUA_GLOBALSINDEX, "_G");
     lua_replace(L, LUA_GLOBALSINDEX);

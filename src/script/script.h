@@ -24,12 +24,18 @@ enum {
 /* What the shebang says; *code: the rest, its lines still counted from the start. false: the error's text, without code. */
 bool script_shebang(struct slice body, unsigned *flags, struct slice *code, struct buf *error);
 
+/* A flag by its name. false: there is none. */
+bool script_flag(struct slice name, unsigned *flags);
+const char *script_flag_name(size_t i, unsigned *flag); /* the i-th, NULL at the end */
+
 struct script_limits {
     uint64_t max_steps, max_memory;
 };
 struct script_run {
     struct slice code;
-    const char *name; /* its SHA-1, for error texts */
+    const void *
+        library; /* NULL: a script. Else the code is a library's, which is told from others by this address, and `name` its function's */
+    const char *name; /* the SHA-1 of a script, for error texts */
     const struct slice *keys, *args;
     size_t key_count, arg_count;
     int resp; /* the protocol of its reply */
@@ -54,5 +60,19 @@ enum script_end script_run(struct script_engine *e, const struct script_run *run
 /* Is it a chunk of Lua? Else the error's text. */
 bool script_compiles(struct script_engine *e, struct slice code, const struct script_limits *limits,
                      struct buf *error);
+
+/* What a library registers; slices borrowed. */
+struct script_function {
+    struct slice name, description; /* data NULL: none */
+    unsigned flags;
+};
+/* Runs a library's code; `found` hears of each function, also of those before one that is refused. false: and why. Every node, at any time,
+ * decides the same of the same code. */
+bool script_library(struct script_engine *e, struct slice code,
+                    void (*found)(void *arg, const struct script_function *f), void *arg, struct buf *error);
+/* The library at this address is gone. */
+void script_forget(struct script_engine *e, const void *library);
+/* May a library, or a function, be called that? */
+bool script_name_ok(struct slice name);
 
 #endif

@@ -14,6 +14,25 @@ static const struct {
     {"allow-cross-slot-keys", SCRIPT_CROSS_SLOT},
 };
 
+const char *script_flag_name(size_t i, unsigned *flag)
+{
+    if (i >= sizeof known / sizeof *known)
+        return NULL;
+    *flag = known[i].flag;
+    return known[i].name;
+}
+
+bool script_flag(struct slice name, unsigned *flags)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (slice_is_word(name, known[i].name)) {
+            *flags |= known[i].flag;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool fail(struct buf *error, const char *text, struct slice what)
 {
     buf_append_cstr(error, text);

@@ -85,13 +85,16 @@ void info_memory(struct server *s, struct buf *out)
                100 * ratio(used, s->stats.peak_memory), overhead, data, 100 * ratio(data, used), a.allocated,
                a.active, a.resident);
     put_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
+    struct rsm_script_counts known = {0};
+    if (s->node)
+        known = rsm_script_counts(node_rsm(s->node));
     buf_printf(out,
                "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
-               "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:%zu\r\nnumber_of_functions:0\r\n"
-               "number_of_libraries:0\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
+               "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:%zu\r\nnumber_of_functions:%zu\r\n"
+               "number_of_libraries:%zu\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
                "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
                "used_memory_scripts_human:0B\r\n",
-               s->node ? rsm_script_count(node_rsm(s->node)) : 0);
+               known.scripts, known.functions, known.libraries);
     put_human(out, "maxmemory", s->limits.maxmemory);
     buf_printf(
         out,

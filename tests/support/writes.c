@@ -172,6 +172,15 @@ static const char *const rows[] = {
     "redis.call(\"lpush\",KEYS[2],a or \"none\")' 2 s%k l%k",
     "EVAL_RO 'return redis.call(\"lrange\",KEYS[1],0,-1)' 1 l%k",
     "EVAL 'return %n' 0",
+    "FUNCTION LOAD REPLACE '#!lua name=first\nlocal n=%n redis.register_function(\"add\",function(k,a) n=n+1 "
+    "redis.call(\"sadd\",k[1],n,a[1]) return {n,math.random(99)} end)'",
+    "FUNCTION LOAD '#!lua name=n%k\nredis.register_function{function_name=\"f%k\",callback=function(k) "
+    "return redis.call(\"scard\",k[1]) end,flags={\"no-writes\"}}'",
+    "FCALL add 1 s%k %m",
+    "FCALL f%k 1 s%k",
+    "FCALL_RO f%k 1 s%k",
+    "FUNCTION DELETE n%k",
+    "FUNCTION FLUSH SYNC",
 };
 
 static void element(struct prng *chance, struct buf *out)

@@ -26,6 +26,11 @@ static struct machine full_machine(void)
     command(&m, "SCRIPT LOAD return(1)");
     command(&m, "EVAL return(KEYS[1]) 1 key");
     command(&m, "EVAL return(2) 0");
+    struct slice load[] = {
+        SLICE_LITERAL("FUNCTION"), SLICE_LITERAL("LOAD"),
+        SLICE_LITERAL("#!lua name=lib\nredis.register_function('f', function() return 1 end)")};
+    struct rsm_request function = {.kind = RSM_COMMAND, .resp = 2, .argv = load, .argc = 3};
+    assert_string_equal(apply_request(&m, &function), "$3\r\nlib\r\n");
     command(&m, "SET number 12345");
     command(&m, "SET big 1234567890123456789");
     command(&m, "SET 77 -3");
