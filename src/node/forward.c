@@ -34,7 +34,9 @@ struct request {
     uint64_t claim, until_ms;         /* it waits for a key, and is in `waiting` */
     bool sent_twice;                  /* under its number: the second one may be under way still */
     bool held;                        /* answered, and handed on by a turn's end */
+    bool seen_here;                   /* not answered before this node has applied it, whoever listens */
     enum node_outcome outcome;
+    uint64_t index;
     struct buf payload, reply;
 };
 
@@ -42,6 +44,7 @@ struct proxied {
     struct list requests; /* in order of arrival: re-sends keep it */
     struct list waiting;  /* those that wait for a key: the log tells what becomes of them */
     size_t held_open;     /* of these, those that were sent twice */
+    struct list ahead;    /* answered writes that this node has yet to apply */
     uint64_t cookie, number;
     uint64_t round, place; /* of the next one to be sent */
     uint64_t bulk_end;     /* the place behind the last one that went as bulk; 0: none did */
@@ -59,6 +62,7 @@ void forward_init(struct node *n)
     n->proxied = mem_calloc(1, sizeof(*n->proxied));
     list_init(&n->proxied->requests);
     list_init(&n->proxied->waiting);
+    list_init(&n->proxied->ahead);
     n->proxied->wait_us = FORWARD_AGAIN_US;
     n->proxied->cookie = node_first_cookie(n);
 }
@@ -83,6 +87,8 @@ void forward_deinit(struct node *n)
         request_free(list_entry(n->proxied->requests.next, struct request, link));
     while (!list_empty(&n->proxied->waiting))
         request_free(list_entry(n->proxied->waiting.next, struct request, link));
+    while (!list_empty(&n->proxied->ahead))
+        request_free(list_entry(n->proxied->ahead.next, struct request, link));
     mem_free(n->proxied);
 }
 
@@ -200,6 +206,16 @@ static void begin_round(struct node *n)
     p->place = p->bulk_end = 0;
 }
 
+/* Does this node show what becomes of it, or say it to subscribers? */
+static bool is_seen_here(const struct rsm_request *req)
+{
+    size_t at = 0;
+    for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++])
+        if (slice_equal(req->argv[at], RSM_PUBLISH) || slice_equal(req->argv[at], RSM_SPUBLISH))
+            return true;
+    return req->kind != RSM_COMMAND && req->kind != RSM_EXEC;
+}
+
 static enum node_outcome take(struct node *n, const struct rsm_request *req, enum forward_op op,
                               const struct node_asker *who)
 {
@@ -209,6 +225,7 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     q->cookie = ++p->cookie;
     q->who = *who;
     q->op = op;
+    q->seen_here = is_seen_here(req);
     if (op == FORWARD_WRITE && req->numbering == RSM_TAGGED && req->kind != RSM_SESSION &&
         req->kind != RSM_SETTING) {
         own.numbering = RSM_PROXY_NUMBER;
@@ -407,6 +424,40 @@ static void answer_held(struct node *n)
     }
 }
 
+/* ---- answered, and not applied here yet ----
+ *
+ * Whoever has written hears what its write does on this node no later than its answer: of keys in a client's memory, of the
+ * channels that tell of keys, of those that wait for one, of settings and users, which this node shows from its own state. */
+
+static bool must_be_applied(const struct node *n, const struct request *q)
+{
+    return q->seen_here || n->listens || rsm_limits(n->rsm).events || dict_count(n->blocked);
+}
+
+static void keep_ahead(struct node *n, struct request *q, uint64_t index, struct slice reply)
+{
+    q->index = index;
+    q->lost_us = n->now_us;
+    hold(q, NODE_DONE, reply);
+    list_remove(&q->link);
+    list_push_back(&n->proxied->ahead, &q->link);
+}
+
+/* Where this node does not hear of its entries, the answer does not wait longer than for an election. */
+static void answer_applied(struct node *n)
+{
+    list_for_each_safe(it, tmp, &n->proxied->ahead)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (rsm_applied(n->rsm) < q->index && n->now_us < q->lost_us + n->config.election_us)
+            continue;
+        struct buf reply = q->reply;
+        q->reply = (struct buf)BUF_EMPTY;
+        answer(n, q, NODE_DONE, buf_slice(&reply), q->index);
+        buf_deinit(&reply);
+    }
+}
+
 /* Frames may be lost, and with them a request or its answer, without any link of ours breaking: the leader's link to us is
  * its own. Whatever is not answered for an election timeout is asked again; if it has run, or is about to, its number tells. */
 static void ask_again(struct node *n)
@@ -444,6 +495,7 @@ void forward_turn(struct node *n)
         else if (n->now_us > q->lost_us + 2 * n->config.election_us + n->config.client_wait_us)
             answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
     }
+    answer_applied(n);
     if (list_empty(&p->requests)) {
         p->resend = false;
         return;
@@ -538,6 +590,8 @@ void forward_on_reply(struct node *n, struct reader *r)
         if ((n->proxied->taking && outcome == NODE_REFUSED) ||
             (outcome == NODE_DONE && q->op != FORWARD_WRITE && overtakes(n, q))) {
             hold(q, (enum node_outcome)outcome, reply);
+        } else if (outcome == NODE_DONE && rsm_applied(n->rsm) < index && must_be_applied(n, q)) {
+            keep_ahead(n, q, index, reply);
         } else if (outcome == NODE_REFUSED && q->unknown) { /* now; it may have run when it was first sent */
             answer(n, q, NODE_UNKNOWN, slice_of(NULL, 0), 0);
         } else if (outcome == NODE_DONE || outcome == NODE_REFUSED) {

@@ -475,6 +475,57 @@ static void a_checkpoint_is_due_by_the_journal_beside_the_snapshot(void **state)
     three_free(t);
 }
 
+static void heard(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key)
+{
+    (void)arg, (void)class, (void)event, (void)db, (void)key;
+}
+
+static bool was_applied(struct three *t, struct one *o)
+{
+    three_run(t, 50);
+    assert_int_equal(o->ticket, TICKET);
+    assert_int_equal(o->outcome, NODE_DONE);
+    assert_true(o->index > 0);
+    o->ticket = 0;
+    return o->applied >= o->index;
+}
+
+/* A proxy's client hears of its own write no later than it is answered. */
+static void a_write_that_is_heard_of_here_is_applied_first(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    struct rsm_listener listener = {.heard = heard};
+    struct slice setting[] = {SLICE_LITERAL("session-max"), SLICE_LITERAL("1234")};
+    struct slice exec[] = {RSM_PUBLISH, SLICE_LITERAL(":0\r\n"), SLICE_LITERAL("c"), SLICE_LITERAL("m"),
+                           SLICE_LITERAL("")};
+    uint32_t count = 5, db = 0;
+    struct rsm_request set = {.kind = RSM_SETTING, .resp = 2, .argv = setting, .argc = 2};
+    struct rsm_request publish = {
+        .kind = RSM_EXEC, .resp = 2, .argv = exec, .argc = 5, .counts = &count, .dbs = &db, .commands = 1};
+    struct buf error = BUF_EMPTY;
+    hand_over(follower, "a", false, TICKET);
+    assert_false(was_applied(t, follower)); /* nobody there listens */
+    assert_int_equal(node_forward(follower->node, &set, false, &asker, &error), NODE_PENDING);
+    assert_true(was_applied(t, follower));
+    assert_string_equal(rsm_setting(node_rsm(follower->node), "session-max"), "1234");
+    assert_int_equal(node_forward(follower->node, &publish, false, &asker, &error), NODE_PENDING);
+    assert_true(was_applied(t, follower));
+    node_listen(follower->node, &listener, EVENT_CHANGED);
+    hand_over(follower, "b", false, TICKET);
+    assert_true(was_applied(t, follower));
+    /* Where it does not come, the answer still does. */
+    follower->lose_type = FRAME_RAFT;
+    follower->lose = 100;
+    hand_over(follower, "c", false, TICKET);
+    for (int i = 0; i < 400 && follower->ticket != TICKET; i++)
+        three_run(t, 10);
+    assert_int_equal(follower->outcome, NODE_DONE);
+    assert_true(follower->applied < follower->index);
+    three_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +544,7 @@ int main(void)
         cmocka_unit_test(while_it_loads_all_is_refused),
         cmocka_unit_test(a_long_journal_is_loaded_by_and_by),
         cmocka_unit_test(tracing_tells_every_stage_of_a_request),
+        cmocka_unit_test(a_write_that_is_heard_of_here_is_applied_first),
         cmocka_unit_test(a_checkpoint_is_due_by_the_journal_beside_the_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

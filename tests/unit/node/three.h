@@ -33,7 +33,7 @@ struct one {
     char traced[4096];
     size_t traced_len;
     /* The last answer to a request of its clients. */
-    uint64_t ticket, index;
+    uint64_t ticket, index, applied; /* applied: by then */
     enum node_outcome outcome;
     char reply[128];
     uint64_t reads_ready;
