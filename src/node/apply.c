@@ -50,13 +50,23 @@ static bool asked_directly(struct node *n, const struct raft_frame *f)
     return false;
 }
 
+/* Where waiters of older terms stand before the one that waits for it, it goes without. */
+static bool is_timed(struct node *n, const struct raft_frame *f)
+{
+    const struct waiter *w = n->waiters.count ? waiters_at(&n->waiters, 0) : NULL;
+    return w && w->timed && w->index == f->index && w->term == f->term;
+}
+
 /* true: it was a checkpoint. */
 static bool apply_data(struct node *n, const struct raft_frame *f, struct rsm_result *at)
 {
     struct rsm_result result;
     run_reads_before(n, f);
     buf_truncate(&n->reply, 0);
+    bool timed = is_timed(n, f);
+    uint64_t begun_us = timed ? node_clock_us(n) : 0;
     rsm_apply(n->rsm, f->index, f->term, f->payload, &n->reply, &result);
+    n->spent_us = timed ? node_spent_us(n, begun_us) : 0;
     if (result.outcome == RSM_UNKNOWN_KIND) {
         n->ports.fatal(n->ports.arg,
                        "the journal holds an entry that this build does not know: it must not be skipped");
@@ -120,6 +130,7 @@ static void apply_entry(struct node *n, const struct raft_frame *f)
     }
     n->count.applied++;
     settle_waiters(n, f->index, f->term, buf_slice(&n->reply), result.claim != 0);
+    n->spent_us = 0;
     if (result.claim && result.asker == n->identity.node_id)
         blocked_here_check(n, result.claim);
     digest_applied(n, checkpoint);

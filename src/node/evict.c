@@ -100,6 +100,13 @@ bool evict_make_room(struct node *n)
     return true;
 }
 
+bool node_has_room(struct node *n)
+{
+    if (!n->running || !rsm_limits(n->rsm).maxmemory)
+        return true;
+    return node_may_serve(n) ? evict_make_room(n) : rsm_evicts(n->rsm) || !is_over(n);
+}
+
 bool evict_turn(struct node *n)
 {
     if (!node_may_serve(n) || !rsm_evicts(n->rsm) || !rsm_limits(n->rsm).maxmemory)

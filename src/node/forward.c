@@ -36,7 +36,7 @@ struct request {
     bool held;                        /* answered, and handed on by a turn's end */
     bool seen_here;                   /* not answered before this node has applied it, whoever listens */
     enum node_outcome outcome;
-    uint64_t index;
+    uint64_t index, spent_us;
     struct buf payload, reply;
 };
 
@@ -141,7 +141,8 @@ static void deliver(struct node *n, struct request *q)
     struct buf frame = BUF_EMPTY;
     q->place = p->place++;
     frame_begin(n, &frame, FRAME_FORWARD);
-    frame.data[1] |= (q->who.behind ? 0 : FORWARD_FIRST) | (rsm_acl(n->rsm) ? FORWARD_KNOWS_USERS : 0);
+    frame.data[1] |= (q->who.behind ? 0 : FORWARD_FIRST) | (rsm_acl(n->rsm) ? FORWARD_KNOWS_USERS : 0) |
+                     (q->who.timed ? FORWARD_TIMED : 0);
     put_u64(&frame, q->cookie);
     put_u64(&frame, n->config.self.boot_nonce);
     put_u64(&frame, p->round);
@@ -369,14 +370,21 @@ void forward_link_up(struct node *n, uint64_t peer)
 static void answer(struct node *n, struct request *q, enum node_outcome outcome, struct slice reply,
                    uint64_t index)
 {
-    struct node_answer a = {.outcome = outcome, .reply = reply, .index = index};
+    struct buf payload = q->payload;
+    struct node_answer a = {.outcome = outcome,
+                            .reply = reply,
+                            .index = index,
+                            .spent_us = outcome == NODE_DONE ? q->spent_us : 0,
+                            .payload = buf_slice(&payload)};
     n->proxied->wait_us = FORWARD_AGAIN_US;
     uint64_t ticket = q->who.ticket;
     if (q->claim)
         blocked_here_forget(n, q->claim);
     set_claim(n, q, 0);
+    q->payload = (struct buf)BUF_EMPTY;
     request_free(q);
     n->clients.answer(n->clients.arg, ticket, &a);
+    buf_deinit(&payload);
 }
 
 void forward_released(struct node *n, struct request *q, const struct rsm_release *r, bool gone)
@@ -564,12 +572,12 @@ static void on_gap(struct node *n, struct request *q, uint64_t round)
     not_taken(n);
 }
 
-/* u64 cookie, u8 outcome, u64 index, the reply. */
-void forward_on_reply(struct node *n, struct reader *r)
+/* u64 cookie, u8 outcome, u64 index, where FORWARD_TIMED says so u64 how long it ran in us, the reply. */
+void forward_on_reply(struct node *n, uint8_t flags, struct reader *r)
 {
     uint64_t cookie = get_u64(r);
     uint8_t outcome = get_u8(r);
-    uint64_t index = get_u64(r);
+    uint64_t index = get_u64(r), spent_us = flags & FORWARD_TIMED ? get_u64(r) : 0;
     if (r->failed)
         return;
     list_for_each(it, &n->proxied->waiting)
@@ -587,6 +595,7 @@ void forward_on_reply(struct node *n, struct reader *r)
         if (q->cookie != cookie)
             continue;
         struct slice reply = slice_of(r->at, reader_left(r));
+        q->spent_us = spent_us;
         if ((n->proxied->taking && outcome == NODE_REFUSED) ||
             (outcome == NODE_DONE && q->op != FORWARD_WRITE && overtakes(n, q))) {
             hold(q, (enum node_outcome)outcome, reply);

@@ -7,6 +7,7 @@
 /* A forwarded read on the leader, from its arrival to its round. */
 struct forwarded_read {
     enum forward_op op;
+    bool timed;
     struct rsm_decoded what;
     struct buf payload;
 };
@@ -20,27 +21,39 @@ void forward_read_free(struct forwarded_read *f)
     mem_free(f);
 }
 
-static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, uint8_t outcome, uint64_t index,
-                        struct slice reply)
+/* spent_us: how long it ran, 0: that is not told, for a build that has not asked does not expect it. */
+static void send_timed(struct node *n, uint64_t peer, uint64_t cookie, uint8_t outcome, uint64_t index,
+                       uint64_t spent_us, struct slice reply)
 {
     struct buf frame = BUF_EMPTY;
     frame_begin(n, &frame, FRAME_FORWARD_REPLY);
     put_u64(&frame, cookie);
     put_u8(&frame, outcome);
     put_u64(&frame, index);
+    if (spent_us) {
+        frame.data[1] |= FORWARD_TIMED;
+        put_u64(&frame, spent_us);
+    }
     buf_append_slice(&frame, reply);
     if (peer == n->identity.node_id) {
         struct reader r = reader_of(slice_of(frame.data + FRAME_HEADER, frame.len - FRAME_HEADER));
-        forward_on_reply(n, &r);
+        forward_on_reply(n, (uint8_t)frame.data[1], &r);
         buf_deinit(&frame);
         return;
     }
     frame_send(n, peer, reply.len > CONTROL_MAX_BYTES ? NODE_BULK : NODE_CONTROL, &frame);
 }
 
+static void send_answer(struct node *n, uint64_t peer, uint64_t cookie, uint8_t outcome, uint64_t index,
+                        struct slice reply)
+{
+    send_timed(n, peer, cookie, outcome, index, 0, reply);
+}
+
 void forward_answer(struct node *n, const struct waiter *w, enum node_outcome outcome, struct slice reply)
 {
-    send_answer(n, w->peer, w->ticket, (uint8_t)outcome, w->index, reply);
+    uint64_t spent_us = w->timed && outcome == NODE_DONE ? n->spent_us : 0;
+    send_timed(n, w->peer, w->ticket, (uint8_t)outcome, w->index, spent_us, reply);
 }
 
 /* NULL: of no member. */
@@ -96,11 +109,11 @@ static bool held_back(struct node *n, uint64_t peer, uint64_t cookie, bool behin
 }
 
 /* A write that is refused as well may follow a refused one. */
-static void take_write(struct node *n, uint64_t peer, uint64_t cookie, bool behind,
-                       const struct rsm_request *req)
+static void take_write(struct node *n, const struct waiter *who, bool behind, const struct rsm_request *req)
 {
     struct buf error = BUF_EMPTY;
-    struct waiter w = {.ticket = cookie, .peer = peer};
+    struct waiter w = *who;
+    uint64_t peer = w.peer, cookie = w.ticket;
     enum node_outcome outcome = propose_verdict(n, req, &error);
     if (outcome == NODE_REFUSED)
         order_of(n, peer)->refused = true;
@@ -139,12 +152,14 @@ void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reade
         req->asker = peer;
     bool behind = !(flags & FORWARD_FIRST);
     f->op = (enum forward_op)op;
+    f->timed = flags & FORWARD_TIMED;
     if (op == FORWARD_WRITE) {
         if (req->numbering == RSM_PROXY_NUMBER) {
             req->lowest = lowest;
             req->may_open = may_open;
         }
-        take_write(n, peer, cookie, behind, req);
+        struct waiter w = {.ticket = cookie, .peer = peer, .timed = flags & FORWARD_TIMED};
+        take_write(n, &w, behind, req);
         forward_read_free(f);
         return;
     }
@@ -166,6 +181,7 @@ void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome o
     struct buf reply = BUF_EMPTY;
     uint64_t due_ms = 0, version = 0;
     bool done = outcome == NODE_DONE;
+    uint64_t begun_us = f->timed ? node_clock_us(n) : 0;
     if (done && f->op == FORWARD_WATCH) {
         done = rsm_version(n->rsm, now_ms, req->db, req->argv[0], &version, &due_ms);
         buf_printf(&reply, ":%llu\r\n", (unsigned long long)version);
@@ -182,8 +198,9 @@ void forward_read_ready(struct node *n, struct read_wait *w, enum node_outcome o
             return;
         }
     }
-    send_answer(n, w->peer, w->ticket, done ? NODE_DONE : NODE_NOT_LEADER, 0,
-                done ? buf_slice(&reply) : slice_of(NULL, 0));
+    send_timed(n, w->peer, w->ticket, done ? NODE_DONE : NODE_NOT_LEADER, 0,
+               done && f->timed ? node_spent_us(n, begun_us) : 0,
+               done ? buf_slice(&reply) : slice_of(NULL, 0));
     buf_deinit(&reply);
     forward_read_free(f);
 }

@@ -198,7 +198,7 @@ void node_on_frame(struct node *n, uint64_t peer, enum node_channel channel, str
         forward_on_frame(n, peer, flags, &r);
         break;
     case FRAME_FORWARD_REPLY:
-        forward_on_reply(n, &r);
+        forward_on_reply(n, flags, &r);
         break;
     case FRAME_READ_INDEX:
         reads_on_index_frame(n, peer, &r);

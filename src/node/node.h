@@ -139,6 +139,10 @@ struct node_answer {
     struct slice reply; /* DONE and REFUSED: RESP bytes, valid for the call */
     uint64_t
         index; /* WAITS: see there. DONE: of the entry; what a later read on the same connection waits for */
+    /* DONE, of a forwarded request that was `timed`: how long it took to run where it ran, 0: that node does not say; and the
+     * request, as node_forward encoded it. */
+    uint64_t spent_us;
+    struct slice payload;
 };
 
 struct node_clients {
@@ -170,6 +174,8 @@ uint64_t node_pending_index(const struct node *n);
 /* node_query said a key is due at due_ms: have a clock entry applied (asked of the leader when we are not),
  * then read_ready. */
 enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket);
+/* Is memory below maxmemory, or can room be made? On another node than the leader: as far as that node sees. */
+bool node_has_room(struct node *n);
 /* Does node_read mostly say DONE? */
 bool node_reads_at_once(const struct node *n);
 /* Reads that are about to be run: rsm_look_ahead for their keys. At most STORE_AHEAD_MAX. */
@@ -185,6 +191,7 @@ struct node_asker {
     uint64_t ticket;
     uint64_t stream; /* the connection's number */
     bool behind;     /* a write of its connection is unanswered */
+    bool timed;      /* how long it runs is to be told with the answer */
 };
 /* Proxy port of a follower: hands the request to the leader, again and again across changes of leader,
  * exactly once; parks while there is none. Answer: DONE, REFUSED or UNKNOWN. `read`: argv is a read command

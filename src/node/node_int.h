@@ -118,6 +118,7 @@ struct waiter {
     uint64_t index, term;
     uint64_t ticket;
     uint64_t peer; /* a forwarded request: answered by a frame to this peer; 0: the server's */
+    bool timed;    /* that peer wants to know how long it ran */
 };
 
 struct waiters {
@@ -209,6 +210,8 @@ void phases_proposed(struct node *n); /* the open block is about to be */
 /* A disk (ours: NULL) or a peer has told Raft something. */
 void phases_stepped(struct node *n, struct peer *from);
 void phases_applied(struct node *n);
+uint64_t node_clock_us(const struct node *n);                    /* for measuring only */
+uint64_t node_spent_us(const struct node *n, uint64_t begun_us); /* since then; at least 1 */
 
 struct proxied; /* forward.c */
 struct request;
@@ -327,6 +330,7 @@ struct node {
     /* forward.c */
     struct proxied *proxied;
     struct forward_order own_forward;
+    uint64_t spent_us; /* in the entry that is being settled, where its waiter is timed; else 0 */
 
     /* admin.c */
     struct list admin;
@@ -553,7 +557,7 @@ void forward_init(struct node *n);
 void forward_deinit(struct node *n);
 void forward_turn(struct node *n);
 uint64_t forward_deadline_us(const struct node *n);
-void forward_on_reply(struct node *n, struct reader *r);
+void forward_on_reply(struct node *n, uint8_t flags, struct reader *r);
 void forward_leader_changed(struct node *n);
 void forward_link_up(struct node *n, uint64_t peer);
 
@@ -571,7 +575,8 @@ enum forward_op { FORWARD_WRITE = 1, FORWARD_READ, FORWARD_WATCH };
 enum { FORWARD_GAP = 0x80 };
 /* Flags of the frame. A build that does not know one of them leaves it alone. */
 enum forward_flag {
-    FORWARD_FIRST = 4, /* no write of its connection was unanswered: else more is held back */
+    FORWARD_FIRST = 4,  /* no write of its connection was unanswered: else more is held back */
+    FORWARD_TIMED = 16, /* how long it runs is to be told; of the answer: it is */
     FORWARD_KNOWS_USERS =
         8, /* the sender knows the users that the log tells of: else it has judged by its own file */
 };

@@ -9,9 +9,15 @@
  * node does depends on any of this. */
 #include "node/node_int.h"
 
-static uint64_t clock_now(const struct node *n)
+uint64_t node_clock_us(const struct node *n)
 {
     return n->ports.now_us ? n->ports.now_us(n->ports.arg) : n->now_us;
+}
+
+uint64_t node_spent_us(const struct node *n, uint64_t begun_us)
+{
+    uint64_t now_us = node_clock_us(n);
+    return now_us > begun_us ? now_us - begun_us : 1;
 }
 
 static struct timed_block *block_at(struct phases *p, uint64_t number)
@@ -79,7 +85,7 @@ static void make_room(struct node *n)
 void phases_proposed(struct node *n)
 {
     struct phases *p = &n->phases;
-    uint64_t now_us = clock_now(n), entries = n->open_count;
+    uint64_t now_us = node_clock_us(n), entries = n->open_count;
     histogram_add(&p->of[NODE_PHASE_QUEUE], since_ns(now_us, p->taken_us / entries), entries);
     make_room(n);
     *block_at(p, p->proposed++) =
@@ -103,7 +109,7 @@ void phases_applied(struct node *n)
     struct phases *p = &n->phases;
     if (p->applied == p->committed)
         return;
-    p->applied_us = clock_now(n);
+    p->applied_us = node_clock_us(n);
     p->unwritten += reach_apply(n, rsm_applied(n->rsm), p->applied_us);
 }
 

@@ -48,6 +48,15 @@ static void put_done(struct client *c, struct slot *slot, const struct node_answ
     buf_append_slice(out, answer->reply);
 }
 
+void put_refusal(bool exec, struct slice error, struct buf *out)
+{
+    if (exec && error.len > 4 && memcmp(error.data, "-OOM", 4) == 0) {
+        buf_append_cstr(out, "-EXECABORT Transaction discarded because of: ");
+        error = slice_drop(error, 1);
+    }
+    buf_append_slice(out, error);
+}
+
 /* false: the slot stays, for it has to be told where to go once that is known. */
 static bool put_outcome(struct client *c, struct slot *slot, const struct node_answer *answer,
                         struct buf *out)
@@ -76,7 +85,7 @@ static bool put_outcome(struct client *c, struct slot *slot, const struct node_a
         route_refuse(c, out, slot->key_slot, slot->write, slot->write && c->session);
         return true;
     default:
-        buf_append_slice(out, answer->reply);
+        put_refusal(slot->kind == KIND_EXEC, answer->reply, out);
         return true;
     }
 }
@@ -119,6 +128,20 @@ static void write_ran(struct client *c, const struct slot *slot, uint64_t ticket
     }
 }
 
+/* It ran on the leader, which says how long: this node's client sees it here. */
+static void proxied_ran(struct client *c, const struct slot *slot, const struct node_answer *answer)
+{
+    struct server *s = c->server;
+    struct rsm_decoded d;
+    if (answer->spent_us == 0 || !slot->row)
+        return;
+    uint64_t ns = time_add(s, stat_of(s, slot->row), answer->spent_us * 1000);
+    if (is_told(s, ns) && rsm_decode(answer->payload, &d)) {
+        tell_write(c, slot->row, &d.req, ns);
+        rsm_decoded_deinit(&d);
+    }
+}
+
 static void slot_settle(struct client *c, uint32_t seq, const struct node_answer *answer)
 {
     struct slot *slot = slot_at(c, seq);
@@ -129,6 +152,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         c->running = NULL;
     }
     write_ran(c, slot, ticket_of(c, seq));
+    proxied_ran(c, slot, answer);
     bool first = seq == c->head;
     struct buf *out = first ? client_out(c) : &c->server->scratch;
     if (!first)

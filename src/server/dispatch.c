@@ -50,6 +50,8 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
         return reject(c, row, loading);
     if ((h->flags & H_LEADER) && s->node && !route_knows_leader(s) && route_park(c))
         return WAIT;
+    if ((h->flags & H_APPLIED) && s->node && rsm_applied(node_rsm(s->node)) < c->last_index && route_park(c))
+        return WAIT;
     struct command_stat *stat = stat_of(s, row);
     c->wait_asked = false;
     if (h->flags & H_ROUTES) {
@@ -78,6 +80,8 @@ static enum verdict queue(struct client *c, const struct command *row, const str
                           const struct slice *argv, size_t argc)
 {
     enum verdict verdict = TAKEN;
+    if (c->server->node && !node_has_room(c->server->node)) /* what is queued takes memory as well */
+        return reject(c, row, "OOM command not allowed when used memory > 'maxmemory'.");
     if (is_loading(c->server) && !(row->flags & CMD_LOADING))
         return reject(c, row, loading);
     if (!h && !route_queue_check(c, row, argv, argc, &verdict))

@@ -17,7 +17,7 @@ static const struct handler table[] = {
     {"client", client_command, H_IN_EXEC},
     {"acl", acl_command, H_IN_EXEC},
     {"config", config_command, H_IN_EXEC},
-    {"info", info_command, H_IN_EXEC},
+    {"info", info_command, H_IN_EXEC | H_APPLIED},
     {"cluster", cluster_command, H_IN_EXEC},
     {"role", role_command, H_IN_EXEC | H_LEADER},
     {"wait", wait_command, H_IN_EXEC},

@@ -178,6 +178,7 @@ static enum node_outcome read_forwarded(struct client *c, const struct command *
     session_stamp(c, &req, false);
     buf_truncate(&s->error, 0);
     struct node_asker who = client_asks(c, c->tail);
+    who.timed = time_wanted(s, stat_of(s, row));
     enum node_outcome outcome = node_forward(s->node, &req, true, &who, &s->error);
     if (outcome != NODE_PENDING)
         return outcome;
@@ -231,13 +232,15 @@ enum verdict route_read(struct client *c, const struct command *row, const struc
 
 /* ---- writes ---- */
 
-static enum verdict write_refused(struct client *c, const struct command *row)
+static enum verdict write_refused(struct client *c, const struct command *row, enum slot_kind kind)
 {
     struct server *s = c->server;
     if (s->error.len == 0)
         resp_error(&s->error, "CLUSTERDOWN This node takes no writes");
-    count_error(s, buf_slice(&s->error));
-    buf_append_slice(reply_begin(c), buf_slice(&s->error));
+    struct buf *out = reply_begin(c);
+    size_t start = out->len;
+    put_refusal(kind == KIND_EXEC, buf_slice(&s->error), out);
+    count_error(s, slice_drop(buf_slice(out), start));
     if (row)
         stat_of(s, row)->rejected++;
     return TAKEN;
@@ -287,6 +290,8 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     req->judged = !numbered;
     buf_truncate(&s->error, 0);
     struct node_asker who = client_asks(c, c->tail);
+    who.timed = forward && row && (kind == KIND_COMMAND || kind == KIND_BLOCKING || kind == KIND_EXEC) &&
+                time_wanted(s, stat_of(s, row));
     if (log_enabled(LOG_DEBUG))
         trace(c, row, req, who.ticket);
     enum node_outcome outcome = forward ? node_forward(s->node, req, false, &who, &s->error)
@@ -298,7 +303,7 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     case NODE_NOT_LEADER:
         return redirect_or_park(c, key_slot, true, numbered);
     default:
-        return write_refused(c, row);
+        return write_refused(c, row, kind);
     }
 }
 

@@ -354,6 +354,7 @@ enum {
     H_NO_MULTI = 4, /* runs at once even between MULTI and EXEC */
     H_ROUTES = 16,  /* opens the slot of its reply itself: runs without `out` */
     H_LEADER = 8,   /* tells of the leader: parked while none is known */
+    H_APPLIED = 64, /* tells of the state: of all that this connection has been answered */
     H_SUBSCRIBED = 32, /* may be sent in RESP2 while subscribed to anything */
 };
 
@@ -397,6 +398,8 @@ void route_refuse(struct client *c, struct buf *out, uint16_t key_slot, bool wri
 /* A redirect or an error is due inside MULTI. false: it was given (or must WAIT: *verdict), do not queue. */
 bool route_queue_check(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                        enum verdict *verdict);
+/* Redis has its own words for an EXEC that memory forbids. */
+void put_refusal(bool exec, struct slice error, struct buf *out);
 void poison(struct client *c);
 uint64_t park_us(const struct server *s);
 void leader_refresh(struct server *s);
@@ -510,7 +513,11 @@ void count_error(struct server *s, struct slice reply);
 void count_run(struct client *c, struct command_stat *stat, struct slice reply); /* of a handler */
 /* The time is taken of every run of what may take long. Of what never does that of the first sixteen, then of every sixteenth run of
  * any, which counts for sixteen; and of every run while somebody looks for less than a millisecond. */
-uint64_t time_begin(struct server *s, const struct command_stat *stat);            /* 0: not this one */
+uint64_t time_begin(struct server *s, const struct command_stat *stat); /* 0: not this one */
+bool time_wanted(struct server *s,
+                 const struct command_stat *stat); /* is this one to be timed where it runs? */
+uint64_t time_add(struct server *s, struct command_stat *stat,
+                  uint64_t ns); /* ns again: it took so long there */
 uint64_t time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns); /* ns; 0: was not taken */
 
 /* ---- what is told of a command that has run ---- */

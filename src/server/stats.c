@@ -80,16 +80,24 @@ static bool is_sampled(const struct server *s, const struct command_stat *stat)
     return stat->quick && stat->timed >= TIMED_SHARE && !all;
 }
 
+bool time_wanted(struct server *s, const struct command_stat *stat)
+{
+    return !(is_sampled(s, stat) && s->runs++ % TIMED_SHARE);
+}
+
 uint64_t time_begin(struct server *s, const struct command_stat *stat)
 {
-    return is_sampled(s, stat) && s->runs++ % TIMED_SHARE ? 0 : clock_mono_ns();
+    return time_wanted(s, stat) ? clock_mono_ns() : 0;
 }
 
 uint64_t time_end(struct server *s, struct command_stat *stat, uint64_t begun_ns)
 {
-    if (!begun_ns)
-        return 0;
-    uint64_t ns = clock_mono_ns() - begun_ns, runs = is_sampled(s, stat) ? TIMED_SHARE : 1;
+    return begun_ns ? time_add(s, stat, clock_mono_ns() - begun_ns) : 0;
+}
+
+uint64_t time_add(struct server *s, struct command_stat *stat, uint64_t ns)
+{
+    uint64_t runs = is_sampled(s, stat) ? TIMED_SHARE : 1;
     stat->timed++;
     stat->nsec += ns * runs;
     if (s->config->latency_tracking) {

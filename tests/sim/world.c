@@ -175,6 +175,12 @@ static void load_entry(void *arg, const struct raft_frame *f)
     node_load(arg, f->index, f->term, (int)f->kind, f->len, f->payload);
 }
 
+/* Some nodes have clients that hear of changes: there a proxied write waits until it is applied. */
+static void hear(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key)
+{
+    (void)arg, (void)class, (void)event, (void)db, (void)key;
+}
+
 void world_start(struct world *w, uint32_t i)
 {
     struct proc *p = &w->nodes[i];
@@ -202,6 +208,8 @@ void world_start(struct world *w, uint32_t i)
         .arg = p, .answer = on_answer, .read_ready = on_read_ready, .changed = on_changed};
     p->self = config.self;
     p->node = node_new(&config, &found, &ports, &clients, tick_us(w, p), wall_us(w, p));
+    if (i % 2)
+        node_listen(p->node, &(struct rsm_listener){.heard = hear}, EVENT_CHANGED);
     disk_replay(p, load_entry, p->node);
     node_start(p->node, tick_us(w, p));
     world_later(w, 0, EVENT_TURN, i);

@@ -526,6 +526,31 @@ static void a_write_that_is_heard_of_here_is_applied_first(void **state)
     three_free(t);
 }
 
+/* The leader says how long it ran to whom asks for it, and to nobody else: another build does not look for it. */
+static void a_proxied_request_is_timed_where_it_runs(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *follower = other(t, leader);
+    struct slice argv[] = {SLICE_LITERAL("append"), SLICE_LITERAL("k"), SLICE_LITERAL("v")};
+    struct slice get[] = {SLICE_LITERAL("get"), SLICE_LITERAL("k")};
+    struct rsm_request write = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    struct rsm_request read = {.kind = RSM_COMMAND, .resp = 2, .argv = get, .argc = 2};
+    struct buf error = BUF_EMPTY;
+    for (int i = 0; i < 8; i++) {
+        struct one *at = i & 1 ? leader : follower;
+        struct node_asker who = {.ticket = TICKET, .timed = i & 4};
+        assert_int_equal(node_forward(at->node, i & 2 ? &read : &write, i & 2, &who, &error), NODE_PENDING);
+        three_run(t, 50);
+        assert_int_equal(at->ticket, TICKET);
+        assert_int_equal(at->outcome, NODE_DONE);
+        assert_int_equal(at->spent_us != 0, (i & 4) != 0);
+        assert_begins(at->reply, i & 2 ? "$" : ":");
+        at->ticket = 0;
+    }
+    three_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -545,6 +570,7 @@ int main(void)
         cmocka_unit_test(a_long_journal_is_loaded_by_and_by),
         cmocka_unit_test(tracing_tells_every_stage_of_a_request),
         cmocka_unit_test(a_write_that_is_heard_of_here_is_applied_first),
+        cmocka_unit_test(a_proxied_request_is_timed_where_it_runs),
         cmocka_unit_test(a_checkpoint_is_due_by_the_journal_beside_the_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,6 +263,7 @@ static void on_answer(void *arg, uint64_t ticket, const struct node_answer *a)
     o->ticket = ticket;
     o->outcome = a->outcome;
     o->index = a->index;
+    o->spent_us = a->spent_us;
     o->applied = o->node ? rsm_applied(node_rsm(o->node)) : 0;
     snprintf(o->reply, sizeof(o->reply), "%.*s", (int)a->reply.len, a->reply.len ? a->reply.data : "");
 }

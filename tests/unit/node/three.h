@@ -34,6 +34,7 @@ struct one {
     size_t traced_len;
     /* The last answer to a request of its clients. */
     uint64_t ticket, index, applied; /* applied: by then */
+    uint64_t spent_us;
     enum node_outcome outcome;
     char reply[128];
     uint64_t reads_ready;

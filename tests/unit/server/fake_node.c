@@ -86,6 +86,11 @@ void fake_commit(struct node *n, size_t count)
         uint64_t claim = apply(n, buf_slice(&done[i].payload), &reply);
         struct node_answer answer = {
             .outcome = claim ? NODE_WAITS : NODE_DONE, .reply = buf_slice(&reply), .index = n->index};
+        if (done[i].forwarded) {
+            answer.index += n->behind;
+            answer.spent_us = n->spent_us;
+            answer.payload = buf_slice(&done[i].payload);
+        }
         assert(!claim || n->waiting_count < FAKE_MAX);
         if (claim)
             n->waiting[n->waiting_count++] = (struct fake_waiting){.claim = claim, .ticket = done[i].ticket};
@@ -102,6 +107,8 @@ void fake_settle(struct node *n, enum node_outcome outcome)
     n->write_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct node_answer answer = {.outcome = outcome};
+        if (outcome == NODE_REFUSED && n->refusal)
+            answer.reply = slice_cstr(n->refusal);
         buf_deinit(&n->writes[i].payload);
         n->clients.answer(n->clients.arg, n->writes[i].ticket, &answer);
     }
@@ -183,6 +190,7 @@ enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bo
     n->forwards_asked++;
     n->forwarded_reads += read;
     n->forwarded_behind += who->behind;
+    n->forwarded_timed += who->timed;
     snprintf(n->forwarded_user, sizeof n->forwarded_user, "%.*s", (int)req->user.len, req->user.data);
     keep(n, req, who->ticket, true);
     return NODE_PENDING;
@@ -315,6 +323,11 @@ void node_status(const struct node *n, struct node_status *out)
         p->port_proxy = (uint16_t)(p->port + 10);
         snprintf(p->host, sizeof p->host, "%s", hosts[i]);
     }
+}
+
+bool node_has_room(struct node *n)
+{
+    return !n->no_room;
 }
 
 bool node_is_full(const struct node *n)

@@ -27,6 +27,10 @@ struct node {
     struct node_clients clients;
     struct rsm *rsm;
     bool serving, loading, full, alone; /* alone: reads are done at once */
+    bool no_room;                       /* memory is used up */
+    const char *refusal;                /* what REFUSED says */
+    uint64_t spent_us;                  /* what forwarded requests are said to take */
+    uint64_t behind; /* that many entries are not applied here, where a proxied write is answered */
     uint64_t leader, index, now_ms, term;
     struct fake_write writes[FAKE_MAX];
     struct fake_read reads[FAKE_MAX];
@@ -34,7 +38,8 @@ struct node {
     size_t waiting_count;
     size_t write_count, read_count;
     /* What was asked, for the test to look at. */
-    size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, forwarded_behind, meets;
+    size_t writes_asked, reads_asked, forwards_asked, forwarded_reads, forwarded_behind, forwarded_timed,
+        meets;
     enum rsm_numbering numbering;
     uint64_t session, request_id;
     char client_id[64], forwarded_user[64];

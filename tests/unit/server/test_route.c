@@ -259,6 +259,70 @@ static void test_proxy_keeps_order(void **state)
     close(fd);
 }
 
+/* It ran elsewhere; the node that its client sees counts it. */
+static void test_proxied_commands_are_timed(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->proxy_port);
+    b->node->spent_us = 20000;
+    bench_send(b, fd, "CONFIG SET slowlog-log-slower-than 20000\nSET a 1");
+    assert_int_equal(b->node->forwarded_timed, 1);
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "+OK|+OK|");
+    b->node->spent_us = 19999;
+    bench_send(b, fd, "SET b 1");
+    fake_commit(b->node, 1);
+    assert_reply(b, fd, "+OK|");
+    bench_send(b, fd, "SLOWLOG LEN\nINFO commandstats\nSLOWLOG GET");
+    const char *reply = bench_read(b, fd);
+    assert_ptr_equal(strstr(reply, ":1|"), reply);
+    assert_non_null(strstr(reply, "cmdstat_set:calls=2,usec=39999,usec_per_call=19999.50,"));
+    assert_non_null(strstr(reply, ":20000|*3|$3|SET|$1|a|$1|1|"));
+    close(fd);
+}
+
+static void test_memory_forbids_what_is_queued(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->proxy_port);
+    b->node->refusal = "-OOM no\r\n"; /* once it is handed on */
+    bench_send(b, fd, "MULTI\nSET a 1\nEXEC\nSET a 1");
+    fake_settle(b->node, NODE_REFUSED);
+    assert_reply(b, fd, "+OK|+QUEUED|-EXECABORT Transaction discarded because of: OOM no|-OOM no|");
+    b->node->no_room = true;
+    bench_send(b, fd, "MULTI\nGET a\nEXEC\nMULTI\nDISCARD\nPING");
+    assert_reply(b, fd,
+                 "+OK|-OOM command not allowed when used memory > 'maxmemory'.|-EXECABORT Transaction "
+                 "discarded because of "
+                 "previous errors.|+OK|+OK|+PONG|");
+    close(fd);
+}
+
+/* INFO through a proxy port is no older than what its connection has been answered. */
+static void test_info_waits_for_what_was_answered(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, FAKE_OTHER);
+    int fd = bench_connect(b, b->proxy_port);
+    b->node->behind = 1;
+    bench_send(b, fd, "SET a 1");
+    fake_commit(b->node, 1);
+    bench_send(b, fd, "INFO modules\nPING");
+    assert_reply(b, fd, "+OK|");
+    fake_apply(b->node, (const char *const[]){"set", "b", "1"}, 3);
+    assert_reply(b, fd, "$11|# Modules||+PONG|");
+    /* But not for ever. */
+    bench_send(b, fd, "SET a 1");
+    fake_commit(b->node, 1);
+    bench_send(b, fd, "INFO modules");
+    assert_reply(b, fd, "+OK|");
+    bench_sleep(b, 1100);
+    assert_reply(b, fd, "$11|# Modules||");
+    close(fd);
+}
+
 static void test_alone_says_disabled(void **state)
 {
     struct bench *b = *state;
@@ -299,6 +363,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost_reads_keep_their_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proxied_commands_are_timed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_forbids_what_is_queued, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_info_waits_for_what_was_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_alone_says_disabled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loading, setup, teardown),
     };
