@@ -114,12 +114,12 @@ static void forget_milestones_from(struct journal *j, uint64_t from)
         j->milestone_count--;
 }
 
-/* The block with entry `from` shrinks to what precedes it, or goes. `j` then ends before `from`. */
+/* The block with entry `from` goes, or what precedes that comes in its place. `j` then ends before `from`. */
 static void shrink_block(struct journal *j, struct journal_block b, uint64_t from)
 {
+    struct journal_key key = journal_key(b.first);
+    j->kv->del(j->kv, journal_key_slice(&key));
     if (b.first == from) {
-        struct journal_key key = journal_key(from);
-        j->kv->del(j->kv, journal_key_slice(&key));
         j->last = from - 1;
         j->last_term = b.prev_term;
         j->checksum = b.prev_checksum;
@@ -139,10 +139,12 @@ bool journal_cut(struct journal *j, uint64_t from)
     struct journal_block b;
     bool good = find(j, c, from, &b);
     if (good) {
+        c->next(c);
+        good = delete_rest(j, c) && find(j, c, from, &b); /* what goes is named first: kv.h */
+    }
+    if (good) {
         forget_milestones_from(j, from);
         shrink_block(j, b, from);
-        c->next(c);
-        good = delete_rest(j, c);
     }
     c->close(c);
     return good;

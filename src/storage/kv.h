@@ -5,7 +5,8 @@
  * returns false has failed for good, `error` says why: after a failed write nothing about the disk is known
  * any more, so the caller ends the process.
  *
- * It is a log's: a key is put behind all others there are, or in place of the first of those that go in the same commit. */
+ * It is a log's: a key is put behind all others there are, or in place of the first of those that go in the same commit, which are
+ * deleted before anything is put. */
 #ifndef STORAGE_KV_H
 #define STORAGE_KV_H
 
@@ -27,8 +28,8 @@ struct kv_cursor {
 };
 
 struct kv {
-    /* Changes collect in order and happen together at commit. The value is the parts one after the other,
-     * copied. */
+    /* Changes collect in order and happen together at commit; of a commit that only puts, a crash may leave the first ones.
+     * The value is the parts one after the other, copied. */
     void (*put)(struct kv *kv, struct slice key, const struct slice *parts, size_t count);
     void (*del)(struct kv *kv, struct slice key);
     /* `sync`: durable when it returns, and with it everything committed before. */
@@ -51,5 +52,7 @@ struct kv {
 struct kv *kv_open(const char *path, bool read_only, bool *damaged, char error[KV_ERROR_MAX]);
 /* The same, with values of any size in RocksDB: what lies under that. */
 struct kv *kv_rocksdb_open(const char *path, bool read_only, bool *damaged, char error[KV_ERROR_MAX]);
+/* How many changes, puts and deletions, it has ever seen committed. What a power cut takes are the last ones. */
+uint64_t kv_rocksdb_sequence(struct kv *kv);
 
 #endif

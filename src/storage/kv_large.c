@@ -6,16 +6,31 @@
  * apart, as in WiscKey (Lu et al., FAST 2016). RocksDB's own way of that, BlobDB, takes the values through the WAL as
  * well; its ingestion of SSTs made beside it takes ten times as long a commit (tests/bench/README.md).
  *
- *     PATH/values-<number>    values one after the other, nothing between them
- *     reference               the value under the key: u64 number, u64 offset, u64 length
+ *     PATH/values-<number>    records one after the other, nothing between them
+ *     reference               the value under the key: u64 number, u64 offset (of the bytes), u64 length
  *
- * - A reference goes to RocksDB after the bytes: in a commit that syncs, after they and the file's name are durable.
- *   What a crash leaves behind them in the file is referred to by nobody.
+ *      0  u32  magic "KVL1"
+ *      4  u32  checksum: CRC32C of bytes 8..48
+ *      8  u64  number of the file
+ *     16  u64  sequence: changes in RocksDB before this one
+ *     24       the key, 8 bytes
+ *     32  u64  length of the bytes
+ *     40  u32  CRC32C of the bytes
+ *     44  u32  1: part of a commit that RocksDB must have, too
+ *     48       the bytes
+ *
+ * - A commit of large values alone is synced once: here. A record says where it belongs, so that of a reference that a power cut took
+ *   from RocksDB, whose WAL was not synced, opening makes a new one: the changes that RocksDB has are the first ones
+ *   there were, and the records whose sequences follow are the next. A commit that changes something else as well
+ *   is synced twice, the bytes first, and its records stand for nothing without their references.
+ * - All references to a file are durable before the next one is begun: opening has to look at the newest only.
+ * - With sync, a reference goes to RocksDB when the bytes and the file's name are durable. So one without its bytes is damage, for
+ *   whoever reads the log to find. What a crash leaves at the end of the file is referred to by nobody.
  * - A process appends to files that it has made itself. The one of the highest number stays, so that no number comes again.
  * - Without sync the disk may have kept a reference and not its bytes. A key whose bytes are not there, because the file
  *   ends before them or is gone, is no key; so that looks like the torn end of a WAL, or like a hole, and whoever reads the log
  *   sees to both.
- * - Sums are not kept here: a block of the journal has its own, and RocksDB has those of the references.
+ * - Sums are for opening: afterwards, a block of the journal has its own, and RocksDB has those of the references.
  * - Keys that live on and values that were written later ascend together (kv.h). So what is below a limit lies in files up to the one
  *   that the first reference behind the limit names, and the files before that one can go. */
 #include <assert.h>
@@ -30,11 +45,21 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/checksum.h"
 #include "storage/kv.h"
 
 enum {
-    LARGE_BYTES = 128 << 10, /* below it, the second sync costs more than the second writing */
-    FILE_BYTES = 16 << 20,   /* what is given back, and what may stay */
+    LARGE_BYTES = 16 << 10, /* below it, one more file written costs more than the second writing */
+    FILE_BYTES = 16 << 20,  /* what is given back, and what may stay */
+    MAGIC = 0x314c564b,     /* "KVL1" */
+    AT_SUM = 4,
+    AT_NUMBER = 8,
+    AT_SEQUENCE = 16,
+    AT_KEY = 24,
+    AT_LEN = 32,
+    AT_BYTES_SUM = 40,
+    AT_JOINED = 44,
+    HEADER_BYTES = 48,
     REFERENCE_BYTES = 24,
     NAME_MAX_BYTES = 32,
     PARTS_MAX = 4,
@@ -44,23 +69,36 @@ struct reference {
     uint64_t number, offset, len;
 };
 
+/* Of a record whose reference RocksDB has lost. */
+struct lost {
+    char key[KV_KEY_BYTES];
+    struct reference reference;
+};
+
 struct kv_large {
     struct kv kv;
     struct kv *small;
     int dir_fd;
+    struct lost *lost; /* read only: what could not be given to RocksDB, behind all that it has */
+    size_t lost_count;
     _Atomic uint64_t number; /* of the newest file; 0: there is none */
     /* the writer's */
     int fd; /* of that file; -1: it is none of ours */
     uint64_t at;
     bool unsynced, unnamed; /* bytes of it, and its name, are not durable */
     bool failed;            /* a put has: the commit says so */
+    uint64_t sequence;      /* of the commit's first change */
+    unsigned puts;          /* large ones in this commit */
+    bool mixed;             /* and others */
+    bool behind, owing; /* RocksDB's WAL has something that is not durable there; that is durable nowhere */
 };
 
 struct cursor_large {
     struct kv_cursor cursor;
     struct kv_cursor *small;
     const struct kv_large *store;
-    int fd; /* the file read last; -1: none */
+    size_t lost; /* comes next, when the small one is through */
+    int fd;      /* the file read last; -1: none */
     uint64_t number;
     char *value;
     size_t cap;
@@ -132,14 +170,21 @@ static bool sync_values(struct kv_large *s)
     return true;
 }
 
+static bool sync_small(struct kv_large *s)
+{
+    if (!s->small->sync(s->small))
+        return fail_as_small(s);
+    s->behind = s->owing = false;
+    return true;
+}
+
 static bool begin_file(struct kv_large *s)
 {
     char name[NAME_MAX_BYTES];
-    if (s->fd >= 0) {
-        if (!sync_values(s))
-            return false;
+    if ((s->fd >= 0 && !sync_values(s)) || (s->behind && !sync_small(s)))
+        return false;
+    if (s->fd >= 0)
         close(s->fd);
-    }
     file_name(name, s->number + 1);
     s->fd = openat(s->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (s->fd < 0)
@@ -161,11 +206,15 @@ static void advance(struct iovec *parts, size_t count, size_t n)
     }
 }
 
-static bool write_all(struct kv_large *s, const struct slice *parts, size_t count, size_t len)
+/* `count` parts, PARTS_MAX + 1 at most. */
+static bool write_all(struct kv_large *s, const struct slice *parts, size_t count)
 {
-    struct iovec rest[PARTS_MAX];
-    for (size_t i = 0; i < count; i++)
+    struct iovec rest[PARTS_MAX + 1];
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
         rest[i] = (struct iovec){(char *)(uintptr_t)parts[i].data, parts[i].len};
+        len += parts[i].len;
+    }
     while (len > 0) {
         ssize_t n = pwritev(s->fd, rest, (int)count, (off_t)s->at);
         if (n < 0 && errno == EINTR)
@@ -179,49 +228,97 @@ static bool write_all(struct kv_large *s, const struct slice *parts, size_t coun
     return true;
 }
 
-static void put(struct kv *kv, struct slice key, const struct slice *parts, size_t count)
+static bool write_record(struct kv_large *s, struct slice key, const struct slice *parts, size_t count,
+                         size_t len)
 {
-    struct kv_large *s = self_of(kv);
-    size_t len = 0;
-    assert(count <= PARTS_MAX);
-    for (size_t i = 0; i < count; i++)
-        len += parts[i].len;
-    if (len < LARGE_BYTES && len != REFERENCE_BYTES) { /* that long, it would be taken for one */
-        s->small->put(s->small, key, parts, count);
-        return;
+    char header[HEADER_BYTES];
+    struct slice all[PARTS_MAX + 1] = {slice_of(header, sizeof header)};
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        all[i + 1] = parts[i];
+        sum = crc32c(sum, parts[i].data, parts[i].len);
     }
-    if (s->failed || ((s->fd < 0 || s->at >= FILE_BYTES) && !begin_file(s))) {
-        s->failed = true;
-        return;
-    }
+    store_u32(header, MAGIC);
+    store_u64(header + AT_NUMBER, s->number);
+    store_u64(header + AT_SEQUENCE, s->sequence + s->puts);
+    memcpy(header + AT_KEY, key.data, KV_KEY_BYTES);
+    store_u64(header + AT_LEN, len);
+    store_u32(header + AT_BYTES_SUM, sum);
+    store_u32(header + AT_JOINED, s->mixed);
+    store_u32(header + AT_SUM, crc32c(0, header + AT_NUMBER, HEADER_BYTES - AT_NUMBER));
+    return write_all(s, all, count + 1);
+}
+
+static void put_reference(struct kv_large *s, struct slice key, const struct reference *r)
+{
     char bytes[REFERENCE_BYTES];
-    store_u64(bytes, s->number);
-    store_u64(bytes + 8, s->at);
-    store_u64(bytes + 16, len);
-    s->unsynced = true;
-    s->failed = !write_all(s, parts, count, len);
+    store_u64(bytes, r->number);
+    store_u64(bytes + 8, r->offset);
+    store_u64(bytes + 16, r->len);
     struct slice reference = slice_of(bytes, sizeof bytes);
     s->small->put(s->small, key, &reference, 1);
 }
 
+/* A commit's records lie in one file. */
+static bool begin_records(struct kv_large *s)
+{
+    if ((s->fd < 0 || s->at >= FILE_BYTES) && !begin_file(s))
+        return false;
+    s->sequence = kv_rocksdb_sequence(s->small);
+    return true;
+}
+
+static void put(struct kv *kv, struct slice key, const struct slice *parts, size_t count)
+{
+    struct kv_large *s = self_of(kv);
+    size_t len = 0;
+    assert(count <= PARTS_MAX && key.len == KV_KEY_BYTES);
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    bool small = len < LARGE_BYTES && len != REFERENCE_BYTES; /* that long, it would be taken for one */
+    if (small && (s->puts == 0 || s->mixed)) { /* else the commit would have to be synced twice */
+        s->mixed = true;
+        s->small->put(s->small, key, parts, count);
+        return;
+    }
+    if (s->failed || (s->puts == 0 && !begin_records(s))) {
+        s->failed = true;
+        return;
+    }
+    struct reference r = {s->number, s->at + HEADER_BYTES, len};
+    s->unsynced = true;
+    s->failed = !write_record(s, key, parts, count, len);
+    s->puts++;
+    put_reference(s, key, &r);
+}
+
 static void del(struct kv *kv, struct slice key)
 {
-    struct kv *small = self_of(kv)->small;
-    small->del(small, key);
+    struct kv_large *s = self_of(kv);
+    assert(s->puts == 0 || s->mixed); /* kv.h: the record before it would come back without it */
+    s->mixed = true;
+    s->small->del(s->small, key);
 }
 
 static bool commit(struct kv *kv, bool sync)
 {
     struct kv_large *s = self_of(kv);
+    bool alone = s->puts > 0 && !s->mixed, both = sync && (!alone || s->owing);
+    s->puts = 0;
+    s->mixed = false;
     if (s->failed || (sync && !sync_values(s)))
         return false;
-    return s->small->commit(s->small, sync) || fail_as_small(s);
+    if (!s->small->commit(s->small, both))
+        return fail_as_small(s);
+    s->behind = !both;
+    s->owing = !both && (!alone || s->owing);
+    return true;
 }
 
 static bool sync_all(struct kv *kv)
 {
     struct kv_large *s = self_of(kv);
-    return sync_values(s) && (s->small->sync(s->small) || fail_as_small(s));
+    return sync_values(s) && sync_small(s);
 }
 
 static bool sync_file(const struct kv_large *s, uint64_t number, uint64_t *unused)
@@ -243,7 +340,10 @@ static bool flush(struct kv *kv)
     struct kv_large *s = self_of(kv);
     if (!each_file(s, sync_file, NULL) || fsync(s->dir_fd) != 0)
         return fail(s, "syncing");
-    return s->small->flush(s->small) || fail_as_small(s);
+    if (!s->small->flush(s->small))
+        return fail_as_small(s);
+    s->behind = s->owing = false;
+    return true;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------- */
@@ -293,6 +393,23 @@ static bool read_value(struct cursor_large *c, const struct reference *r)
     return good;
 }
 
+static void pass_on(struct kv_cursor *small)
+{
+    small->next(small);
+}
+
+/* What RocksDB has lost follows what it has. */
+static void look_at_lost(struct cursor_large *c)
+{
+    const struct kv_large *s = c->store;
+    c->cursor.valid = c->lost < s->lost_count;
+    if (!c->cursor.valid)
+        return;
+    const struct lost *l = &s->lost[c->lost++];
+    c->cursor.key = slice_of(l->key, sizeof l->key);
+    c->cursor.valid = read_value(c, &l->reference);
+}
+
 /* Takes what the small cursor stands on; a key without its bytes is passed over. */
 static void look(struct cursor_large *c, void (*pass)(struct kv_cursor *c))
 {
@@ -303,6 +420,8 @@ static void look(struct cursor_large *c, void (*pass)(struct kv_cursor *c))
         c->cursor.failed = small->failed;
         if (small->failed)
             memcpy(c->cursor.error, small->error, sizeof c->cursor.error);
+        else if (!small->valid && pass == pass_on)
+            look_at_lost(c);
         if (!small->valid)
             return;
         c->cursor.key = small->key;
@@ -316,11 +435,6 @@ static void look(struct cursor_large *c, void (*pass)(struct kv_cursor *c))
     }
 }
 
-static void pass_on(struct kv_cursor *small)
-{
-    small->next(small);
-}
-
 static void pass_back(struct kv_cursor *small)
 {
     char before[KV_KEY_BYTES];
@@ -332,9 +446,19 @@ static void pass_back(struct kv_cursor *small)
     small->seek_back(small, slice_of(before, sizeof before));
 }
 
+/* How many of the lost keys come before `key`. */
+static size_t lost_before(const struct kv_large *s, struct slice key)
+{
+    size_t n = 0;
+    while (n < s->lost_count && memcmp(s->lost[n].key, key.data, KV_KEY_BYTES) < 0)
+        n++;
+    return n;
+}
+
 static void cursor_seek(struct kv_cursor *cursor, struct slice key)
 {
     struct cursor_large *c = (struct cursor_large *)cursor;
+    c->lost = lost_before(c->store, key);
     c->small->seek(c->small, key);
     look(c, pass_on);
 }
@@ -342,6 +466,15 @@ static void cursor_seek(struct kv_cursor *cursor, struct slice key)
 static void cursor_seek_back(struct kv_cursor *cursor, struct slice key)
 {
     struct cursor_large *c = (struct cursor_large *)cursor;
+    const struct kv_large *s = c->store;
+    size_t before = lost_before(s, key);
+    bool on = before < s->lost_count && memcmp(s->lost[before].key, key.data, KV_KEY_BYTES) == 0;
+    c->lost = 0;
+    if (on || before > 0) {
+        key = slice_of(s->lost[on ? before : before - 1].key, KV_KEY_BYTES);
+        cursor_seek(cursor, key);
+        return;
+    }
     c->small->seek_back(c->small, key);
     look(c, pass_back);
 }
@@ -349,7 +482,8 @@ static void cursor_seek_back(struct kv_cursor *cursor, struct slice key)
 static void cursor_next(struct kv_cursor *cursor)
 {
     struct cursor_large *c = (struct cursor_large *)cursor;
-    c->small->next(c->small);
+    if (c->small->valid)
+        c->small->next(c->small);
     look(c, pass_on);
 }
 
@@ -425,13 +559,97 @@ static void drop_below(struct kv *kv, struct slice limit)
     c->close(c);
 }
 
+/* ---- opening -------------------------------------------------------------------------------------------- */
+
+/* The header at `at` of the newest file: of a record that lies there whole, as far as its length says. */
+static bool read_header(const struct kv_large *s, int fd, uint64_t at, uint64_t size,
+                        char header[HEADER_BYTES])
+{
+    if (size - at < HEADER_BYTES || pread(fd, header, HEADER_BYTES, (off_t)at) != HEADER_BYTES)
+        return false;
+    return load_u32(header) == MAGIC &&
+           load_u32(header + AT_SUM) == crc32c(0, header + AT_NUMBER, HEADER_BYTES - AT_NUMBER) &&
+           load_u64(header + AT_NUMBER) == s->number && load_u64(header + AT_LEN) <= size - at - HEADER_BYTES;
+}
+
+static bool bytes_whole(int fd, const struct reference *r, uint32_t sum)
+{
+    enum { PIECE = 64 << 10 };
+    char *piece = mem_alloc(PIECE);
+    uint32_t found = 0;
+    bool good = true;
+    for (uint64_t done = 0; good && done < r->len;) {
+        size_t want = r->len - done < PIECE ? r->len - done : PIECE;
+        ssize_t n = pread(fd, piece, want, (off_t)(r->offset + done));
+        good = n > 0;
+        found = good ? crc32c(found, piece, (size_t)n) : found;
+        done += good ? (uint64_t)n : 0;
+    }
+    mem_free(piece);
+    return good && found == sum;
+}
+
+/* Of the newest file, the records that follow what RocksDB has. false: there are others, of changes whose predecessors are gone. */
+static bool find_lost(struct kv_large *s, int fd, uint64_t size)
+{
+    char header[HEADER_BYTES];
+    uint64_t next = kv_rocksdb_sequence(s->small);
+    for (uint64_t at = 0; read_header(s, fd, at, size, header);) {
+        struct lost l = {.reference = {s->number, at + HEADER_BYTES, load_u64(header + AT_LEN)}};
+        uint64_t sequence = load_u64(header + AT_SEQUENCE);
+        at = l.reference.offset + l.reference.len;
+        if (load_u32(header + AT_JOINED) || sequence < next)
+            continue;
+        if (sequence > next)
+            return false;
+        if (!bytes_whole(fd, &l.reference, load_u32(header + AT_BYTES_SUM)))
+            return true;
+        memcpy(l.key, header + AT_KEY, KV_KEY_BYTES);
+        s->lost = mem_realloc(s->lost, (s->lost_count + 1) * sizeof *s->lost);
+        s->lost[s->lost_count++] = l;
+        next++;
+    }
+    return true;
+}
+
+/* What was lost becomes RocksDB's again. Records that could be taken for its next changes once there are some must not stay in
+ * the newest file. */
+static bool mend(struct kv_large *s, bool others)
+{
+    for (size_t i = 0; i < s->lost_count; i++)
+        put_reference(s, slice_of(s->lost[i].key, KV_KEY_BYTES), &s->lost[i].reference);
+    if (s->lost_count && !s->small->commit(s->small, true))
+        return fail_as_small(s);
+    s->lost_count = 0;
+    return !others || (begin_file(s) && sync_values(s));
+}
+
+static bool look_for_lost(struct kv_large *s, bool read_only)
+{
+    char name[NAME_MAX_BYTES];
+    struct stat st;
+    file_name(name, s->number);
+    int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        fail(s, "opening");
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    bool others = !find_lost(s, fd, (uint64_t)st.st_size);
+    close(fd);
+    return read_only || mend(s, others);
+}
+
 static void close_all(struct kv *kv)
 {
     struct kv_large *s = self_of(kv);
     s->small->close(s->small);
     if (s->fd >= 0)
         close(s->fd);
-    close(s->dir_fd);
+    if (s->dir_fd >= 0)
+        close(s->dir_fd);
+    mem_free(s->lost);
     mem_free(s);
 }
 
@@ -451,17 +669,17 @@ struct kv *kv_open(const char *path, bool read_only, bool *damaged, char error[K
                         .close = close_all};
     s->small = small;
     s->fd = -1;
+    s->behind = s->owing = true; /* of what is found, nothing is known */
     s->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     uint64_t newest = 0;
-    if (s->dir_fd >= 0 && each_file(s, note_newest, &newest)) {
-        s->number = newest;
+    bool good = s->dir_fd >= 0 && each_file(s, note_newest, &newest);
+    s->number = newest;
+    if (!good)
+        fail(s, "looking for");
+    else if (newest == 0 || look_for_lost(s, read_only))
         return &s->kv;
-    }
-    snprintf(error, KV_ERROR_MAX, "%.150s: %s", path, strerror(errno));
-    small->close(small);
-    if (s->dir_fd >= 0)
-        close(s->dir_fd);
-    mem_free(s);
+    snprintf(error, KV_ERROR_MAX, "%.100s: %.150s", path, s->kv.error);
+    close_all(&s->kv);
     *damaged = false;
     return NULL;
 }

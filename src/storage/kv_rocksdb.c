@@ -182,6 +182,11 @@ static void drop_below(struct kv *kv, struct slice limit)
     rocksdb_free(error);
 }
 
+uint64_t kv_rocksdb_sequence(struct kv *kv)
+{
+    return rocksdb_get_latest_sequence_number(self_of(kv)->db);
+}
+
 static void close_db(struct kv *kv)
 {
     struct kv_rocksdb *s = self_of(kv);
