@@ -221,9 +221,12 @@ static bool in_none(const struct combination *m, const struct zset_item *item)
     return true;
 }
 
-/* How many were found; they go to `result`, unless they are only to be counted. */
-static uint64_t combine(struct combination *m, struct collection *result, const struct store_limits *limits)
+/* How many were found; they go to `result`, which is made a large one, unless they are only to be counted: a packed one would
+ * take -0 for 0, which shows in replies and in further sums. */
+static uint64_t combine(struct combination *m, struct collection *result)
 {
+    static const struct store_limits large;
+    const struct store_limits *limits = &large;
     struct source_walk w;
     struct zset_item item;
     uint64_t found = 0;
@@ -264,7 +267,7 @@ static void run(struct command_context *c, enum operation operation, bool count)
     if (!arg_combination(c, 1, &m))
         return;
     struct collection result = store_collection_new(&c->view);
-    uint64_t found = combine(&m, &result, c->view.limits);
+    uint64_t found = combine(&m, &result);
     if (count)
         resp_integer(c->out, (int64_t)found);
     else
@@ -279,8 +282,9 @@ static void run_store(struct command_context *c, enum operation operation, const
     if (!arg_combination(c, 2, &m))
         return;
     struct collection result = store_collection_new(&c->view);
-    combine(&m, &result, c->view.limits);
+    combine(&m, &result);
     mem_free(m.source);
+    zset_pack(&result, c->view.limits);
     store_result(c, 1, &result, event);
 }
 

@@ -149,7 +149,8 @@ void slot_close(struct client *c, struct slot *slot)
         --*open;
         slot->open = false;
     }
-    if (slot->kind != KIND_COMMAND)
+    /* Behind one that is exclusive nothing is parsed, so it is the last: of those before it, an EXEC is none. */
+    if (slot->kind != KIND_COMMAND && slot == slot_at(c, c->tail - 1))
         c->exclusive = false;
 }
 

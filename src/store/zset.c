@@ -104,6 +104,32 @@ void zset_put(struct collection *c, struct slice member, double score, const str
     c->digest += zset_term(member, score);
 }
 
+static size_t longest_member(const struct collection *c)
+{
+    size_t longest = 0;
+    struct zset_walk w;
+    struct zset_item item;
+    zset_walk(&w, c, 0, false);
+    while (zset_walk_next(&w, &item))
+        longest = item.member.len > longest ? item.member.len : longest;
+    return longest;
+}
+
+void zset_pack(struct collection *c, const struct store_limits *limits)
+{
+    if (is_packed(c) || zset_count(c) > limits->zset_max_listpack_entries ||
+        longest_member(c) > limits->zset_max_listpack_value)
+        return;
+    struct collection packed = {.form = FORM_PACKED, .seed = c->seed};
+    struct zset_walk w;
+    struct zset_item item;
+    zset_walk(&w, c, 0, false);
+    while (zset_walk_next(&w, &item))
+        zset_put(&packed, item.member, item.score, limits);
+    collection_free(c, STORE_ZSET);
+    *c = packed;
+}
+
 bool zset_remove(struct collection *c, struct slice member)
 {
     double old;

@@ -15,6 +15,8 @@ uint64_t zset_count(const struct collection *c);
 bool zset_score(const struct collection *c, struct slice member, double *score); /* false: not in it */
 /* Adds the member, or gives it this score, which is not nan. */
 void zset_put(struct collection *c, struct slice member, double score, const struct store_limits *limits);
+/* Packs a large one that is small enough, as Redis does with what it has loaded or combined. */
+void zset_pack(struct collection *c, const struct store_limits *limits);
 bool zset_remove(struct collection *c, struct slice member); /* false: it was not in it */
 
 uint64_t zset_rank(const struct collection *c, const struct bound *b); /* how many members stand before it */

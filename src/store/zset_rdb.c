@@ -50,8 +50,8 @@ static bool get_binary_score(struct reader *r, double *score)
     return !r->failed && !isnan(*score);
 }
 
-/* One by one into a large set; *longest: of the members. */
-static bool get_members(struct collection *c, int rdb_type, struct reader *r, size_t *longest)
+/* One by one into a large set. */
+static bool get_members(struct collection *c, int rdb_type, struct reader *r)
 {
     struct buf scratch = BUF_EMPTY;
     uint64_t left = 0;
@@ -65,38 +65,22 @@ static bool get_members(struct collection *c, int rdb_type, struct reader *r, si
         if (!ok)
             break;
         c->digest += zset_term(member, score);
-        *longest = member.len > *longest ? member.len : *longest;
     }
     buf_deinit(&scratch);
     return ok;
 }
 
-/* Small enough to be packed, which Redis does with what it has loaded. */
-static void pack(struct collection *c, const struct store_limits *limits)
-{
-    struct collection packed = {.form = FORM_PACKED, .seed = c->seed};
-    struct zset_walk w;
-    struct zset_item item;
-    zset_walk(&w, c, 0, false);
-    while (zset_walk_next(&w, &item))
-        zset_put(&packed, item.member, item.score, limits);
-    collection_free(c, STORE_ZSET);
-    *c = packed;
-}
-
 static bool load_large(struct collection *c, int rdb_type, struct reader *r,
                        const struct store_limits *limits)
 {
-    size_t longest = 0;
     c->form = FORM_LARGE;
     c->data = large_new(*c->seed);
-    if (!get_members(c, rdb_type, r, &longest)) {
+    if (!get_members(c, rdb_type, r)) {
         collection_free(c, STORE_ZSET);
         return false;
     }
-    if (limits && zset_count(c) <= limits->zset_max_listpack_entries &&
-        longest <= limits->zset_max_listpack_value)
-        pack(c, limits);
+    if (limits)
+        zset_pack(c, limits);
     return true;
 }
 

@@ -62,6 +62,19 @@ def in_turn(checks, cluster):
     checks.ok("its time was kept", 0.29 <= took < 0.3 + 0.4 * SLOWED, took)
 
 
+def pipelined(checks, cluster):
+    """What comes behind in one write waits too, although an EXEC before it is still to be answered then."""
+    port, served = cluster.wait_leader().port, 0
+    with Conn(port) as conn:
+        for _ in range(20):
+            conn.send(encode("DEL", "lone") + encode("MULTI") + encode("SET", "x", 1) + encode("EXEC") + encode("BLPOP", "lone", 0.02) +
+                      encode("RPUSH", "lone", 1))
+            replies = [conn.reply() for _ in range(6)]
+            served += replies[4] is not None
+    checks.equal("a client does not serve itself", served, 0)
+    ask(port, "DEL", "lone")
+
+
 def goes(checks, cluster):
     """Clients and nodes that go take nothing with them."""
     leader, (one, two) = cluster.wait_leader(), cluster.followers()
@@ -214,7 +227,7 @@ def main():
     checks = Checks()
     cluster = Cluster(scratch("cluster/blocking"), args=ARGS).start()
     wait("BLPOP is known", lambda: known(cluster))
-    for part in (in_turn, goes, leader_killed, leader_deposed, session, storm, digests):
+    for part in (in_turn, pipelined, goes, leader_killed, leader_deposed, session, storm, digests):
         checks.run(part.__name__, part, checks, cluster)
     cluster.kill()
     checks.finish()

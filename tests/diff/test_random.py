@@ -42,8 +42,12 @@ LEFT_OUT = {
 }
 
 
-# What a sorted set may be held as, in rounds that SORT: Redis's SORT makes a skiplist of each that it reads, kvorum's stays a read.
-EITHER = {(b"$8\r\nlistpack\r\n", b"$8\r\nskiplist\r\n")}
+# How else a value may be held, in rounds (odd seeds) with commands that in Redis change its form alone: SORT makes a skiplist of each
+# sorted set that it reads, SETBIT and BITFIELD make raw what they leave as it is. In kvorum a read, and no change, change nothing.
+EITHER = {
+    (b"$8\r\nlistpack\r\n", b"$8\r\nskiplist\r\n"), (b"$6\r\nembstr\r\n", b"$3\r\nraw\r\n"), (b"$3\r\nint\r\n", b"$3\r\nraw\r\n")}
+FORMS = ("sort", "sort_ro", "setbit", "bitfield")
+KEPT_APART = ("none", "bits")
 
 
 class Differs(Exception):
@@ -71,7 +75,7 @@ def alike(mode, ours, theirs):
     if mode == "~" and ours[0][:1] == theirs[0][:1] == b":":
         a, b = int(ours[0][1:]), int(theirs[0][1:])
         return a == b or (min(a, b) > LARGE and abs(a - b) <= NEAR_MS)
-    if mode == "encoding/sorted" and (DIFF.flat(ours), DIFF.flat(theirs)) in EITHER:
+    if mode == "forms" and (DIFF.flat(ours), DIFF.flat(theirs)) in EITHER:
         return True
     return DIFF.flat(ours) == DIFF.flat(theirs)
 
@@ -85,7 +89,7 @@ class Pair:
 
     def __init__(self, servers):
         self.conns = [DIFF.Raw(server.port, DIFF.SILENCE_S) for server in servers]
-        self.queued, self.sorts = None, False
+        self.queued, self.forms = None, False
         for conn in self.conns:
             conn.send(encode("FLUSHALL") + encode("CONFIG", "SET", "rdbcompression", "no"))
             conn.raw(), conn.raw()
@@ -123,8 +127,8 @@ class Pair:
     def judge(self, place, step, ours, theirs):
         mode, words = step
         name = str(words[0]).lower()
-        if name == "object" and self.sorts:
-            mode = "encoding/sorted"
+        if name == "object" and self.forms:
+            mode = "forms"
         if name == "exec" and self.queued and isinstance(ours[1], list) and isinstance(theirs[1], list):
             good = len(ours[1]) == len(theirs[1]) == len(self.queued) and all(map(alike, self.queued, ours[1], theirs[1]))
         elif ours[0] == theirs[0] == b"+QUEUED\r\n":
@@ -175,7 +179,7 @@ def compare_data(pair):
         for _, body in check("?", "KEYS", "*")[1]:
             key = body[:-2]
             kind = check("=", "TYPE", key)[0][1:-2]
-            check("encoding/sorted" if pair.sorts else "=", "OBJECT", "ENCODING", key)
+            check("forms" if pair.forms or key == b"bits" else "=", "OBJECT", "ENCODING", key)
             check("~", "PEXPIRETIME", key)
             mode, before, behind = CONTENT[kind]
             asked = [(mode, [*before, key, *behind])]
@@ -184,7 +188,7 @@ def compare_data(pair):
             for way, words in asked:
                 check(way, *words)
             pair.cross(place, key, key)
-            check("encoding/sorted" if pair.sorts else "=", "OBJECT", "ENCODING", key)
+            check("forms" if pair.forms or key == b"bits" else "=", "OBJECT", "ENCODING", key)
             for way, words in asked:
                 check(way, *words)
 
@@ -192,7 +196,7 @@ def compare_data(pair):
 def attempt(servers, steps, data):
     """What differed, or None."""
     pair = Pair(servers)
-    pair.sorts = any(words[0] == "sort" or words[0] == "sort_ro" and "none" not in words for _, words in steps)
+    pair.forms = any(words[0] in FORMS and not set(words) & set(KEPT_APART) for _, words in steps)
     try:
         pair.run(steps)
         if data:

@@ -556,3 +556,11 @@ COMMAND GETKEYSANDFLAGS ZUNIONSTORE d 2 a b WEIGHTS 1 2
 COMMAND INFO zadd zincrby zrem zcard zscore zmscore zrank zrevrank zcount zlexcount zrange zrangestore zrangebyscore
 COMMAND INFO zrevrangebyscore zrangebylex zrevrangebylex zrevrange zremrangebyrank zremrangebyscore zremrangebylex
 COMMAND INFO zpopmin zpopmax zmpop zrandmember zunion zinter zdiff zunionstore zinterstore zintercard zdiffstore zscan
+# -0 in what is combined: it shows in replies, not in what is stored packed
+DEL c d
+ZADD c 40 a -11.5 b
+ZINTER 1 c WEIGHTS 0 WITHSCORES
+ZUNION 1 c WEIGHTS 0 WITHSCORES
+ZINTERSTORE d 1 c WEIGHTS 0
+ZRANGE d 0 -1 WITHSCORES
+OBJECT ENCODING d
