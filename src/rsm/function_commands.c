@@ -67,6 +67,16 @@ void rsm_fcall(struct rsm *r, struct command_context *c)
     rsm_run_program(r, c, &program);
 }
 
+bool rsm_function_body(const struct rsm *r, struct slice name, struct slice *own, struct slice *body)
+{
+    const struct library_function *f = libraries_function(&r->libraries, name);
+    if (f) {
+        *own = f->name;
+        *body = library_body(f->library);
+    }
+    return f;
+}
+
 bool rsm_fcall_reads(const struct rsm *r, const struct slice *argv)
 {
     const struct library_function *f = libraries_function(&r->libraries, argv[1]);
@@ -209,19 +219,36 @@ static void list(const struct rsm *r, struct command_context *c)
     }
 }
 
-static void stats(const struct rsm *r, struct command_context *c)
+static void reply_running(const struct rsm_running *running, uint64_t ms, int resp, struct buf *out)
 {
-    resp_map(c->out, c->resp, 2);
-    resp_bulk_cstr(c->out, "running_script");
-    resp_null(c->out, c->resp);
-    resp_bulk_cstr(c->out, "engines");
-    resp_map(c->out, c->resp, 1);
-    resp_bulk_cstr(c->out, "LUA");
-    resp_map(c->out, c->resp, 2);
-    resp_bulk_cstr(c->out, "libraries_count");
-    resp_integer(c->out, (int64_t)dict_count(r->libraries.by_name));
-    resp_bulk_cstr(c->out, "functions_count");
-    resp_integer(c->out, (int64_t)dict_count(r->libraries.functions));
+    resp_map(out, resp, 3);
+    resp_bulk_cstr(out, "name");
+    resp_bulk_cstr(out, running->function);
+    resp_bulk_cstr(out, "command");
+    resp_array(out, running->argc);
+    for (size_t i = 0; i < running->argc; i++)
+        resp_bulk(out, running->argv[i]);
+    resp_bulk_cstr(out, "duration_ms");
+    resp_integer(out, (int64_t)ms);
+}
+
+void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *running, uint64_t ms, int resp,
+                              struct buf *out)
+{
+    resp_map(out, resp, 2);
+    resp_bulk_cstr(out, "running_script");
+    if (running)
+        reply_running(running, ms, resp, out);
+    else
+        resp_null(out, resp);
+    resp_bulk_cstr(out, "engines");
+    resp_map(out, resp, 1);
+    resp_bulk_cstr(out, "LUA");
+    resp_map(out, resp, 2);
+    resp_bulk_cstr(out, "libraries_count");
+    resp_integer(out, (int64_t)dict_count(r->libraries.by_name));
+    resp_bulk_cstr(out, "functions_count");
+    resp_integer(out, (int64_t)dict_count(r->libraries.functions));
 }
 
 /* ---- FUNCTION DUMP, RESTORE ---- */
@@ -324,7 +351,7 @@ void rsm_function_command(struct rsm *r, struct command_context *c)
     if (is(c, 1, "list"))
         list(r, c);
     else if (is(c, 1, "stats"))
-        stats(r, c);
+        rsm_reply_function_stats(r, NULL, 0, c->resp, c->out);
     else if (is(c, 1, "dump"))
         dump(r, c);
     else if (is(c, 1, "kill"))

@@ -188,6 +188,18 @@ struct rsm_script_counts {
     size_t scripts, libraries, functions;
 };
 struct rsm_script_counts rsm_script_counts(const struct rsm *r);
+/* What runs: borrowed, until it has ended. */
+struct rsm_running {
+    bool entry;           /* as part of one */
+    const char *function; /* NULL: a script */
+    const struct slice *argv;
+    size_t argc;
+};
+/* A function's name as it was registered, and the code of its library. false: there is none. */
+bool rsm_function_body(const struct rsm *r, struct slice name, struct slice *own, struct slice *body);
+/* FUNCTION STATS. `running`: a function that runs, for that long; NULL: none. */
+void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *running, uint64_t ms, int resp,
+                              struct buf *out);
 /* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
 bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */
@@ -210,7 +222,7 @@ struct rsm_listener {
     void (*users_changed)(void *arg); /* rsm_acl answers anew; whatever it gave before is gone. May be NULL */
     /* Of each script that runs: when it begins, now and then, when it has ended. false: it is to end, which does not count where it is part
      * of an entry. May be NULL */
-    bool (*script)(void *arg, enum rsm_script_phase phase, bool entry);
+    bool (*script)(void *arg, enum rsm_script_phase phase, const struct rsm_running *what);
     void (*said)(void *arg, int level,
                  struct slice line); /* redis.log in a script; base/log.h levels. May be NULL */
 };

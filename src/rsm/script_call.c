@@ -182,8 +182,8 @@ void rsm_script_log(void *host, int level, struct slice line)
 bool rsm_script_tell(const struct rsm_caller *caller, enum rsm_script_phase phase)
 {
     const struct rsm_listener *l = &caller->r->listener;
-    bool entry = caller->c->view.writing;
-    return !l->script || l->script(l->arg, phase, entry) || entry;
+    struct rsm_running what = {caller->c->view.writing, caller->function, caller->c->argv, caller->c->argc};
+    return !l->script || l->script(l->arg, phase, &what) || what.entry;
 }
 
 bool rsm_script_pulse(void *host)

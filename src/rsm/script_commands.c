@@ -64,6 +64,7 @@ void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_
                                 .c = c,
                                 .db = c->view.db,
                                 .flags = p->flags,
+                                .function = p->library ? p->name : NULL,
                                 .read_only = p->called_to_read || p->flags & SCRIPT_NO_WRITES};
     struct script_run script = {.code = p->code,
                                 .library = p->library,

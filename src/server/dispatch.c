@@ -101,14 +101,6 @@ static enum verdict shown(struct client *c, const struct command *row, const str
     return verdict;
 }
 
-static const char busy[] =
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
-
-static bool is_script_kill(const struct command *row)
-{
-    return row->flags & CMD_ALLOW_BUSY && strcmp(row->name, "script|kill") == 0;
-}
-
 static bool is_entry(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
 {
     return row->flags & CMD_BY_SCRIPT ? !rsm_script_reads(node_rsm(s->node), argv, argc)
@@ -171,8 +163,8 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         return reject(c, row, "NOAUTH Authentication required.");
     if (__builtin_expect(!c->unlimited, 0) && !permitted(c, row, argv, argc, numbered))
         return TAKEN;
-    if (__builtin_expect(s->script.busy, 0) && !(row->flags & CMD_ALLOW_BUSY))
-        return reject(c, row, busy);
+    if (__builtin_expect(s->script.busy, 0) && slow_scripts_objection(s, row))
+        return reject(c, row, slow_scripts_objection(s, row));
     const struct handler *h = stat_of(s, row)->handler;
     if (!h && !row->run)
         return reject(c, row, "ERR this command is not there yet");
@@ -184,10 +176,8 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     c->tracks = c->cache && caches_tracks(c, row);
     if (c->txn && !(h && (h->flags & H_NO_MULTI)))
         return queue(c, row, h, argv, argc);
-    if (is_script_kill(row)) {
-        slow_scripts_kill(c, reply_begin(c));
+    if (row->flags & CMD_ALLOW_BUSY && slow_scripts_answer(c, row))
         return TAKEN;
-    }
     if (h && !row->run) /* of what has both, the handler is for transactions */
         return run_handler(c, h, row, argv, argc);
     return run(c, row, argv, argc, numbered);

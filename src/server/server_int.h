@@ -247,9 +247,10 @@ struct spikes {
 
 /* scripts.c: what runs right now. */
 struct running_script {
-    bool runs, entry;  /* part of an entry: it cannot be ended */
-    bool busy, killed; /* others hear BUSY; SCRIPT KILL was heard */
-    bool polling;      /* sockets are read in the middle of it */
+    bool runs;
+    struct rsm_running what; /* part of an entry: it cannot be ended */
+    bool busy, killed;       /* others hear BUSY; SCRIPT KILL was heard */
+    bool polling;            /* sockets are read in the middle of it */
     uint64_t since_us, polled_us;
     const struct client *client; /* that has it run, while a reply of it is being written; NULL: none is */
 };
@@ -552,13 +553,15 @@ void info_attached(struct server *s, struct buf *out);
 /* scripts.c */
 void slow_scripts_init(struct server *s);
 void slow_scripts_deinit(struct server *s);
-bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, bool entry);
+bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, const struct rsm_running *what);
 /* One of those that wait for it is tried, on its own, at the end of a pass. */
 void slow_scripts_turn(struct server *s);
 /* A script that would be an entry: it is to be tried before, or was. true: *verdict says what became of the request. */
 bool slow_scripts_hold(struct client *c, const struct slice *argv, size_t argc, enum verdict *verdict);
-/* SCRIPT KILL */
-void slow_scripts_kill(struct client *c, struct buf *out);
+/* Why a command is not run while a script is busy; NULL: it may be. */
+const char *slow_scripts_objection(const struct server *s, const struct command *row);
+/* SCRIPT KILL, FUNCTION KILL, and FUNCTION STATS of one that is busy; true: answered. */
+bool slow_scripts_answer(struct client *c, const struct command *row);
 /* sockets.c: while a script runs for long, what others send is read, and refused. */
 void sockets_poll(struct server *s);
 

@@ -41,29 +41,28 @@ static bool runs_on(struct server *s)
     if (!r->busy)
         log_line(LOG_WARNING, "Slow script detected: still in execution after %llu milliseconds%s",
                  (unsigned long long)(now_us - r->since_us) / 1000,
-                 r->entry ? "" : ". You can try killing the script using the SCRIPT KILL command");
+                 r->what.entry      ? ""
+                 : r->what.function ? ". You can try killing the function using the FUNCTION KILL command"
+                                    : ". You can try killing the script using the SCRIPT KILL command");
     r->busy = true;
     sockets_poll(s);
     r->polled_us = clock_mono_us();
     return !r->killed;
 }
 
-bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, bool entry)
+bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, const struct rsm_running *what)
 {
     struct server *s = arg;
     const struct client *client = s->script.client;
     if (phase == RSM_SCRIPT_RUNS)
         return runs_on(s);
-    s->script = (struct running_script){.runs = phase == RSM_SCRIPT_BEGINS, .entry = entry, .client = client};
+    s->script = (struct running_script){.runs = phase == RSM_SCRIPT_BEGINS, .what = *what, .client = client};
     return true;
 }
 
-void slow_scripts_kill(struct client *c, struct buf *out)
+static void kill_running(struct running_script *r, struct buf *out)
 {
-    struct running_script *r = &c->server->script;
-    if (!r->busy) {
-        resp_error(out, "NOTBUSY No scripts in execution right now.");
-    } else if (r->entry) {
+    if (r->what.entry) {
         resp_error(
             out,
             "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either "
@@ -73,6 +72,53 @@ void slow_scripts_kill(struct client *c, struct buf *out)
         r->killed = true;
         resp_simple(out, "OK");
     }
+}
+
+enum about { NOTHING, KILL_SCRIPT, KILL_FUNCTION, STATS };
+
+/* What of a command is about the script that runs. */
+static enum about about(const struct command *row)
+{
+    if (!(row->flags & CMD_ALLOW_BUSY))
+        return NOTHING;
+    return strcmp(row->name, "script|kill") == 0      ? KILL_SCRIPT
+           : strcmp(row->name, "function|kill") == 0  ? KILL_FUNCTION
+           : strcmp(row->name, "function|stats") == 0 ? STATS
+                                                      : NOTHING;
+}
+
+const char *slow_scripts_objection(const struct server *s, const struct command *row)
+{
+    const struct running_script *r = &s->script;
+    enum about what = about(row);
+    if (!r->busy)
+        return NULL;
+    if (r->what.function)
+        return !(row->flags & CMD_ALLOW_BUSY) || what == KILL_SCRIPT
+                   ? "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN "
+                     "NOSAVE."
+                   : NULL;
+    return !(row->flags & CMD_ALLOW_BUSY) || what == KILL_FUNCTION || what == STATS
+               ? "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+               : NULL;
+}
+
+bool slow_scripts_answer(struct client *c, const struct command *row)
+{
+    struct server *s = c->server;
+    struct running_script *r = &s->script;
+    enum about what = about(row);
+    if (what == NOTHING || (what == STATS && !r->busy))
+        return false;
+    struct buf *out = reply_begin(c);
+    if (what == STATS)
+        rsm_reply_function_stats(node_rsm(s->node), &r->what, (clock_mono_us() - r->since_us) / 1000, c->resp,
+                                 out);
+    else if (r->busy)
+        kill_running(r, out);
+    else
+        resp_error(out, "NOTBUSY No scripts in execution right now.");
+    return true;
 }
 
 /* ---- trials ---- */
@@ -103,11 +149,27 @@ static bool may_take_long(struct slice body)
 }
 
 /* false: it is not to be tried. */
+static bool find_function(const struct server *s, struct slice called, struct slice *body, char *name)
+{
+    static const struct hash_seed seed = {0, 0};
+    struct slice own;
+    struct buf text = BUF_EMPTY;
+    if (!rsm_function_body(node_rsm(s->node), called, &own, body))
+        return false;
+    buf_append_slice(&text, own);
+    put_u64(&text, siphash(&seed, body->data, body->len));
+    sha1_hex(buf_slice(&text), name);
+    buf_deinit(&text);
+    return true;
+}
+
 static bool find_body(const struct server *s, const struct slice *argv, size_t argc, struct slice *body,
                       char *name)
 {
     if (slice_is_word(argv[0], "script") || argc < 3)
         return false;
+    if (slice_is_word(argv[0], "fcall"))
+        return find_function(s, argv[1], body, name);
     if (!slice_is_word(argv[0], "evalsha")) {
         *body = argv[1];
         sha1_hex(*body, name);

@@ -62,6 +62,40 @@ static void test_killed(void **state)
     bench_stop(&b);
 }
 
+/* FUNCTION KILL ends functions, SCRIPT KILL scripts; FUNCTION STATS tells which runs. */
+static void test_function_killed(void **state)
+{
+    static const char busy[] =
+        "-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.|";
+    struct bench b;
+    (void)state;
+    start(&b, "1");
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    bench_send(
+        &b, fd,
+        "FUNCTION LOAD \"#!lua name=l\\nredis.register_function('f', function() while true do end end)\"");
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "$1|l|");
+    run_beside(&b, fd, "FCALL f 0\r\nPING", other,
+               "PING\r\nSCRIPT KILL\r\nFUNCTION STATS\r\nFUNCTION KILL\r\n");
+    const char *reply = bench_read(&b, other);
+    assert_memory_equal(reply, busy, strlen(busy));
+    assert_memory_equal(reply + strlen(busy), busy, strlen(busy));
+    assert_non_null(strstr(reply, "*6|$4|name|$1|f|$7|command|*3|$5|FCALL|$1|f|$1|0|$11|duration_ms|:"));
+    assert_string_equal(reply + strlen(reply) - 4, "+OK|");
+    assert_reply(&b, fd,
+                 "-ERR Script killed by user with SCRIPT KILL... script: f, on @user_function:2.|+PONG|");
+    bench_send(&b, other, "FUNCTION KILL");
+    assert_reply(&b, other, "-NOTBUSY No scripts in execution right now.|");
+    run_beside(&b, fd, "EVAL_RO \"while true do end\" 0", other,
+               "FUNCTION KILL\r\nFUNCTION STATS\r\nSCRIPT KILL\r\n");
+    assert_reply(&b, other, BUSY BUSY "+OK|");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
 /* As part of an entry it runs on all nodes, and none can end it alone. */
 static void test_entry_goes_on(void **state)
 {
@@ -120,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_function_killed),
         cmocka_unit_test(test_entry_goes_on),
         cmocka_unit_test(test_tried_in_order),
     };
