@@ -79,6 +79,7 @@ struct command_context {
     struct command_wait *wait;
     /* NULL: no scripts here (in a script). */
     const struct command_scripts *scripts;
+    bool in_script;
     struct command_trial *trial; /* NULL: it runs for good */
     bool oom;                    /* of a script: memory was above maxmemory when it was proposed */
     /* It has waited, and this key is there now: of all its keys it looks at this one alone. `data` NULL: it has not. */
@@ -166,6 +167,8 @@ size_t command_key_access(const struct command *c, const struct slice *argv, siz
 /* COMMAND with its subcommands, for the server to call: needs argv, argc, resp and out of the context, no
  * store. */
 void command_command(struct command_context *c);
+/* DEBUG PROTOCOL kind, likewise. */
+void command_debug_protocol(struct slice kind, int resp, struct buf *out);
 
 /* Refuses what needs no state to refuse (unknown, arity): appends the error and returns NULL, else the row to
  * run: the subcommand's where there is one. */

@@ -352,7 +352,7 @@ static void sort(struct command_context *c, bool read_only)
             check_type(c, k, STORE_LIST);
         } else {
             if (s.as_it_is && type == STORE_SET &&
-                s.store) { /* what has no order gets one before it is kept */
+                (s.store || c->in_script)) { /* what has no order gets one before it is kept */
                 s.as_it_is = false;
                 s.alpha = true;
                 s.by = 0;

@@ -12,7 +12,7 @@ enum {
     VICTIMS_PER_TURN = 64, /* where nobody waits for the room */
     OVERHEAD_BYTES = 16,   /* about what a key takes in the database's tables */
     LEAST_BYTES =
-        1024, /* of maxmemory: less is no room for anything, as in Redis, where the empty server takes more */
+        16, /* of maxmemory: less is no room for anything, as in Redis, where the empty server takes more */
 };
 
 static uint64_t victim_hash(uint32_t db, struct slice key)

@@ -127,6 +127,13 @@ static void push(lua_State *L, struct cursor *c, int depth)
         luaL_error(L, "a reply is nested too deeply");
     lib_count(L, 1);
     switch (*c->at) {
+    case '|': /* attributes of what follows */
+        for (int64_t left = 2 * number(c); left > 0; left--) {
+            push(L, c, depth - 1);
+            lua_pop(L, 1);
+        }
+        push(L, c, depth - 1);
+        break;
     case '+':
         push_text(L, c, "ok");
         break;

@@ -22,16 +22,21 @@ static bool field(lua_State *L, const char *name, int type)
     return false;
 }
 
-/* A line of its own: what would end it becomes spaces. */
-static void append_line(struct buf *out, char type, struct slice text)
+/* What would end a line becomes spaces. */
+static void append_text(struct buf *out, struct slice text)
 {
-    put_u8(out, (uint8_t)type);
     size_t start = out->len;
     buf_append_slice(out, text);
     for (size_t i = start; i < out->len; i++)
         if (out->data[i] == '\r' || out->data[i] == '\n')
             out->data[i] = ' ';
     buf_append_cstr(out, "\r\n");
+}
+
+static void append_line(struct buf *out, char type, struct slice text)
+{
+    put_u8(out, (uint8_t)type);
+    append_text(out, text);
 }
 
 static struct slice top_string(lua_State *L)
@@ -114,10 +119,12 @@ static void append_verbatim(lua_State *L, const struct output *o)
 
 static void append_big_number(lua_State *L, const struct output *o)
 {
-    if (o->resp == 3)
-        append_line(o->out, '(', top_string(L));
+    struct slice text = top_string(L);
+    if (o->resp == 2)
+        buf_printf(o->out, "$%zu\r\n", text.len);
     else
-        resp_bulk(o->out, top_string(L));
+        put_u8(o->out, '(');
+    append_text(o->out, text);
 }
 
 /* In Redis's order; of the first that fits. What was pushed goes. */

@@ -45,6 +45,7 @@ static const struct slice *arguments(lua_State *L, struct script_engine *e, size
         } else if (type == LUA_TSTRING) {
             e->argv[i].data = lua_tolstring(L, at, &e->argv[i].len);
         } else {
+            lua_settop(L, 0); /* there may be as many as the stack has room for */
             push_error(L, "Lua redis lib command arguments must be strings or integers");
             return NULL;
         }
@@ -56,16 +57,17 @@ static int call(lua_State *L, bool raise)
 {
     struct script_engine *e = engine_of(L);
     size_t argc;
-    luaL_checkstack(L, 8, "too many arguments");
     const struct slice *argv = arguments(L, e, &argc);
     if (!argv)
         return raise ? lua_error(L) : 1;
     bool error = false;
     buf_truncate(&e->reply, 0);
     if (!e->run->call(e->run->host, argv, argc, e->resp, &e->reply, &error)) {
+        lua_settop(L, 0);
         e->stop = STOP_ABANDONED;
         engine_recheck(L);
     }
+    lua_settop(L, 0); /* the arguments are done with; there may be as many as the stack has room for */
     lib_count(L, CALL_STEPS + e->reply.len / 16);
     push_reply(L, buf_slice(&e->reply));
     return raise && e->reply.data[0] == '-' ? lua_error(L) : 1;
@@ -85,11 +87,11 @@ static int redis_acl_check_cmd(lua_State *L)
 {
     struct script_engine *e = engine_of(L);
     size_t argc;
-    luaL_checkstack(L, 8, "too many arguments");
     const struct slice *argv = arguments(L, e, &argc);
     if (!argv)
         return lua_error(L);
     int may = e->run->permits(e->run->host, argv, argc);
+    lua_settop(L, 0);
     if (may < 0)
         return fail(L, "Invalid command passed to redis.acl_check_cmd()");
     lua_pushboolean(L, may);

@@ -123,63 +123,10 @@ static void debug_set_active_expire(struct client *c, const struct slice *argv, 
     resp_simple(out, "OK");
 }
 
-static void put_attribute(struct client *c, struct buf *out)
-{
-    if (c->resp >= 3) {
-        buf_append_cstr(out, "|1\r\n");
-        resp_bulk_cstr(out, "key-popularity");
-        resp_array(out, 2);
-        resp_bulk_cstr(out, "key:123");
-        resp_integer(out, 90);
-    }
-    resp_bulk_cstr(out, "Some real reply following the attribute");
-}
-
-static void put_collection(struct client *c, struct slice kind, struct buf *out)
-{
-    bool map = slice_is_word(kind, "map");
-    if (map)
-        resp_map(out, c->resp, 3);
-    else if (slice_is_word(kind, "set"))
-        resp_set(out, c->resp, 3);
-    else
-        resp_array(out, 3);
-    for (int i = 0; i < 3; i++) {
-        resp_integer(out, i);
-        if (map)
-            resp_bool(out, c->resp, i == 1);
-    }
-}
-
-/* One value of each kind, for those who test a client's parser. */
 static void debug_protocol(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argc;
-    static const char big[] = "1234567999999999999999999999999999999";
-    struct slice kind = argv[2];
-    if (slice_is_word(kind, "string"))
-        resp_bulk_cstr(out, "Hello World");
-    else if (slice_is_word(kind, "integer"))
-        resp_integer(out, 12345);
-    else if (slice_is_word(kind, "double"))
-        resp_double(out, c->resp, 3.141);
-    else if (slice_is_word(kind, "null"))
-        resp_null(out, c->resp);
-    else if (slice_is_word(kind, "array") || slice_is_word(kind, "set") || slice_is_word(kind, "map"))
-        put_collection(c, kind, out);
-    else if (slice_is_word(kind, "attrib"))
-        put_attribute(c, out);
-    else if (slice_is_word(kind, "bignum") && c->resp >= 3)
-        buf_printf(out, "(%s\r\n", big);
-    else if (slice_is_word(kind, "bignum"))
-        resp_bulk_cstr(out, big);
-    else if (slice_is_word(kind, "true") || slice_is_word(kind, "false"))
-        resp_bool(out, c->resp, slice_is_word(kind, "true"));
-    else if (slice_is_word(kind, "verbatim"))
-        resp_verbatim(out, c->resp, "txt", SLICE_LITERAL("This is a verbatim\nstring"));
-    else
-        resp_error(out, "ERR Wrong protocol type name. Please use one of the following: "
-                        "string|integer|double|null|array|set|map|attrib|bignum|true|false|verbatim");
+    command_debug_protocol(argv[2], c->resp, out);
 }
 
 static void debug_sleep(struct client *c, const struct slice *argv, size_t argc, struct buf *out)

@@ -218,7 +218,6 @@ EVAL 'redis.setresp(3) redis.call("sadd","set3","a") return redis.call("smembers
 EVAL 'redis.setresp(3) local r=redis.call("hgetall",KEYS[1]) return {r.map.a,r.map.b}' 1 hash
 EVAL 'return redis.call("zscore",KEYS[1],"m")' 1 zset
 EVAL 'return redis.error_reply("E x")' 0
-EVAL 'redis.setresp(3) return redis.call("debug","protocol","true")' 0
 HELLO 2
 EVAL 'redis.setresp(3) return redis.call("hgetall",KEYS[1])' 1 zzz
 EVAL 'redis.setresp(3) return true' 0
@@ -332,3 +331,9 @@ COMMAND GETKEYS EVAL 'return 1' 2 a b c
 COMMAND GETKEYS EVAL 'return 1' 0
 COMMAND GETKEYSANDFLAGS EVAL_RO 'return 1' 1 a
 COMMAND INFO eval evalsha eval_ro evalsha_ro
+EVAL "return {big_number='123\r\n123'}" 0
+EVAL "local a={} for i=1,7999 do a[i]=1 end return redis.call('lpush','l',unpack(a))" 0
+EVAL "local a={} for i=1,7999 do a[i]=true end return redis.pcall('lpush','l',unpack(a))" 0
+SADD sorted z b a azz
+EVAL "return redis.call('sort',KEYS[1],'by','_')" 1 sorted
+EVAL "local t={} table.insert(t,'b') table.insert(t,1,'a') table.remove(t) return t" 0
