@@ -212,7 +212,7 @@ static bool encode_sparse(const uint8_t registers[HLL_REGISTERS], struct buf *ou
 void hll_encode(const uint8_t registers[HLL_REGISTERS], bool dense, uint64_t sparse_max, struct buf *out)
 {
     buf_truncate(out, 0);
-    if (!dense && encode_sparse(registers, out) && out->len - HLL_HEADER <= sparse_max)
+    if (!dense && encode_sparse(registers, out) && out->len <= sparse_max)
         return;
     buf_truncate(out, 0);
     encode_dense(registers, out);

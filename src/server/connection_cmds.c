@@ -168,8 +168,12 @@ void hello_command(struct client *c, const struct slice *argv, size_t argc, stru
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out)
 {
     int64_t v;
-    if (!parse_i64(text, &v) || v < INT32_MIN || v > INT32_MAX) {
+    if (!parse_i64(text, &v)) {
         resp_error(out, "ERR value is not an integer or out of range");
+        return false;
+    }
+    if (v < INT32_MIN || v > INT32_MAX) {
+        resp_errorf(out, "ERR value is out of range, value must between %d and %d", INT32_MIN, INT32_MAX);
         return false;
     }
     if (v < 0 || v >= (int64_t)c->server->limits.databases) {

@@ -38,6 +38,8 @@ LEFT_OUT = {
     "object|idletime": "tells what the process saw (README)", "object|freq": "tells what the process saw (README)",
     "memory|usage": "the servers' own layouts", "migrate": "needs a third server",
     "eval_ro": "the script's own tests", "evalsha_ro": "the script's own tests", "fcall_ro": "the script's own tests",
+    "function|delete": "libraries are no keys", "function|flush": "libraries are no keys", "function|load": "libraries are no keys",
+    "function|restore": "libraries are no keys",
     "object|help": "has no data", "xinfo|help": "has no data", "xgroup|help": "has no data",
 }
 
