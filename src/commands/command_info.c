@@ -88,6 +88,25 @@ static void info(struct command_context *c)
     }
 }
 
+static void docs(struct command_context *c)
+{
+    size_t n = 0;
+    if (c->argc == 2) {
+        resp_map(c->out, c->resp, command_count());
+        for (size_t i = 0; i < command_count(); i++)
+            reply_docs(c->out, c->resp, command_at(i));
+        return;
+    }
+    for (size_t i = 2; i < c->argc; i++)
+        n += by_full_name(c->argv[i]) != NULL;
+    resp_map(c->out, c->resp, n);
+    for (size_t i = 2; i < c->argc; i++) {
+        const struct command *row = by_full_name(c->argv[i]);
+        if (row)
+            reply_docs(c->out, c->resp, row);
+    }
+}
+
 static void count(struct command_context *c)
 {
     resp_integer(c->out, (int64_t)command_count());
@@ -197,6 +216,10 @@ static void help(struct command_context *c)
         "    Return details about multiple Redis commands.",
         "    If no command names are given, documentation details for all",
         "    commands are returned.",
+        "DOCS [<command-name> ...]",
+        "    Return documentation details about multiple Redis commands.",
+        "    If no command names are given, documentation details for all",
+        "    commands are returned.",
         "GETKEYS <full-command>",
         "    Return the keys from a full Redis command.",
         "GETKEYSANDFLAGS <full-command>",
@@ -206,7 +229,6 @@ static void help(struct command_context *c)
     reply_help(c, "COMMAND", lines);
 }
 
-/* COMMAND DOCS is left out on purpose: redis-cli then takes the help it has built in, which is complete. */
 void command_command(struct command_context *c)
 {
     const struct command *row = command_check(c->argv, c->argc, c->out);
@@ -216,6 +238,8 @@ void command_command(struct command_context *c)
         all(c);
     else if (arg_is(c, 1, "info"))
         info(c);
+    else if (arg_is(c, 1, "docs"))
+        docs(c);
     else if (arg_is(c, 1, "count"))
         count(c);
     else if (arg_is(c, 1, "list"))

@@ -192,6 +192,8 @@ void note_any_due(struct command_context *c);
 size_t key_specs_count(const char *specs);
 /* The keys that the specs name, as command_keys gives them. */
 int key_specs_find(const char *specs, const struct slice *argv, size_t argc, int *out, int max);
+/* A name and what COMMAND DOCS says of it. */
+void reply_docs(struct buf *out, int resp, const struct command *row);
 void reply_key_specs(struct buf *out, int resp, const char *specs);
 /* What the command does with the key argv[position], as a set. */
 void reply_key_flags(struct buf *out, int resp, const struct command *c, const struct slice *argv,
