@@ -130,8 +130,7 @@ static size_t list_row(struct buf *out, const struct command *row, const struct 
         resp_bulk_cstr(out, row->name);
         n++;
     }
-    /* Without a filter Redis lists commands alone; with one, subcommands too. */
-    for (const struct command *sub = row->subcommands; f->kind != ALL && sub && sub->name; sub++)
+    for (const struct command *sub = row->subcommands; sub && sub->name; sub++)
         n += list_row(out, sub, f);
     return n;
 }

@@ -125,6 +125,7 @@ void pexpireat_command(struct command_context *c)
 /* -2 without the key, -1 without a time, else the time from `since_ms` on. */
 static void reply_time(struct command_context *c, enum expiry_unit unit, uint64_t since_ms)
 {
+    c->view.unused = true;
     struct store_key *k = store_find(&c->view, c->argv[1]);
     uint64_t at_ms = k ? store_key_expiry_ms(k) : STORE_NEVER;
     if (at_ms == STORE_NEVER) {

@@ -300,19 +300,10 @@ void reply_key_specs(struct buf *out, int resp, const char *specs)
 void reply_key_flags(struct buf *out, int resp, const struct command *c, const struct slice *argv,
                      size_t argc, int position)
 {
-    struct key_spec spec;
-    const char *specs = c->key_specs;
-    if (c->key_flags) {
-        reply_words(out, resp, slice_cstr(c->key_flags(argv, argc)));
-        return;
-    }
-    while (next_spec(&specs, &spec)) {
-        int first, last;
-        bool found = span(&spec, argv, (int)argc, &first, &last) && first;
-        if (found && position >= first && position <= last) {
-            reply_words(out, resp, spec.flags);
-            return;
-        }
-    }
-    resp_set(out, resp, 0);
+    struct slice flags = c->key_flags ? slice_cstr(c->key_flags(argv, argc))
+                                      : flags_at(c->key_specs, argv, (int)argc, position);
+    if (flags.len)
+        reply_words(out, resp, flags);
+    else
+        resp_set(out, resp, 0);
 }

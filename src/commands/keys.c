@@ -20,7 +20,7 @@ void unlink_command(struct command_context *c)
     del_command(c);
 }
 
-void exists_command(struct command_context *c)
+void touch_command(struct command_context *c)
 {
     int64_t n = 0;
     for (size_t i = 1; i < c->argc; i++)
@@ -28,13 +28,15 @@ void exists_command(struct command_context *c)
     resp_integer(c->out, n);
 }
 
-void touch_command(struct command_context *c)
+void exists_command(struct command_context *c)
 {
-    exists_command(c);
+    c->view.unused = true;
+    touch_command(c);
 }
 
 void type_command(struct command_context *c)
 {
+    c->view.unused = true;
     struct store_key *k = store_find(&c->view, c->argv[1]);
     resp_simple(c->out, k ? store_type_name(store_key_type(k)) : "none");
 }

@@ -39,7 +39,7 @@ static void note_due(struct store_view *v, const struct store_key *k)
 struct spot db_find(struct store_view *v, uint32_t db, struct slice key)
 {
     struct spot at = db_spot(v->store, db, key);
-    if (v->store->usage.slots && (at.k || v->writing)) /* what is written will be there */
+    if (v->store->usage.slots && !v->unused && (at.k || v->writing)) /* what is written will be there */
         usage_touch(&v->store->usage, at.hash, v->now_ms);
     if (!at.k || !key_due(at.k, v))
         return at;

@@ -66,6 +66,7 @@ struct store_view {
     uint64_t lingers_ms; /* how long a key is still there once its time has come; its due time is the sum */
     uint64_t index;      /* of the entry being applied: becomes the version of every key it changes */
     bool writing;
+    bool unused; /* what is looked up does not count as used: TTL and the like ask about a key, not for it */
     unsigned listening; /* event classes that somebody wants to hear of; 0: nobody listens */
     const struct store_listener *listener; /* NULL when `listening` is 0 */
     const struct store_limits

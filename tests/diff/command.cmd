@@ -81,3 +81,13 @@ OBJECT "no\x00such" x
 OBJECT nosuchaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa x
 gEt
 OBJECT FREQ
+COMMAND GETKEYSANDFLAGS SORT k1 STORE k2
+# what is queued takes memory, whatever it does
+SET k v
+CONFIG SET maxmemory 1
+MULTI
+GET k
+EXEC
+MULTI
+DISCARD
+CONFIG SET maxmemory 0
