@@ -178,17 +178,29 @@ static bool sync_small(struct kv_large *s)
     return true;
 }
 
+/* What was allocated and not used is given back. */
+static void close_file(struct kv_large *s)
+{
+    if (s->fd < 0)
+        return;
+    if (s->at < FILE_BYTES && ftruncate(s->fd, (off_t)s->at) != 0)
+        fail(s, "shortening"); /* it is as long already */
+    close(s->fd);
+    s->fd = -1;
+}
+
 static bool begin_file(struct kv_large *s)
 {
     char name[NAME_MAX_BYTES];
     if ((s->fd >= 0 && !sync_values(s)) || (s->behind && !sync_small(s)))
         return false;
-    if (s->fd >= 0)
-        close(s->fd);
+    close_file(s);
     file_name(name, s->number + 1);
     s->fd = openat(s->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (s->fd < 0)
         return fail(s, "making");
+    /* Space that is found before costs a sync less. Where it cannot be had, writing will say so. */
+    fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, FILE_BYTES);
     s->number++;
     s->at = 0;
     s->unnamed = true;
@@ -645,8 +657,7 @@ static void close_all(struct kv *kv)
 {
     struct kv_large *s = self_of(kv);
     s->small->close(s->small);
-    if (s->fd >= 0)
-        close(s->fd);
+    close_file(s);
     if (s->dir_fd >= 0)
         close(s->dir_fd);
     mem_free(s->lost);
