@@ -284,7 +284,7 @@ void xsetid_command(struct command_context *c)
         stream_set_added(&e.value, (uint64_t)s.entries_added);
     if (s.max_deleted.ms || s.max_deleted.seq)
         stream_set_max_deleted(&e.value, s.max_deleted);
-    store_edit_end(&e, true);
+    store_edit_end(&e, false);
     reply_ok(c);
     notify(c, EVENT_STREAM, "xsetid", c->argv[1]);
 }

@@ -185,7 +185,9 @@ void xgroup_destroy_command(struct command_context *c)
     struct store_edit e;
     store_edit_begin(&e, &c->view, c->argv[2], STORE_STREAM);
     struct collection gone = stream_group_take(&e.value, g);
-    store_edit_end(&e, true);
+    /* WATCH does not see it, as in Redis; but those who wait have to look. */
+    store_edit_end(&e, false);
+    store_tell(&c->view, EVENT_CHANGED, NULL, c->view.db, c->argv[2]);
     store_discard(&c->view, STORE_STREAM, &gone);
     notify(c, EVENT_STREAM, "xgroup-destroy", c->argv[2]);
 }

@@ -38,6 +38,7 @@ struct request {
     enum node_outcome outcome;
     uint64_t index, spent_us;
     struct buf payload, reply;
+    struct buf anew; /* what is to be asked instead when it was cleared; empty: the same */
 };
 
 struct proxied {
@@ -78,6 +79,7 @@ static void request_free(struct request *q)
     list_remove(&q->link);
     buf_deinit(&q->payload);
     buf_deinit(&q->reply);
+    buf_deinit(&q->anew);
     mem_free(q);
 }
 
@@ -284,6 +286,19 @@ static struct request *find_in(struct list *requests, const struct rsm_request *
     return NULL;
 }
 
+/* An XREAD from $ on is from there on, whatever comes in between two leaders. One in a client's session stays as it is, for its
+ * client may send it again itself. */
+static void keep_start(struct node *n, struct request *q, struct rsm_request req, uint64_t claim)
+{
+    bool from_last = false;
+    buf_truncate(&q->anew, 0);
+    for (size_t i = 1; q->number && i < req.argc; i++)
+        from_last |= slice_equal(req.argv[i], SLICE_LITERAL("$"));
+    req.argv = from_last ? rsm_waits_for(n->rsm, claim, &req.argc) : NULL;
+    if (req.argv)
+        rsm_encode(&q->anew, &req, 0, 0);
+}
+
 /* The leader says nothing of it: our own log tells. */
 void forward_waits(struct node *n, struct slice payload, uint64_t claim)
 {
@@ -296,6 +311,8 @@ void forward_waits(struct node *n, struct slice payload, uint64_t claim)
         q = find_in(&p->requests, &d.req, session_name(n));
         q = q ? q : find_in(&p->waiting, &d.req, session_name(n));
     }
+    if (q)
+        keep_start(n, q, d.req, claim);
     rsm_decoded_deinit(&d);
     if (!q)
         return;
@@ -328,7 +345,7 @@ static void wait_no_longer(struct node *n, struct request *q)
 static void send_anew(struct node *n, struct request *q)
 {
     struct rsm_decoded d;
-    bool ok = rsm_decode(buf_slice(&q->payload), &d);
+    bool ok = rsm_decode(buf_slice(q->anew.len && !q->sent_twice ? &q->anew : &q->payload), &d);
     assert(ok);
     q->unknown = q->sent_twice;
     if (q->number && !q->sent_twice)

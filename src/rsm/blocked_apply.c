@@ -194,6 +194,13 @@ bool rsm_waits(const struct rsm *r, uint64_t claim, uint64_t *until_ms)
     return w;
 }
 
+const struct slice *rsm_waits_for(const struct rsm *r, uint64_t claim, size_t *argc)
+{
+    const struct blocked *w = blocked_by_claim(&r->blocked, claim);
+    *argc = w ? w->argc : 0;
+    return w ? w->argv : NULL;
+}
+
 size_t rsm_waiting(const struct rsm *r)
 {
     return r->blocked.count;

@@ -142,6 +142,8 @@ struct rsm_release {
 const struct rsm_release *rsm_released(struct rsm *r, size_t *count);
 /* Does a command wait under this claim? *until_ms: the cluster time at which that ends, 0: never. */
 bool rsm_waits(const struct rsm *r, uint64_t claim, uint64_t *until_ms);
+/* What it asks for: where it said $ (XREAD) stands what that was when the waiting began. NULL: it does not wait. */
+const struct slice *rsm_waits_for(const struct rsm *r, uint64_t claim, size_t *argc);
 size_t rsm_waiting(const struct rsm *r); /* how many do */
 /* The i-th node that commands came through that wait, 0: there are no more. */
 uint64_t rsm_waiting_node(const struct rsm *r, size_t i);

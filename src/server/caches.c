@@ -288,7 +288,7 @@ static uint64_t version_of(struct server *s, uint32_t db, struct slice key)
 }
 
 /* What a slot keeps of each key: v db, v mark, b key. The mark of a read is the key's version when it was sent; that of a
- * transaction's read is whether a later command of it may change the key. */
+ * transaction's read is whether a later command of it may change the key. An XREAD that may wait is like the last of one. */
 static void keep(struct slot *slot, uint32_t db, uint64_t mark, struct slice key)
 {
     slot->tracked = true;
@@ -308,7 +308,7 @@ struct keeping {
 static void keep_sent(void *arg, struct slice key)
 {
     const struct keeping *k = arg;
-    keep(k->slot, k->db, version_of(k->client->server, k->db, key), key);
+    keep(k->slot, k->db, k->slot->write ? 0 : version_of(k->client->server, k->db, key), key);
 }
 
 void caches_sent(struct client *c, struct slot *slot, const struct command *row, const struct slice *argv,

@@ -299,6 +299,8 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     switch (outcome) {
     case NODE_PENDING:
         push_write(c, row, kind, key_slot);
+        if (kind == KIND_BLOCKING && c->tracks)
+            caches_sent(c, slot_at(c, c->tail - 1), row, req->argv, req->argc);
         return TAKEN;
     case NODE_NOT_LEADER:
         return redirect_or_park(c, key_slot, true, numbered);

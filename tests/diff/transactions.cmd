@@ -225,3 +225,17 @@ GET both
 SELECT 1
 GET both
 EXEC
+# What consumer groups do is no change of the key, nor is XSETID
+XADD st 1-1 f v
+XGROUP CREATE st g 0
+WATCH st
+XGROUP DESTROY st g
+XSETID st 5-5
+MULTI
+PING
+EXEC
+WATCH st
+XDEL st 1-1
+MULTI
+PING
+EXEC

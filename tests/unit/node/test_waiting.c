@@ -164,6 +164,37 @@ static void a_proxy_goes_before_the_wait_is_applied(void **state)
     three_free(t);
 }
 
+/* The office changes, and what is added before the proxying node has asked the new leader comes behind $ all the same. */
+static void from_the_last_one_on_across_two_leaders(void **state)
+{
+    (void)state;
+    struct three *t = of_version_3();
+    struct one *leader = three_leader(t), *proxy = other(t, leader), *next = other(t, proxy);
+    const struct slice xread[] = {SLICE_LITERAL("xread"),   SLICE_LITERAL("block"), SLICE_LITERAL("0"),
+                                  SLICE_LITERAL("streams"), SLICE_LITERAL("s"),     SLICE_LITERAL("$")};
+    const struct slice xadd[] = {SLICE_LITERAL("xadd"), SLICE_LITERAL("s"), SLICE_LITERAL("1-1"),
+                                 SLICE_LITERAL("f"), SLICE_LITERAL("between")};
+    struct rsm_request req = request(proxy, xread, 6), add = request(next, xadd, 5);
+    struct buf error = BUF_EMPTY;
+    add.asker = 0;
+    assert_int_equal(ask(proxy, &req, FIRST, true), NODE_PENDING);
+    three_run(t, 50);
+    assert_int_equal(proxy->outcome, NODE_WAITS);
+    proxy->unheard = true;
+    node_transfer(leader->node, next->id, SECOND, &error);
+    three_run(t, 300);
+    assert_ptr_equal(three_leader(t), next);
+    assert_int_equal(ask(next, &add, PUSH, false), NODE_PENDING);
+    three_run(t, 50);
+    proxy->unheard = false;
+    three_run(t, 500);
+    assert_int_equal(proxy->ticket, FIRST);
+    assert_int_equal(proxy->outcome, NODE_DONE);
+    assert_non_null(strstr(proxy->reply, "between"));
+    buf_deinit(&error);
+    three_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_client_of_a_proxy_port_goes),
         cmocka_unit_test(a_leader_that_has_yet_to_apply_its_log),
         cmocka_unit_test(a_proxy_goes_before_the_wait_is_applied),
+        cmocka_unit_test(from_the_last_one_on_across_two_leaders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

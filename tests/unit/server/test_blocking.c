@@ -56,6 +56,37 @@ static void test_served(void **state)
     bench_stop(&b);
 }
 
+/* What an XREAD was told after a wait is a copy like any other. */
+static void test_tracked(void **state)
+{
+    static const char *const add[] = {"XADD", "s", "*", "f", "v"};
+    struct bench b;
+    (void)state;
+    start(&b);
+    int fd = bench_connect(&b, b.port);
+    bench_send(&b, fd, "HELLO 3\nCLIENT TRACKING ON");
+    bench_read(&b, fd);
+    bench_send(&b, fd, "XREAD BLOCK 0 STREAMS s 0");
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "");
+    fake_apply(b.node, add, 5);
+    bench_run(&b);
+    assert_non_null(strstr(bench_read(&b, fd), "%1|$1|s|*1|"));
+    fake_apply(b.node, add, 5);
+    bench_run(&b);
+    assert_reply(&b, fd, ">2|$10|invalidate|*1|$1|s|");
+    bench_send(&b, fd, "XREAD BLOCK 0 STREAMS s 0"); /* at once */
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_non_null(strstr(bench_read(&b, fd), "%1|$1|s|*2|"));
+    fake_apply(b.node, add, 5);
+    bench_run(&b);
+    assert_reply(&b, fd, ">2|$10|invalidate|*1|$1|s|");
+    close(fd);
+    bench_stop(&b);
+}
+
 static void test_client_list(void **state)
 {
     struct bench b;
@@ -189,9 +220,10 @@ static void test_in_transaction(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_served),  cmocka_unit_test(test_client_list),
-        cmocka_unit_test(test_gone),    cmocka_unit_test(test_unblock),
-        cmocka_unit_test(test_cleared), cmocka_unit_test(test_in_transaction),
+        cmocka_unit_test(test_served),         cmocka_unit_test(test_tracked),
+        cmocka_unit_test(test_client_list),    cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_unblock),        cmocka_unit_test(test_cleared),
+        cmocka_unit_test(test_in_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
