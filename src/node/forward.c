@@ -209,10 +209,13 @@ static void begin_round(struct node *n)
     p->place = p->bulk_end = 0;
 }
 
-/* Does this node show what becomes of it, or say it to subscribers? */
+/* Does this node show what becomes of it, say it to subscribers, or judge what comes behind by it, as by a script's body? */
 static bool is_seen_here(const struct rsm_request *req)
 {
     size_t at = 0;
+    const struct command *row = req->kind == RSM_COMMAND ? command_find(req->argv, req->argc) : NULL;
+    if (row && (row->flags & CMD_BY_SCRIPT || slice_is_word(req->argv[0], "function")))
+        return true;
     for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++])
         if (slice_equal(req->argv[at], RSM_PUBLISH) || slice_equal(req->argv[at], RSM_SPUBLISH))
             return true;

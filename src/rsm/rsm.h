@@ -204,6 +204,8 @@ void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *run
                               struct buf *out);
 /* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
 bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
+/* The same of one whose body has yet to be kept, which takes an entry. */
+bool rsm_script_never_writes(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                  uint64_t *due_ms);

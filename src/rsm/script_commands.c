@@ -236,13 +236,15 @@ bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
     return known;
 }
 
-bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc)
+/* known: whether it is there already, or need not be. */
+static bool never_writes(const struct rsm *r, const struct slice *argv, size_t argc, bool *is_known)
 {
     char name[SHA1_HEX + 1];
     struct buf error = BUF_EMPTY;
     struct slice body, code;
     unsigned flags = 0;
     const struct stored_script *known;
+    *is_known = true;
     if (slice_is_word(argv[0], "script") || argc < 3)
         return false;
     if (slice_is_word(argv[0], "fcall") || slice_is_word(argv[0], "fcall_ro"))
@@ -257,9 +259,22 @@ bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc
         known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
         body = argv[1];
     }
-    if (!known)
-        return by_name && read_only;
+    *is_known = known || by_name;
+    if (!known && by_name)
+        return read_only;
     bool ok = script_shebang(body, &flags, &code, &error);
     buf_deinit(&error);
     return read_only || (ok && flags & SCRIPT_NO_WRITES);
+}
+
+bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc)
+{
+    bool known;
+    return never_writes(r, argv, argc, &known) && known;
+}
+
+bool rsm_script_never_writes(const struct rsm *r, const struct slice *argv, size_t argc)
+{
+    bool known;
+    return never_writes(r, argv, argc, &known);
 }

@@ -8,17 +8,10 @@ static bool is_on(const struct server *s)
     return s->now_us < s->pause_until_us;
 }
 
-static bool may_write(const struct command *row)
+bool pause_is_write(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
 {
-    return row->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_NUMBERED);
-}
-
-static bool exec_may_write(const struct client *c)
-{
-    for (size_t i = 0; i < c->txn->count; i++)
-        if (may_write(c->txn->commands[i].row))
-            return true;
-    return false;
+    return row->flags & (CMD_WRITE | CMD_MAY_REPLICATE | CMD_NUMBERED) &&
+           !(row->flags & CMD_BY_SCRIPT && s->node && rsm_script_never_writes(node_rsm(s->node), argv, argc));
 }
 
 bool pause_holds(struct client *c, const struct command *row, const struct handler *h,
@@ -28,9 +21,7 @@ bool pause_holds(struct client *c, const struct command *row, const struct handl
     if (__builtin_expect(s->pause_until_us == 0, 1) || !is_on(s))
         return false;
     bool exec = c->txn && h && h->run == exec_command;
-    bool writes =
-        may_write(row) && !(row->flags & CMD_BY_SCRIPT && rsm_script_reads(node_rsm(s->node), argv, argc));
-    if (!s->pause_all && !writes && !(exec && exec_may_write(c)))
+    if (!s->pause_all && !pause_is_write(s, row, argv, argc) && !(exec && c->txn->may_write))
         return false;
     if (list_empty(&c->paused_link))
         list_push_back(&s->paused, &c->paused_link);

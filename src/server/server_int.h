@@ -98,6 +98,7 @@ struct transaction {
     struct buf receipts; /* where its messages stand, and the replies to them */
     uint32_t db;         /* as SELECT inside has left it */
     bool failed;         /* an error while queueing: EXECABORT */
+    bool may_write;      /* one of them: CLIENT PAUSE WRITE holds its EXEC */
 };
 
 struct watched_key {
@@ -565,6 +566,8 @@ bool slow_scripts_answer(struct client *c, const struct command *row);
 /* sockets.c: while a script runs for long, what others send is read, and refused. */
 void sockets_poll(struct server *s);
 
+/* May it write, for all that CLIENT PAUSE sees? */
+bool pause_is_write(const struct server *s, const struct command *row, const struct slice *argv, size_t argc);
 bool pause_holds(struct client *c, const struct command *row, const struct handler *h,
                  const struct slice *argv, size_t argc);
 void pause_tick(struct server *s);

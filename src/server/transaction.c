@@ -69,6 +69,7 @@ void transaction_queue(struct client *c, const struct command *row, const struct
                                                       .db = t->db,
                                                       .local = h && h->run != time_command && !publishes,
                                                       .publishes = publishes};
+    t->may_write |= pause_is_write(c->server, row, argv, argc);
     for (size_t i = 0; i < argc; i++)
         add_arg(t, argv[i]);
     if (t->bytes.len > c->server->config->query_buffer_limit)

@@ -480,6 +480,14 @@ static void heard(void *arg, enum store_event_class class, const char *event, ui
     (void)arg, (void)class, (void)event, (void)db, (void)key;
 }
 
+static void set_version_3(struct three *t)
+{
+    struct rsm_request req = {.kind = RSM_VERSION, .node = 3};
+    struct buf error = BUF_EMPTY;
+    assert_int_equal(node_write(three_leader(t)->node, &req, 1, &error), NODE_PENDING);
+    three_run(t, 100);
+}
+
 static bool was_applied(struct three *t, struct one *o)
 {
     three_run(t, 50);
@@ -498,6 +506,8 @@ static void a_write_that_is_heard_of_here_is_applied_first(void **state)
     struct one *leader = three_leader(t), *follower = other(t, leader);
     struct rsm_listener listener = {.heard = heard};
     struct slice setting[] = {SLICE_LITERAL("session-max"), SLICE_LITERAL("1234")};
+    struct slice script[] = {SLICE_LITERAL("script"), SLICE_LITERAL("load"), SLICE_LITERAL("return 1")};
+    struct rsm_request load = {.kind = RSM_COMMAND, .resp = 2, .argv = script, .argc = 3};
     struct slice exec[] = {RSM_PUBLISH, SLICE_LITERAL(":0\r\n"), SLICE_LITERAL("c"), SLICE_LITERAL("m"),
                            SLICE_LITERAL("")};
     uint32_t count = 5, db = 0;
@@ -511,6 +521,9 @@ static void a_write_that_is_heard_of_here_is_applied_first(void **state)
     assert_true(was_applied(t, follower));
     assert_string_equal(rsm_setting(node_rsm(follower->node), "session-max"), "1234");
     assert_int_equal(node_forward(follower->node, &publish, false, &asker, &error), NODE_PENDING);
+    assert_true(was_applied(t, follower));
+    set_version_3(t);
+    assert_int_equal(node_forward(follower->node, &load, false, &asker, &error), NODE_PENDING);
     assert_true(was_applied(t, follower));
     node_listen(follower->node, &listener, EVENT_CHANGED);
     hand_over(follower, "b", false, TICKET);

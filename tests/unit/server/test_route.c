@@ -300,6 +300,25 @@ static void test_memory_forbids_what_is_queued(void **state)
     close(fd);
 }
 
+/* A script says that it does not write, in a transaction as well. */
+static void test_pause_lets_scripts_read(void **state)
+{
+    struct bench *b = *state;
+    static const char eval[] = "*3\r\n$4\r\neval\r\n$31\r\n#!lua flags=no-writes\nreturn 12\r\n$1\r\n0\r\n";
+    int fd = bench_connect(b, b->port);
+    fake_apply_request(b->node,
+                       &(struct rsm_request){.kind = RSM_VERSION, .node = 3}); /* the first with scripts */
+    bench_send(b, fd, "CLIENT PAUSE 100000 WRITE\nMULTI");
+    bench_send_raw(b, fd, eval, sizeof eval - 1);
+    bench_send(b, fd, "EXEC");
+    fake_commit(b->node, b->node->write_count);
+    assert_reply(b, fd, "+OK|+OK|+QUEUED|*1|:12|");
+    bench_send(b, fd, "MULTI\nEVAL return(1) 0");
+    assert_reply(b, fd, "+OK|");
+    bench_send(b, fd, "CLIENT UNPAUSE");
+    close(fd);
+}
+
 /* INFO through a proxy port is no older than what its connection has been answered. */
 static void test_info_waits_for_what_was_answered(void **state)
 {
@@ -365,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxied_commands_are_timed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_forbids_what_is_queued, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pause_lets_scripts_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_waits_for_what_was_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(test_alone_says_disabled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_loading, setup, teardown),
