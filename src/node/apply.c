@@ -104,7 +104,7 @@ void apply_replace_state(struct node *n, struct rsm *fresh)
     if (n->listener.users_changed)
         n->listener.users_changed(n->listener.arg);
     if (n->listens & EVENT_FLUSHED)
-        n->listener.heard(n->listener.arg, EVENT_FLUSHED, NULL, 0, slice_of(NULL, 0));
+        n->listener.heard(n->listener.arg, EVENT_FLUSHED, "replaced", 0, slice_of(NULL, 0));
 }
 
 static void apply_entry(struct node *n, const struct raft_frame *f)

@@ -37,9 +37,9 @@ struct config {
     } extra_ports[CONFIG_EXTRA_PORTS_MAX];
     size_t extra_port_count;
     struct output_limit output_limits[CLASS_COUNT];
-    uint64_t query_buffer_limit; /* bytes */
-    uint64_t clients_memory;     /* bytes, or CONFIG_PERCENT | percent of maxmemory */
-    int64_t repl_timeout_s;      /* a replica that does not read is given up */
+    uint64_t query_buffer_limit;         /* bytes */
+    uint64_t clients_memory;             /* bytes, or CONFIG_PERCENT | percent of maxmemory */
+    int64_t repl_ping_s, repl_timeout_s; /* a replica that does not read is given up */
     int64_t tracking_keys_max;
 
     /* who may do what */

@@ -169,12 +169,21 @@ static bool has_subscribers(const struct messages *m)
            pubsub_count(m->pubsub, PUBSUB_SHARD);
 }
 
+static void hear_change(struct server *s, enum store_event_class class, const char *event, uint32_t db,
+                        struct slice key)
+{
+    if (caches_clients(s))
+        caches_hear(s, class, event != NULL, key);
+    if (!list_empty(&s->replicas))
+        replicas_hear(s, class, event, db, key);
+}
+
 static void hear_event(void *arg, enum store_event_class class, const char *event, uint32_t db,
                        struct slice key)
 {
     struct server *s = arg;
     if (class == EVENT_CHANGED || class == EVENT_FLUSHED)
-        caches_hear(s, class, event != NULL, key);
+        hear_change(s, class, event, db, key);
     else if (!has_subscribers(s->messages) || !node_is_trusted(s->node))
         return;
     else
@@ -309,7 +318,8 @@ void messages_listen(struct server *s)
                                     .script = slow_scripts_tell,
                                     .said = hear_script};
     if (s->node)
-        node_listen(s->node, &listener, caches_clients(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
+        node_listen(s->node, &listener,
+                    caches_clients(s) || replicas_follow(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
 }
 
 /* ---- PUBLISH, here and there ---- */

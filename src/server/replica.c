@@ -1,5 +1,6 @@
 /* Replicas of Redis: SYNC and PSYNC give the state of this node, as an RDB file, to whoever asks as a replica does (redis-cli
- * --rdb, and servers that are moved away from here). They have no part in the cluster: any node serves them, leader or not.
+ * --rdb, redis-server --replicaof), and what changes behind it (replica_stream.c). They have no part
+ * in the cluster: any node serves them, leader or not.
  *
  * A child that was forked at the moment of the request writes the file into a pipe, as fast as the replica reads: it lies neither
  * on a disk nor in memory. One is made at a time; who comes meanwhile waits for his own. */
@@ -12,30 +13,11 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "server/messages.h"
+#include "server/replica.h"
 
 enum { MARK_TEXT = 40, PIECE_BYTES = 64 * 1024, AHEAD_BYTES = 256 * 1024, NEWLINE_US = 1000000 };
 
-enum replica_state {
-    REPLICA_HANDSHAKES, /* REPLCONF alone */
-    REPLICA_WAITS,      /* for its turn */
-    REPLICA_LOADS,      /* the pipe is open */
-    REPLICA_LEAVES,     /* it has all that it asked for */
-};
-
-struct replica {
-    struct list link; /* in server.replicas: from WAITS on */
-    struct client *client;
-    enum replica_state state;
-    bool takes_mark, rdb_only, filtered, keys;
-    int64_t port, acked;
-    struct event pipe;
-    int pipe_fd;  /* -1: none */
-    bool reading; /* the pipe is listened to */
-    bool begun;   /* something has come out of it */
-    uint64_t said_us;
-};
-
-static const char *const state_names[] = {"handshake", "wait_bgsave", "send_bulk", "send_bulk"};
+static const char *const state_names[] = {"handshake", "wait_bgsave", "send_bulk", "online", "send_bulk"};
 
 /* ---- REPLCONF ---- */
 
@@ -100,7 +82,7 @@ static bool take_option(struct replica *r, struct slice name, struct slice value
         return filter(r, value, out);
     if (slice_is_word(name, "ack")) {
         if (r->client->replicates && parse_i64(value, &v))
-            r->acked = v;
+            r->acked = v, r->ready |= r->state == REPLICA_FOLLOWS;
         r->client->active_us = r->client->server->now_us;
         return false;
     }
@@ -163,8 +145,10 @@ static void state_given(struct replica *r)
         return;
     }
     log_line(LOG_NOTICE, "Replica %s has been given the state", c->peer);
-    r->state = REPLICA_LEAVES;
-    client_close_after_reply(c);
+    r->state = r->dirty ? REPLICA_FOLLOWS : REPLICA_LEAVES;
+    r->said_us = s->now_us;
+    if (!r->dirty)
+        client_close_after_reply(c);
 }
 
 /* As much as its socket is to be given ahead. */
@@ -205,6 +189,9 @@ static bool begin(struct replica *r)
     r->pipe_fd = fd;
     event_assign(&r->pipe, s->base, fd, EV_READ | EV_PERSIST, on_pipe, r);
     listen_pipe(r, true);
+    if (!r->rdb_only && !r->filtered)
+        replica_begin_stream(r);
+    messages_listen(s);
     return true;
 }
 
@@ -231,7 +218,9 @@ static void begin_next(struct server *s)
 static bool refuse(struct client *c, const struct replica *r, struct buf *out)
 {
     struct server *s = c->server;
-    if (!node_is_trusted(s->node))
+    if (!s->hooks.dump_begin)
+        resp_error(out, "ERR this server has no state to give");
+    else if (!node_is_trusted(s->node))
         resp_error(out, "ERR this node's state differs from others': nobody is to follow it");
     else if (client_unsent(c) || client_is_subscribed(c) || !list_empty(&c->monitor_link))
         resp_error(out, "ERR SYNC and PSYNC are invalid with pending output");
@@ -242,7 +231,7 @@ static bool refuse(struct client *c, const struct replica *r, struct buf *out)
     return true;
 }
 
-/* There is nothing to go on from, so whatever a PSYNC names, it gets the whole. The id is new each time: two who began at
+/* No stream is kept to go on from, so whatever a PSYNC names, it gets the whole. The id is new each time: two who began at
  * different moments count differently, and must not take each other for the same. */
 void sync_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
@@ -259,15 +248,14 @@ void sync_command(struct client *c, const struct slice *argv, size_t argc, struc
     random_hex(id);
     if (argc > 1)
         buf_printf(out, "+FULLRESYNC %s 0\r\n", id);
-    begin_next(c->server);
+    c->server->again = true; /* the state is given between two entries, at the end of the pass */
 }
 
 /* ---- the rest ---- */
 
 size_t replica_pending(const struct client *c)
 {
-    (void)c;
-    return 0;
+    return c->replica ? c->replica->dirty_bytes : 0;
 }
 
 void replica_flushed(struct client *c)
@@ -275,6 +263,32 @@ void replica_flushed(struct client *c)
     struct replica *r = c->replica;
     if (client_unsent(c) < AHEAD_BYTES / 2)
         listen_pipe(r, true);
+    c->server->again |= r->state == REPLICA_FOLLOWS && r->dirty_bytes && client_unsent(c) == 0;
+}
+
+bool replicas_follow(const struct server *s)
+{
+    list_for_each(it, &s->replicas) if (list_entry(it, struct replica, link)->dirty) return true;
+    return false;
+}
+
+/* At the end of a pass, between two entries. */
+void replicas_turn(struct server *s)
+{
+    if (!s->node)
+        return;
+    bool trusted = node_is_trusted(s->node);
+    begin_next(s);
+    list_for_each(it, &s->replicas)
+    {
+        struct replica *r = list_entry(it, struct replica, link);
+        if (r->client->doomed)
+            continue;
+        if (r->state == REPLICA_FOLLOWS && trusted && !r->lost)
+            replica_stream(r);
+        if (r->dirty && (!trusted || r->lost))
+            client_doom(r->client, "it has to begin anew");
+    }
 }
 
 void replica_free(struct client *c)
@@ -287,6 +301,10 @@ void replica_free(struct client *c)
         c->server->hooks.dump_stop(c->server->hooks.arg);
     }
     list_remove(&r->link);
+    if (r->dirty) {
+        replica_end_stream(r);
+        messages_listen(c->server);
+    }
     mem_free(r);
     c->replica = NULL;
 }
@@ -309,10 +327,13 @@ void replicas_cron(struct server *s)
             r->said_us = s->now_us;
             put_u8(client_out(c), '\n');
             client_touch(c);
+        } else if (r->state == REPLICA_FOLLOWS && r->ready &&
+                   s->now_us - r->said_us > (uint64_t)s->config->repl_ping_s * 1000000) {
+            r->said_us = s->now_us;
+            buf_append_cstr(client_out(c), "*1\r\n$4\r\nPING\r\n");
+            client_touch(c);
         }
     }
-    if (s->node)
-        begin_next(s);
 }
 
 void info_attached(struct server *s, struct buf *out)

@@ -257,6 +257,8 @@ bool server_turn(struct server *s)
     s->answered_count = 0;
     messages_turn(s);
     caches_turn(s);
+    if (!list_empty(&s->replicas))
+        replicas_turn(s);
     struct list todo;
     list_init(&todo);
     /* Clients touched while this runs (CLIENT KILL, say) are looked at in the next pass. */

@@ -34,7 +34,7 @@ struct server_hooks {
     void (*broadcast)(void *arg, struct slice frame);
     /* The state as it is now, as RDB, with what stands around it for a replica (storage_pipe_open). -1: it cannot be given,
      * or the one before is not over; dump_ended is asked once what it returned has been read to its end, dump_stop when nobody
-     * reads on. */
+     * reads on. NULL: nobody is given it. */
     int (*dump_begin)(void *arg, const char *mark, bool keys);
     bool (*dump_ended)(void *arg);
     void (*dump_stop)(void *arg);

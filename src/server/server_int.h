@@ -547,6 +547,10 @@ size_t replica_pending(const struct client *c); /* bytes that wait behind the st
 void replica_flushed(struct client *c);         /* its socket has taken something */
 void replica_free(struct client *c);
 void replicas_cron(struct server *s);
+void replicas_turn(struct server *s);
+bool replicas_follow(const struct server *s); /* somebody is to hear of changes */
+void replicas_hear(struct server *s, enum store_event_class class, const char *event, uint32_t db,
+                   struct slice key);
 void info_attached(struct server *s, struct buf *out);
 
 /* ---- pause.c ---- */

@@ -180,6 +180,11 @@ uint32_t store_databases(const struct store *s)
     return s->db_count;
 }
 
+const struct store_key *store_peek(const struct store *s, uint32_t db, struct slice key)
+{
+    return db_spot((struct store *)s, db, key).k;
+}
+
 struct store_key *store_at(const struct store *s, uint32_t db, size_t i)
 {
     assert(i < s->dbs[db].count);

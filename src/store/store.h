@@ -49,7 +49,7 @@ enum store_event_class {
     /* No class of Redis's: the key is not what it was, whatever was done to it. Its event is NULL, or "expired": that it was time
        has nothing to do with the entry that it goes by. */
     EVENT_CHANGED = 1 << 11,
-    /* A whole database is empty now, or has been swapped for another: no event, no key. */
+    /* A whole database is empty now, or has been swapped for another: no event, no key. Of the node: "replaced", all of them. */
     EVENT_FLUSHED = 1 << 12,
 };
 /* Called in the middle of a change: must not look into the store. `key` and `event` are good for the call. */
@@ -139,6 +139,8 @@ size_t store_count_expiring(const struct store *s, uint32_t db);
 uint32_t store_databases(const struct store *s);
 /* Keys in their kept order: 0 <= i < store_count. */
 struct store_key *store_at(const struct store *s, uint32_t db, size_t i);
+/* One that is there, due or not; nothing counts it as used. NULL: absent. */
+const struct store_key *store_peek(const struct store *s, uint32_t db, struct slice key);
 /* One step of SCAN: calls back each key of a stretch, returns the next cursor, 0 at the end. A key that stays
  * throughout a whole scan is reported at least once. Due keys are reported to `each` too: the caller judges
  * them by store_visible. */

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """What replicas of Redis ask for: the state, by SYNC and PSYNC, from any node. redis-cli --rdb takes it and redis-server loads it; a slow
-reader costs no memory.
+reader costs no memory. A redis-server that follows a node stays equal to it, whatever is done to the keys.
 time limit: 60 s"""
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def everything(port):
             for key in conn.call("KEYS", "*"):
                 kind = conn.call("TYPE", key)
                 kind = kind.encode() if isinstance(kind, str) else kind
+                if kind == b"none":  # its time has come meanwhile
+                    continue
                 read = reads[kind]
                 value = conn.call(read[0], key, *read[1:])
                 if kind == b"set":
@@ -120,6 +123,76 @@ def slow_readers(checks, node):
     second.close()
 
 
+KEYS = ["k%d" % i for i in range(12)]
+
+
+def random_write(rng):
+    """One of the commands that change something; half of them meet a key of another type."""
+    key, other, i = rng.choice(KEYS), rng.choice(KEYS), rng.randrange(30)
+    return rng.choice([
+        ("SET", key, i), ("SET", key, "v", "PX", 1 + rng.randrange(400)), ("GETEX", key, "EX", 1000), ("APPEND", key, "tail"),
+        ("INCRBYFLOAT", key, "0.1"), ("SETRANGE", key, i, "x"), ("SETBIT", key, i, 1), ("GETDEL", key), ("MSET", key, 1, other, 2),
+        ("DEL", key, other), ("UNLINK", key), ("EXPIRE", key, 1000), ("PEXPIRE", key, 1 + i), ("PERSIST", key), ("RENAME", key, other),
+        ("COPY", key, other, "REPLACE"), ("COPY", key, other, "DB", 5), ("MOVE", key, 5), ("RPUSH", key, *range(i + 1)),
+        ("LPOP", key, 3), ("LMOVE", key, other, "LEFT", "RIGHT"), ("LTRIM", key, 1, 5), ("BLPOP", key, other, "0.01"),
+        ("SADD", key, *range(i + 1)), ("SPOP", key, 2), ("SMOVE", key, other, 3), ("SUNIONSTORE", key, key, other),
+        ("HSET", key, "f%d" % i, i), ("HINCRBYFLOAT", key, "f%d" % i, "1.5"), ("HDEL", key, "f%d" % i),
+        ("ZADD", key, i, "m%d" % i, i + 1, "n"), ("ZPOPMIN", key), ("ZINCRBY", key, "0.5", "n"), ("ZRANGESTORE", key, other, 0, 3),
+        ("GEOADD", key, 13 + i / 10, 38, "p%d" % i), ("PFADD", key, i), ("XADD", key, "*", "f", i), ("XTRIM", key, "MAXLEN", 3),
+        ("XGROUP", "CREATE", key, "g", "0", "MKSTREAM"), ("XREADGROUP", "GROUP", "g", "c", "STREAMS", key, ">"), ("SORT", key, "ALPHA", "STORE", other),
+        ("EVAL", "return redis.call('set', KEYS[1], ARGV[1])", 1, key, i), ("SELECT", rng.choice([0, 5, 9]))] +
+        ([("SWAPDB", 0, 5), ("FLUSHDB",), ("FLUSHALL",)] if i == 0 else []))
+
+
+def tell_all(conn, words, rng):
+    if rng.random() < 0.1:
+        conn.call("MULTI")
+        conn.call(*words)
+        words = "EXEC",
+    try:
+        conn.call(*words)
+    except RespError:
+        pass
+
+
+def details(port):
+    """Of streams what XRANGE does not show."""
+    out = []
+    with Conn(port) as conn:
+        for db in range(16):
+            conn.call("SELECT", db)
+            for key in sorted(conn.call("KEYS", "*")):
+                if conn.call("TYPE", key) in (b"stream", "stream"):
+                    groups = conn.call("XINFO", "GROUPS", key)
+                    out.append((db, key, conn.call("XLEN", key), groups, [conn.call("XPENDING", key, g[1]) for g in groups]))
+    return out
+
+
+def a_follower(checks, cluster, folder):
+    """redis-server --replicaof a node, while everything is done to the keys: it becomes equal, each time that there is rest."""
+    rng = random.Random(5)
+    leader, node = cluster.leader(), cluster.followers()[1]
+    stock = redis(PORTS + 41, os.path.join(folder, "stock"), "--replicaof", "%s %d" % (HOST, node.port)).start()
+
+    def equal():
+        return everything(stock.port) == everything(leader.port) and details(stock.port) == details(leader.port)
+    with Conn(leader.port) as conn:
+        for rest in range(8):
+            for _ in range(250):
+                tell_all(conn, random_write(rng), rng)
+            checks.run("it is equal at rest %d" % rest, wait, "the replica to be equal", equal, 10)
+        conn.call("SELECT", 0)
+        conn.call("FLUSHALL")
+        checks.run("it is emptied, too", wait, "the replica to be empty", lambda: ask(stock.port, "DBSIZE") == 0 and equal(), 10)
+    checks.ok("it has followed all along", ask(node.port, "CLIENT", "LIST", "TYPE", "replica").count(b"cmd=replconf") == 1)
+    with open(os.path.join(folder, "stock", "log")) as log:
+        checks.equal("it took the state once", log.read().count("Full resync from master"), 1)
+    checks.equal("INFO tells of it", info(node.port, "replication").get("attached_replicas"), "1")
+    ask(stock.port, "REPLICAOF", "NO", "ONE")
+    wait("it to be gone", lambda: info(node.port, "replication").get("attached_replicas") == "0")
+    stock.kill()
+
+
 def main():
     checks = Checks()
     folder = scratch("replicas")
@@ -128,6 +201,7 @@ def main():
     fill(leader.port)
     a_file(checks, cluster, folder)
     what_is_said(checks, leader.port)
+    a_follower(checks, cluster, folder)
     slow_readers(checks, leader)
     cluster.stop()
     checks.finish()
