@@ -15,10 +15,15 @@ static bool is_loading(const struct server *s)
 
 static enum verdict reject(struct client *c, const struct command *row, const char *text)
 {
-    reply_error(c, reply_begin(c), text);
-    transaction_fail(c);
-    if (row)
-        stat_of(c->server, row)->rejected++;
+    struct command_stat *stat = row ? stat_of(c->server, row) : NULL;
+    if (c->txn && stat && stat->handler && stat->handler->run == exec_command) {
+        transaction_abort(c, text);
+    } else {
+        reply_error(c, reply_begin(c), text);
+        transaction_fail(c);
+    }
+    if (stat)
+        stat->rejected++;
     return TAKEN;
 }
 

@@ -496,6 +496,8 @@ void transaction_free(struct transaction *t);
 void transaction_queue(struct client *c, const struct command *row, const struct handler *h,
                        const struct slice *argv, size_t argc);
 void transaction_fail(struct client *c);
+void transaction_abort(struct client *c,
+                       const char *why); /* EXEC itself is refused: answered, and the transaction is over */
 void exec_answered(struct client *c, struct slice reply, struct buf *out);
 enum verdict exec_route(struct client *c);
 void watches_clear(struct client *c);

@@ -95,6 +95,12 @@ static void drop_transaction(struct client *c)
     watches_clear(c);
 }
 
+void transaction_abort(struct client *c, const char *why)
+{
+    reply_errorf(c, reply_begin(c), "EXECABORT Transaction discarded because of: %s", why);
+    drop_transaction(c);
+}
+
 void discard_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argv, (void)argc;
