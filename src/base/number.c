@@ -81,7 +81,7 @@ bool parse_double(struct slice s, double *out)
     return true;
 }
 
-bool parse_double_lax(struct slice s, double *out)
+bool parse_double_lax(struct slice s, double *out, bool *outside)
 {
     char small[128];
     char *text = s.len < sizeof small ? small : mem_alloc(s.len + 1);
@@ -89,7 +89,9 @@ bool parse_double_lax(struct slice s, double *out)
         memcpy(text, s.data, s.len);
     text[s.len] = '\0';
     char *end;
+    errno = 0;
     *out = strtod(text, &end);
+    *outside = errno == ERANGE;
     bool whole = *end == '\0';
     if (text != small)
         mem_free(text);

@@ -10,8 +10,9 @@ bool parse_i64(struct slice s, int64_t *out);
 bool parse_long_double(struct slice s, long double *out);
 /* Redis's string2d: no leading space, nan refused, inf allowed, over- and underflow refused. */
 bool parse_double(struct slice s, double *out);
-/* As strtod reads it: spaces in front, nothing at all (0), numbers too large (inf); a zero byte ends it. nan refused. */
-bool parse_double_lax(struct slice s, double *out);
+/* As strtod reads it: spaces in front, nothing at all (0), numbers too large (inf), which *outside tells of, and too small; a zero
+ * byte ends it. nan refused. */
+bool parse_double_lax(struct slice s, double *out, bool *outside);
 #define NUMBER_TEXT_MAX 5120              /* the longest %.17Lf of a long double, with room */
 size_t format_u64(char *out, uint64_t v); /* up to 20 bytes, no terminator; the length */
 size_t format_i64(char *out, int64_t v);  /* likewise */

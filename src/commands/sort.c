@@ -217,7 +217,9 @@ static bool weigh(struct command_context *c, struct sort *s, struct element *e)
         buf_append_slice(&s->bytes, buf_slice(&found));
         buf_deinit(&found);
     }
-    return s->alpha || !e->has_by || parse_double_lax(text_of(s, e->by_at, e->by_len), &e->score);
+    bool outside = false;
+    return s->alpha || !e->has_by ||
+           (parse_double_lax(text_of(s, e->by_at, e->by_len), &e->score, &outside) && !outside);
 }
 
 static int compare_keys(const struct sort *s, const struct element *a, const struct element *b)

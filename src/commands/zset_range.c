@@ -28,7 +28,8 @@ static bool parse_score_end(struct slice s, enum bound_side open, enum bound_sid
 {
     bool is_open = s.len && s.data[0] == '(';
     b->side = is_open ? open : closed;
-    return parse_double_lax(slice_drop(s, is_open), &b->score);
+    bool outside;
+    return parse_double_lax(slice_drop(s, is_open), &b->score, &outside);
 }
 
 static bool arg_score_range(struct command_context *c, size_t low, size_t high, struct range *r)

@@ -84,3 +84,13 @@ SORT n
 COMMAND GETKEYS SORT abc STORE def
 COMMAND GETKEYS SORT abc LIMIT 0 1 GET # STORE stored GET *
 COMMAND GETKEYS SORT_RO abc BY x_*
+# numbers beyond what a double holds
+DEL l
+RPUSH l inf 1 -inf
+SORT l
+DEL l
+RPUSH l 1 1e400
+SORT l
+DEL l
+RPUSH l 1e-400 1
+SORT l
