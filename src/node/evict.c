@@ -117,10 +117,3 @@ bool evict_turn(struct node *n)
         more = propose_victims(n);
     return named && more && is_over(n);
 }
-
-bool node_is_out_of_memory(struct node *n)
-{
-    if (!n->running || !rsm_limits(n->rsm).maxmemory || !is_over(n))
-        return false;
-    return !rsm_evicts(n->rsm) || (node_may_serve(n) && !evict_make_room(n));
-}

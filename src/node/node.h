@@ -278,8 +278,6 @@ const struct histogram *node_phase(const struct node *n, enum node_phase phase);
 const struct histogram *node_peer_acks(struct node *n, uint64_t peer);
 void node_phases_reset(struct node *n);
 
-/* Larger than maxmemory, and no key may go for it (on the leader: none is left to go). */
-bool node_is_out_of_memory(struct node *n);
 /* Too much proposed and not yet committed: stop reading client sockets until it is not. */
 bool node_is_full(const struct node *n);
 /* One debug line a stage for every request. */

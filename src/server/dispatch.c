@@ -93,9 +93,6 @@ static enum verdict queue(struct client *c, const struct command *row, const str
         return verdict;
     if ((row->flags & CMD_NO_MULTI) || (h && !(h->flags & H_IN_EXEC)))
         return reject(c, row, "ERR Command not allowed inside a transaction");
-    if (c->server->node &&
-        node_is_out_of_memory(c->server->node)) /* what is queued takes memory, whatever it does */
-        return reject(c, row, "OOM command not allowed when used memory > 'maxmemory'.");
     transaction_queue(c, row, h, argv, argc);
     resp_simple(reply_begin(c), "QUEUED");
     return TAKEN;
