@@ -197,7 +197,7 @@ EVAL 'return redis.setresp(2.5)' 0
 # The third protocol
 HSET hash a 1 b 2
 ZADD zset 1.5 m
-HELLO 3
+~ HELLO 3
 EVAL 'return true' 0
 EVAL 'return false' 0
 EVAL 'return nil' 0
@@ -218,7 +218,7 @@ EVAL 'redis.setresp(3) redis.call("sadd","set3","a") return redis.call("smembers
 EVAL 'redis.setresp(3) local r=redis.call("hgetall",KEYS[1]) return {r.map.a,r.map.b}' 1 hash
 EVAL 'return redis.call("zscore",KEYS[1],"m")' 1 zset
 EVAL 'return redis.error_reply("E x")' 0
-HELLO 2
+~ HELLO 2
 EVAL 'redis.setresp(3) return redis.call("hgetall",KEYS[1])' 1 zzz
 EVAL 'redis.setresp(3) return true' 0
 EVAL 'redis.setresp(3) return false' 0

@@ -55,6 +55,13 @@ static void test_killed(void **state)
         "@user_script:1.|+PONG|");
     bench_send(&b, other, "SCRIPT KILL");
     assert_reply(&b, other, "-NOTBUSY No scripts in execution right now.|");
+    bench_send(&b, other, "MULTI\r\nGET k");
+    assert_reply(&b, other, "+OK|+QUEUED|");
+    run_beside(&b, fd, "EVAL \"while true do end\" 0", other, "EXEC\r\nEXEC\r\nSCRIPT KILL\r\n");
+    assert_reply(
+        &b, other,
+        "-EXECABORT Transaction discarded because of: BUSY Redis is busy running a script. You can only call "
+        "SCRIPT KILL or SHUTDOWN NOSAVE.|" BUSY "+OK|");
     run_beside(&b, fd, "EVAL_RO \"while true do pcall(function() while true do end end) end\" 0", other,
                "PING\r\nSCRIPT KILL\r\n");
     close(fd);
