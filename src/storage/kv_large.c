@@ -601,7 +601,8 @@ static bool bytes_whole(int fd, const struct reference *r, uint32_t sum)
     return good && found == sum;
 }
 
-/* Of the newest file, the records that follow what RocksDB has. false: there are others, of changes whose predecessors are gone. */
+/* Of the newest file, the records that follow what RocksDB has. false: there may be others, of changes whose predecessors are gone, or
+ * were written in part. */
 static bool find_lost(struct kv_large *s, int fd, uint64_t size)
 {
     char header[HEADER_BYTES];
@@ -615,7 +616,7 @@ static bool find_lost(struct kv_large *s, int fd, uint64_t size)
         if (sequence > next)
             return false;
         if (!bytes_whole(fd, &l.reference, load_u32(header + AT_BYTES_SUM)))
-            return true;
+            return false;
         memcpy(l.key, header + AT_KEY, KV_KEY_BYTES);
         s->lost = mem_realloc(s->lost, (s->lost_count + 1) * sizeof *s->lost);
         s->lost[s->lost_count++] = l;

@@ -22,7 +22,7 @@
 #include "base/alloc.h"
 #include "storage/journal.h"
 
-enum { LARGE = 200000, SMALL = 100, FILE_ROOM = 16 << 20 };
+enum { LARGE = 200000, SMALL = 100, FILE_ROOM = 16 << 20, HEADER = 48 };
 
 static struct kv *reopen(struct kv *kv, const char *dir)
 {
@@ -420,6 +420,41 @@ static void what_lost_its_predecessors_never_comes_back(void **state)
     disk_remove(dir);
 }
 
+static void flip_first_byte(const char *dir)
+{
+    char path[4096], byte;
+    path_of(path, dir, 1);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, &byte, 1, HEADER), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, HEADER), 1);
+    close(fd);
+}
+
+/* A disk may have kept later pages and not earlier ones. */
+static void what_follows_one_in_part_never_comes_back(void **state)
+{
+    (void)state;
+    char path[4096], *dir = disk_dir();
+    power = mmap(NULL, sizeof *power, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        live(dir, "lll", 1, power->wal, power->key);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    newest(dir, ".log", path);
+    assert_int_equal(truncate(path, 0), 0);
+    flip_first_byte(dir);
+    for (uint64_t next = 1; next < 6; next++) {
+        struct kv *kv = reopen(NULL, dir);
+        assert_int_equal(keys(kv, 1), up_to(next - 1));
+        put_durably(kv, next, SMALL);
+        kv->close(kv);
+    }
+    disk_remove(dir);
+}
+
 static void files_below_the_limit_are_given_back(void **state)
 {
     (void)state;
@@ -605,6 +640,7 @@ int main(void)
         cmocka_unit_test(what_was_not_committed_was_not_promised),
         cmocka_unit_test(a_commit_of_large_values_needs_no_wal),
         cmocka_unit_test(what_lost_its_predecessors_never_comes_back),
+        cmocka_unit_test(what_follows_one_in_part_never_comes_back),
         cmocka_unit_test(files_below_the_limit_are_given_back),
         cmocka_unit_test(a_failed_write_is_told_at_the_commit),
     };
