@@ -82,12 +82,3 @@ OBJECT nosuchaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 gEt
 OBJECT FREQ
 COMMAND GETKEYSANDFLAGS SORT k1 STORE k2
-# what is queued takes memory, whatever it does
-SET k v
-CONFIG SET maxmemory 1
-MULTI
-GET k
-EXEC
-MULTI
-DISCARD
-CONFIG SET maxmemory 0

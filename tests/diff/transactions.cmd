@@ -239,3 +239,15 @@ XDEL st 1-1
 MULTI
 PING
 EXEC
+MULTI
+SELECT 2147483648
+EXEC
+# what is queued takes memory, whatever it does
+SET k v
+CONFIG SET maxmemory 1
+MULTI
+GET k
+EXEC
+MULTI
+DISCARD
+CONFIG SET maxmemory 0
