@@ -12,6 +12,7 @@
 #define HOOKS_A_PULSE 100               /* some tenths of a millisecond */
 #define KEEP_BYTES    ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
 #define COUNT_BYTES   256               /* larger blocks count as steps */
+#define KILLED        "Script killed by user with SCRIPT KILL..."
 
 static const char chunk_name[] = "@user_script";
 
@@ -36,7 +37,7 @@ _Noreturn void engine_raise_stop(lua_State *L)
 {
     luaL_checkstack(L, 4, "too deep");
     if (engine_of(L)->stop == STOP_KILLED) {
-        push_error(L, "Script killed by user with SCRIPT KILL...");
+        push_error(L, KILLED);
     } else {
         luaL_where(L, 0);
         lua_pushliteral(L, OUT_OF_STEPS);
@@ -212,6 +213,19 @@ static void append_failure(lua_State *L, const struct main *m)
         resp_errorf(m->reply, "%s", message ? message : "ERR unknown error");
 }
 
+/* The error is on top of the stack, and nothing protects: nothing may be allocated. */
+static void append_last_failure(lua_State *L, const struct main *m)
+{
+    enum script_stop stop = engine_of(L)->stop;
+    const char *why = stop == STOP_STEPS               ? OUT_OF_STEPS
+                      : lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1)
+                                                       : "execution failure";
+    if (stop == STOP_KILLED)
+        resp_error(m->reply, "ERR " KILLED);
+    else
+        resp_errorf(m->reply, "ERR %s script: %s", why, m->run->name);
+}
+
 static int run_protected(lua_State *L)
 {
     struct main *m = lua_touserdata(L, 1);
@@ -236,7 +250,7 @@ enum script_end script_run(struct script_engine *e, const struct script_run *run
         resp_errorf(reply, "ERR %.*s", (int)error.len, error.data);
     } else if (lua_cpcall(e->L, run_protected, &m)) {
         buf_truncate(reply, start);
-        append_failure(e->L, &m);
+        append_last_failure(e->L, &m);
     }
     buf_deinit(&error);
     enum script_stop stop = e->stop;

@@ -249,6 +249,13 @@ static int load_protected(lua_State *L)
     return 0;
 }
 
+/* Collecting may allocate: the table of strings becomes a smaller one. */
+static int collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
 /* In the clean state, of which it makes that with the library. */
 static bool load(struct script_engine *e, struct script_loading *l)
 {
@@ -260,12 +267,14 @@ static bool load(struct script_engine *e, struct script_loading *l)
     e->loading = l;
     if (l->code.len && *l->code.data == *LUA_SIGNATURE) {
         buf_append_cstr(l->error, "Error compiling function: compiled chunks are not loaded");
-    } else if (lua_cpcall(e->L, load_protected, l)) {
-        l->loaded = false;
-        buf_truncate(l->error, start);
-        buf_append_cstr(l->error, "Error registering functions: ERR not enough memory");
     } else {
-        lua_gc(e->L, LUA_GCCOLLECT, 0);
+        bool failed = lua_cpcall(e->L, load_protected, l) != 0;
+        run.limits.max_steps = UINT64_MAX; /* what it has left is for the code alone */
+        if (failed || (l->loaded && lua_cpcall(e->L, collect, NULL) != 0)) {
+            l->loaded = false;
+            buf_truncate(l->error, start);
+            buf_append_cstr(l->error, "Error registering functions: ERR not enough memory");
+        }
     }
     e->loading = NULL;
     e->run = outer;

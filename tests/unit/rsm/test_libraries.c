@@ -189,6 +189,31 @@ static void test_dump_and_restore(void **state)
     machine_free(&m);
 }
 
+/* Whatever is left of its budget when it ends: at some point nothing is for the collection behind it, which makes the table of strings smaller. */
+static void test_loads_with_its_last_steps(void **state)
+{
+    struct machine m = newest();
+    char code[256];
+    long good = 0, bad = 10000000;
+    (void)state;
+    while (bad - good > 1) {
+        long rounds = (good + bad) / 2;
+        snprintf(code, sizeof code,
+                 "#!lua name=l%ld\nlocal t={} for i=1,40000 do t[i]='k'..i end t=nil for i=1,%ld do end "
+                 "redis.register_function('f%ld', function() return 1 end)",
+                 rounds, rounds, rounds);
+        const char *reply = ASK(&m, "function", "load", code);
+        if (*reply == '$')
+            good = rounds;
+        else if (strstr(reply, "timeout"))
+            bad = rounds;
+        else
+            fail_msg("%s", reply);
+    }
+    assert_true(good > 0);
+    machine_free(&m);
+}
+
 static void test_not_before_version_3(void **state)
 {
     struct machine m = machine_new();
@@ -206,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_nothing_outlasts_a_call),
         cmocka_unit_test(test_whole_or_not_at_all),
         cmocka_unit_test(test_dump_and_restore),
+        cmocka_unit_test(test_loads_with_its_last_steps),
         cmocka_unit_test(test_not_before_version_3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
