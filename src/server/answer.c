@@ -99,10 +99,13 @@ static void count_failure(struct client *c, const struct slot *slot, struct slic
         stat_of(c->server, slot->row)->failed++;
 }
 
-/* Of a transaction all commands are told as one, for their times are not known apart. */
+/* Of a transaction all commands are told as one, for their times are not known apart. What the server makes an entry of (ACL SETUSER,
+ * CONFIG SET) was told when its handler ran: as it was sent, without what is secret. */
 static void tell_write(struct client *c, const struct command *row, const struct rsm_request *req,
                        uint64_t ns)
 {
+    if (req->kind != RSM_COMMAND && req->kind != RSM_EXEC)
+        return;
     struct slice *argv = mem_alloc((req->argc + 1) * sizeof *argv);
     size_t argc = 0;
     if (req->kind == RSM_EXEC)

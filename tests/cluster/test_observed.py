@@ -79,10 +79,14 @@ def slow(conn):
     conn.call("GET", "k")
     pipelined(conn, ["MULTI"], ["SET", "a", "b"], ["EXEC"])
     [conn.reply() for _ in range(3)]
+    conn.call("ACL", "SETUSER", "kept", ">secret")
+    conn.call("ACL", "DELUSER", "kept")
+    conn.call("CONFIG", "SET", "requirepass", "")
     conn.call("CONFIG", "SET", "slowlog-log-slower-than", -1)
-    kept = [entry[3] for entry in conn.call("SLOWLOG", "GET")][::-1]
+    kept = [entry[3] for entry in conn.call("SLOWLOG", "GET", -1)][::-1]
     checks.equal("SLOWLOG", kept, [[b"SLOWLOG", b"RESET"], [b"SET", b"k", b"v" * 128 + b"... (72 more bytes)"], [b"GET", b"k"], [b"MULTI"],
-                                   [b"exec", b"SET", b"a", b"b"]])
+                                   [b"exec", b"SET", b"a", b"b"], [b"ACL", b"SETUSER", b"(redacted)", b"(redacted)"],
+                                   [b"ACL", b"DELUSER", b"kept"], [b"CONFIG", b"SET", b"requirepass", b"(redacted)"]])
     checks.equal("SLOWLOG names the client", conn.call("SLOWLOG", "GET", 1)[0][5], b"tester")
 
 
