@@ -253,12 +253,23 @@ void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *run
 
 /* ---- FUNCTION DUMP, RESTORE ---- */
 
+void rsm_dump_functions(const struct rsm *r, struct buf *out)
+{
+    size_t start = out->len;
+    rsm_put_libraries(r, out);
+    put_u16(out, RDB_VERSION);
+    put_u64(out, crc64(0, out->data + start, out->len - start));
+}
+
+uint64_t rsm_functions_digest(const struct rsm *r)
+{
+    return r->libraries.digest;
+}
+
 static void dump(const struct rsm *r, struct command_context *c)
 {
     struct buf payload = BUF_EMPTY;
-    rsm_put_libraries(r, &payload);
-    put_u16(&payload, RDB_VERSION);
-    put_u64(&payload, crc64(0, payload.data, payload.len));
+    rsm_dump_functions(r, &payload);
     resp_bulk(c->out, buf_slice(&payload));
     buf_deinit(&payload);
 }

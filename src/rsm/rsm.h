@@ -199,6 +199,9 @@ struct rsm_running {
 };
 /* A function's name as it was registered, and the code of its library. false: there is none. */
 bool rsm_function_body(const struct rsm *r, struct slice name, struct slice *own, struct slice *body);
+/* FUNCTION DUMP, without RESP; and a sum that is another when its bytes are, 0: there are no libraries. */
+void rsm_dump_functions(const struct rsm *r, struct buf *out);
+uint64_t rsm_functions_digest(const struct rsm *r);
 /* FUNCTION STATS. `running`: a function that runs, for that long; NULL: none. */
 void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *running, uint64_t ms, int resp,
                               struct buf *out);
@@ -302,7 +305,7 @@ struct rsm_snapshot_meta {
  * single keys are not in it. */
 bool rsm_snapshot_write(struct rsm *r, const struct rsm_snapshot_meta *meta,
                         bool (*emit)(void *arg, const void *data, size_t len), void *arg);
-/* The same file without what is ours: the keys alone, as stock Redis would write it; not even those without `keys`. */
+/* The same file without what is ours: functions and keys, as stock Redis would write it; without `keys` functions alone. */
 bool rsm_dump_write(struct rsm *r, bool keys, bool (*emit)(void *arg, const void *data, size_t len),
                     void *arg);
 /* Loading, fed in pieces so that the caller's loop goes on between them. A failed load leaves nothing behind:

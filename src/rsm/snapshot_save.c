@@ -244,7 +244,8 @@ bool rsm_dump_write(struct rsm *r, bool keys, bool (*emit)(void *arg, const void
 {
     struct writer w = {.emit = emit, .arg = arg};
     write_magic(&w, r);
-    bool ok = store_is_sound(r->store) && (!keys || write_keys(&w, r->store)) && write_end(&w);
+    bool ok = store_is_sound(r->store) && write_libraries(&w, r) && (!keys || write_keys(&w, r->store)) &&
+              write_end(&w);
     buf_deinit(&w.buf);
     return ok;
 }

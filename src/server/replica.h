@@ -30,7 +30,8 @@ struct replica {
     bool lost;          /* what it has cannot be led on to what is here */
     struct dict *dirty; /* what is not as it has it: u32 db, then 'k' and a key, or 'd': the whole database */
     size_t dirty_bytes;
-    int64_t db; /* that was selected last; -1: none */
+    int64_t db;         /* that was selected last; -1: none */
+    uint64_t functions; /* their digest (rsm.h), as it has them */
 };
 
 void replica_begin_stream(struct replica *r);

@@ -26,6 +26,7 @@ void replica_begin_stream(struct replica *r)
 {
     r->dirty = names_new();
     r->db = -1;
+    r->functions = rsm_functions_digest(node_rsm(r->client->server->node));
     r->ready = !r->takes_mark;
 }
 
@@ -148,14 +149,34 @@ static bool put_dirty(struct replica *r, struct buf *out, char what)
     return true;
 }
 
+/* All of them, in the place of those that it has. */
+static void put_functions(struct replica *r, struct buf *out)
+{
+    const struct rsm *rsm = node_rsm(r->client->server->node);
+    struct buf payload = BUF_EMPTY;
+    r->functions = rsm_functions_digest(rsm);
+    rsm_dump_functions(rsm, &payload);
+    resp_array(out, r->functions ? 4 : 2);
+    resp_bulk_cstr(out, "FUNCTION");
+    resp_bulk_cstr(out, r->functions ? "RESTORE" : "FLUSH");
+    if (r->functions) {
+        resp_bulk(out, buf_slice(&payload));
+        resp_bulk_cstr(out, "FLUSH");
+    }
+    buf_deinit(&payload);
+}
+
 void replica_stream(struct replica *r)
 {
     struct client *c = r->client;
     size_t count = dict_count(r->dirty);
-    if (count == 0 || !r->ready || client_unsent(c) > BEHIND_BYTES)
+    bool functions = rsm_functions_digest(node_rsm(c->server->node)) != r->functions;
+    if ((count == 0 && !functions) || !r->ready || client_unsent(c) > BEHIND_BYTES)
         return;
     struct buf *out = client_out(c);
     put_word(out, "MULTI");
+    if (functions)
+        put_functions(r, out);
     r->lost |= !put_dirty(r, out, 'd') || !put_dirty(r, out, 'k');
     put_word(out, "EXEC");
     replica_end_stream(r);

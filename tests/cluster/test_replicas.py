@@ -168,10 +168,32 @@ def details(port):
     return out
 
 
+LIBRARY = "#!lua name=l%d\nredis.register_function('f%d', function() return %d end)"
+
+
+def functions(checks, port, stock):
+    """They are in the state, and what becomes of them is sent."""
+    def listed(p):
+        return sorted(map(str, ask(p, "FUNCTION", "LIST", "WITHCODE")))
+
+    def equal():
+        return listed(stock.port) == listed(port)
+    checks.equal("the functions are in the state", len(listed(stock.port)), 1)
+    ask(port, "FUNCTION", "LOAD", LIBRARY % (2, 2, 2))
+    ask(port, "FUNCTION", "LOAD", "REPLACE", LIBRARY % (1, 1, 3))
+    checks.run("it has them as they are now", wait, "the same functions", equal, 10)
+    ask(port, "FUNCTION", "FLUSH")
+    checks.run("it has none either", wait, "no functions", lambda: listed(stock.port) == [], 10)
+
+
 def a_follower(checks, cluster, folder):
     """redis-server --replicaof a node, while everything is done to the keys: it becomes equal, each time that there is rest."""
     rng = random.Random(5)
     leader, node = cluster.leader(), cluster.followers()[1]
+    ask(leader.port, "FUNCTION", "LOAD", LIBRARY % (1, 1, 1))
+    with Conn(node.port) as conn:
+        conn.call("READONLY")
+        checks.equal("a follower has the library", len(conn.call("FUNCTION", "LIST")), 1)
     stock = redis(PORTS + 41, os.path.join(folder, "stock"), "--replicaof", "%s %d" % (HOST, node.port)).start()
 
     def equal():
@@ -181,6 +203,7 @@ def a_follower(checks, cluster, folder):
             for _ in range(250):
                 tell_all(conn, random_write(rng), rng)
             checks.run("it is equal at rest %d" % rest, wait, "the replica to be equal", equal, 10)
+        functions(checks, leader.port, stock)
         conn.call("SELECT", 0)
         conn.call("FLUSHALL")
         checks.run("it is emptied, too", wait, "the replica to be empty", lambda: ask(stock.port, "DBSIZE") == 0 and equal(), 10)
