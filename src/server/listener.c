@@ -224,6 +224,13 @@ bool listeners_open(struct server *s, struct buf *error)
     return true;
 }
 
+void listeners_poll(struct server *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++)
+        if (s->listeners[i].armed)
+            on_accept(s->listeners[i].fd, EV_READ, &s->listeners[i]);
+}
+
 void listeners_drain(struct server *s)
 {
     for (size_t i = 0; i < s->listener_count; i++)

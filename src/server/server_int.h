@@ -477,6 +477,7 @@ bool socket_watch(struct client *c);
 void socket_forget(struct client *c);
 void socket_hear_again(struct client *c);
 bool listeners_open(struct server *s, struct buf *error);
+void listeners_poll(struct server *s);  /* takes in who has come, where the loop does not */
 void listeners_drain(struct server *s); /* takes in whom the kernel has accepted already */
 void listeners_close(struct server *s);
 void listeners_rearm(struct server *s);

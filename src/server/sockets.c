@@ -125,6 +125,7 @@ void sockets_poll(struct server *s)
     struct taking taking;
     s->script.polling = true;
     take_aside(s, &taking);
+    listeners_poll(s); /* whoever is to end it may have to come first */
     int count = epoll_wait(s->sockets, events, sizeof events / sizeof *events, 0);
     for (int i = 0; i < count; i++)
         hear_event(events[i].data.ptr, events[i].events);

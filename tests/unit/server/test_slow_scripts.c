@@ -1,9 +1,12 @@
 /* Scripts that run for long: tried before they become entries, seen to be busy by others, ended by SCRIPT KILL. */
 #include "bench.h"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define BUSY "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.|"
@@ -18,20 +21,24 @@ static void start(struct bench *b, const char *threshold_ms)
 struct late {
     int fd;
     const char *text;
+    uint16_t port; /* connects first; 0: it is connected */
 };
 
 /* Sends it in the middle of what runs. */
 static void *send_late(void *arg)
 {
     const struct late *l = arg;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     usleep(30000);
+    to.sin_port = htons(l->port);
+    if (l->port && connect(l->fd, (struct sockaddr *)&to, sizeof to) != 0)
+        return arg;
     ssize_t n = write(l->fd, l->text, strlen(l->text));
     return n == (ssize_t)strlen(l->text) ? NULL : arg;
 }
 
-static void run_beside(struct bench *b, int fd, const char *script, int other, const char *text)
+static void run_beside_late(struct bench *b, int fd, const char *script, struct late late)
 {
-    struct late late = {other, text};
     pthread_t thread;
     void *failed;
     assert_int_equal(pthread_create(&thread, NULL, send_late, &late), 0);
@@ -39,6 +46,11 @@ static void run_beside(struct bench *b, int fd, const char *script, int other, c
     pthread_join(thread, &failed);
     assert_null(failed);
     bench_run(b);
+}
+
+static void run_beside(struct bench *b, int fd, const char *script, int other, const char *text)
+{
+    run_beside_late(b, fd, script, (struct late){other, text, 0});
 }
 
 static void test_killed(void **state)
@@ -64,6 +76,25 @@ static void test_killed(void **state)
         "SCRIPT KILL or SHUTDOWN NOSAVE.|" BUSY "+OK|");
     run_beside(&b, fd, "EVAL_RO \"while true do pcall(function() while true do end end) end\" 0", other,
                "PING\r\nSCRIPT KILL\r\n");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
+/* It may take a new connection to end it. */
+static void test_killed_by_who_comes_meanwhile(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1");
+    int fd = bench_connect(&b, b.port), other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    run_beside_late(&b, fd, "EVAL \"while true do end\" 0", (struct late){other, "SCRIPT KILL\r\n", b.port});
+    assert_reply(
+        &b, fd,
+        "-ERR Script killed by user with SCRIPT KILL... script: 694a5fe1ddb97a4c6a1bf299d9537c7d3d0f84e7, on "
+        "@user_script:1.|");
+    fcntl(other, F_SETFL, O_NONBLOCK);
+    assert_reply(&b, other, "+OK|");
     close(fd);
     close(other);
     bench_stop(&b);
@@ -112,7 +143,7 @@ static void test_entry_goes_on(void **state)
     int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
     bench_send(&b, fd, "EVAL \"redis.call('set','k','v') while true do end\" 0");
     assert_reply(&b, fd, "");
-    struct late late = {other, "PING\r\nSCRIPT KILL\r\n"};
+    struct late late = {other, "PING\r\nSCRIPT KILL\r\n", 0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, send_late, &late), 0);
     fake_commit(b.node, 1);
@@ -160,9 +191,8 @@ static void test_tried_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_function_killed),
-        cmocka_unit_test(test_entry_goes_on),
+        cmocka_unit_test(test_killed),          cmocka_unit_test(test_killed_by_who_comes_meanwhile),
+        cmocka_unit_test(test_function_killed), cmocka_unit_test(test_entry_goes_on),
         cmocka_unit_test(test_tried_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
