@@ -221,6 +221,15 @@ struct rsm_message {
     struct slice channel, message;
     struct slice behind; /* opaque: what has to be delivered before it */
 };
+/* A command that a script has run; borrowed. */
+struct rsm_script_call {
+    bool entry; /* as part of one */
+    const struct command *row;
+    uint32_t db;
+    const struct slice *argv;
+    size_t argc;
+    bool failed;
+};
 enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
 struct rsm_listener {
     void *arg;
@@ -230,6 +239,7 @@ struct rsm_listener {
     /* Of each script that runs: when it begins, now and then, when it has ended. false: it is to end, which does not count where it is part
      * of an entry. May be NULL */
     bool (*script)(void *arg, enum rsm_script_phase phase, const struct rsm_running *what);
+    void (*called)(void *arg, const struct rsm_script_call *call); /* not in a trial. May be NULL */
     void (*said)(void *arg, int level,
                  struct slice line); /* redis.log in a script; base/log.h levels. May be NULL */
 };

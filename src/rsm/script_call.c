@@ -135,6 +135,15 @@ static void run(struct rsm_caller *caller, struct command_context *c, const stru
         rsm_blocked_ready(r, c->view.index);
 }
 
+static void tell_called(const struct rsm_caller *caller, const struct command_context *c,
+                        const struct command *row, bool failed)
+{
+    const struct rsm_listener *l = &caller->r->listener;
+    if (l->called && !c->trial)
+        l->called(l->arg,
+                  &(struct rsm_script_call){c->view.writing, row, c->view.db, c->argv, c->argc, failed});
+}
+
 bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply,
                      bool *error)
 {
@@ -162,6 +171,7 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
         resp_errorf(reply, "ERR %s command is not allowed with BLOCK option from scripts", row->name);
         return true;
     }
+    size_t start = reply->len;
     struct command_context c = *outer;
     c.view.db = caller->db;
     c.argv = argv;
@@ -175,6 +185,8 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
         c.view.due_ms = store_next_due_ms(&c.view);
     else
         run(caller, &c, row);
+    if (c.view.due_ms == 0)
+        tell_called(caller, &c, row, reply->len > start && reply->data[start] == '-');
     outer->view.due_ms = c.view.due_ms;
     caller->wrote |= writes;
     return c.view.due_ms == 0;

@@ -342,6 +342,7 @@ void before_from_node(void *arg, uint64_t ticket, struct slice payload)
     s->write_begun_ns = row ? time_begin(s, stat_of(s, row)) : 0;
     s->write_payload = payload;
     s->write_ticket = ticket;
+    s->write_index = rsm_applied(node_rsm(s->node)) + 1;
 }
 
 /* Settings that live in the log are only begun by the file: one that says something else is told so, once. */

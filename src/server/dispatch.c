@@ -42,7 +42,7 @@ static enum verdict reject_subscribed(struct client *c, const struct command *ro
 static void show(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
     if (__builtin_expect(!list_empty(&c->server->monitors), 0))
-        monitor_show(c, row, c->db, argv, argc);
+        monitor_show(c->server, row, c->db, c->peer, argv, argc);
 }
 
 static enum verdict run_handler(struct client *c, const struct handler *h, const struct command *row,
@@ -106,6 +106,16 @@ static enum verdict shown(struct client *c, const struct command *row, const str
     return verdict;
 }
 
+/* What it reads may be shown at once, and it stands in front of that. It may have to wait, and come here again. */
+static enum verdict run_read_script(struct client *c, const struct command *row, const struct slice *argv,
+                                    size_t argc)
+{
+    if (c->shown_id != c->request_id + 1)
+        show(c, row, argv, argc);
+    c->shown_id = c->request_id + 1;
+    return route_read(c, row, argv, argc);
+}
+
 static bool is_entry(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
 {
     return row->flags & CMD_BY_SCRIPT ? !rsm_script_reads(node_rsm(s->node), argv, argc)
@@ -119,6 +129,8 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     if (is_loading(s))
         return reject(c, row, loading);
     bool may_wait = command_may_wait(row, argv, argc);
+    if (row->flags & CMD_BY_SCRIPT && !is_entry(s, row, argv, argc))
+        return run_read_script(c, row, argv, argc);
     if (!may_wait && !is_entry(s, row, argv, argc))
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     enum verdict held;

@@ -316,6 +316,7 @@ void messages_listen(struct server *s)
                                     .published = hear_published,
                                     .users_changed = users_changed,
                                     .script = slow_scripts_tell,
+                                    .called = script_called,
                                     .said = hear_script};
     if (s->node)
         node_listen(s->node, &listener,

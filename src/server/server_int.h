@@ -155,6 +155,7 @@ struct client {
     struct transaction *txn;    /* queueing */
 
     uint64_t request_id;           /* the last per-connection number given */
+    uint64_t shown_id;             /* of the script that MONITOR has been shown, though it may have to wait */
     uint64_t session, next_number; /* 0: none; the number of the next numbered request */
     const struct command *last_row;
     uint64_t active_us, park_until_us; /* 0: not parked since the last bytes came */
@@ -299,6 +300,7 @@ struct server {
     uint32_t runs; /* for the samples of time */
     uint64_t write_begun_ns;
     uint64_t write_ticket; /* whose entry is being applied */
+    uint64_t write_index;  /* that entry; what is applied beyond it is not from here */
     struct slice write_payload;
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
@@ -535,8 +537,10 @@ bool spikes_command(struct client *c, const struct slice *argv, size_t argc,
 bool is_told(const struct server *s, uint64_t ns); /* would `ran` tell somebody? */
 /* It took that long; 0: the time was not taken. */
 void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns);
-void monitor_show(struct client *c, const struct command *row, uint32_t db, const struct slice *argv,
-                  size_t argc);
+void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
+                  const struct slice *argv, size_t argc);
+/* rsm_listener.called */
+void script_called(void *arg, const struct rsm_script_call *call);
 /* An argument that goes into no log and is shown to nobody: a password. */
 bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
 

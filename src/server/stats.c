@@ -166,6 +166,20 @@ void count_run(struct client *c, struct command_stat *stat, struct slice reply)
     count_error(c->server, reply);
 }
 
+/* For a client of this node? What the leader runs for a client of another node is counted nowhere. */
+void script_called(void *arg, const struct rsm_script_call *call)
+{
+    struct server *s = arg;
+    bool ours = call->entry ? s->write_index == rsm_applied(node_rsm(s->node)) + 1 : s->in_query;
+    if (!ours)
+        return;
+    struct command_stat *stat = stat_of(s, call->row);
+    stat->calls++;
+    stat->failed += call->failed;
+    if (!list_empty(&s->monitors))
+        monitor_show(s, call->row, call->db, "lua", call->argv, call->argc);
+}
+
 void reply_lines(struct buf *out, const char *const *lines, size_t count)
 {
     resp_array(out, count);

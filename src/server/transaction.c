@@ -330,7 +330,7 @@ static void show(struct client *c, const struct transaction *t)
         const struct queued_command *q = &t->commands[i];
         for (uint32_t k = 0; k < q->argc; k++)
             argv[k] = arg_at(t, q->first_arg + k);
-        monitor_show(c, q->row, q->db, argv, q->argc);
+        monitor_show(c->server, q->row, q->db, c->peer, argv, q->argc);
     }
     mem_free(argv);
 }

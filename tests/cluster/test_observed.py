@@ -62,6 +62,29 @@ def monitored(port, conn, where):
                                                    b'"AUTH" "(redacted)" "(redacted)"', b'"ECHO" "end"'])
 
 
+def scripts(port, conn):
+    """What they call is counted and shown, behind what has called it: as an entry, as a read, inside a transaction. Not what a trial runs."""
+    conn.call("CONFIG", "RESETSTAT")
+    write, read = "redis.call('EXISTS', KEYS[1]) for i=1,2 do redis.call('SET', KEYS[1], i) end redis.pcall('INCR', KEYS[1], 'x', 'y')", "return redis.call('GET', KEYS[1])"
+    with Conn(port) as watcher:
+        watcher.call("MONITOR")
+        conn.call("EVAL", write, 1, "s")
+        [conn.call("EVAL_RO", read, 1, "s") for _ in range(2)]  # the first time it is an entry
+        pipelined(conn, ["MULTI"], ["EVAL", "redis.pcall('HGET', 's', 'f')", 0], ["EXEC"])
+        [conn.reply() for _ in range(3)]
+        conn.call("ECHO", "end")
+        lines = []
+        while not lines or b'"ECHO"' not in lines[-1]:
+            lines.append(watcher.reply())
+    shown = [line.split(b'"')[1] + (b" lua" if b" lua] " in line else b"") for line in lines]
+    order = [b"EVAL", b"EXISTS lua", b"SET lua", b"SET lua", b"EVAL_RO", b"GET lua", b"EVAL_RO", b"GET lua"]
+    checks.equal("MONITOR shows scripts", sorted(shown), sorted(order + [b"MULTI", b"EVAL", b"EXEC", b"HGET lua", b"ECHO"]))
+    checks.equal("in their order", shown[:8], order)
+    calls = {name: conn.call("INFO", "commandstats").decode().partition("cmdstat_%s:" % name)[2].split("\r\n")[0] for name in ("eval", "set", "get", "hget")}
+    checks.equal("what scripts call is counted", [line.split(",")[0] + line[-2:] for line in calls.values()],
+                 ["calls=2=0", "calls=2=0", "calls=2=0", "calls=1=1"])
+
+
 def memory(conn, where):
     """A read like any other; inside a transaction it is this node's own figure, and no part of the entry."""
     conn.call("SET", "big", "x" * 5000)
@@ -140,6 +163,7 @@ def main():
         checks.run("slow commands", slow, conn)
         checks.run("spikes", spikes, conn)
         checks.run("counting", counted, conn)
+        checks.run("scripts", scripts, leader.port, conn)
         checks.run("directives", configured, conn)
     cluster.stop()
     checks.finish()

@@ -221,6 +221,35 @@ static void test_over_budget(void **state)
     machine_free(&m);
 }
 
+static void hear_call(void *arg, const struct rsm_script_call *call)
+{
+    buf_printf(arg, "%s%u:%s:%zu%s%s ", call->entry ? "+" : "", (unsigned)call->db, call->row->name,
+               call->argc, call->failed ? "!" : "", slice_is_word(call->argv[1], "l") ? "" : "?");
+}
+
+static void test_calls_are_told(void **state)
+{
+    static const char script[] =
+        "redis.pcall('select',1) redis.pcall('get','l') redis.pcall('get') redis.pcall('lpush','l',1) "
+        "redis.pcall('get','l')";
+    struct slice argv[] = {SLICE_LITERAL("eval"), slice_cstr(script), SLICE_LITERAL("0")};
+    struct machine m = newest();
+    struct buf told = BUF_EMPTY;
+    struct command_trial trial;
+    struct prng chance;
+    (void)state;
+    rsm_listen(m.rsm, &(struct rsm_listener){.arg = &told, .called = hear_call}, 0);
+    prng_seed(&chance, 1);
+    rsm_try_script(m.rsm, m.stamp_ms, 0, 2, SLICE_LITERAL("default"), argv, 3, &chance, &m.reply, &trial);
+    assert_int_equal(told.len, 0);
+    ASK(&m, "eval", script, "0");
+    READ(&m, "eval_ro", "return redis.call('llen','l')", "0");
+    put_u8(&told, 0);
+    assert_string_equal(told.data, "+0:select:2? +1:get:2 +1:lpush:3 +1:get:2! 0:llen:2 ");
+    buf_deinit(&told);
+    machine_free(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_short_of_memory),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_over_budget),
+        cmocka_unit_test(test_calls_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

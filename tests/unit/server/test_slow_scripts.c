@@ -188,12 +188,40 @@ static void test_tried_in_order(void **state)
     bench_stop(&b);
 }
 
+/* A read is done at once here, and its script is shown in front of what it calls; once, where it had to wait for a leader. */
+static void test_shown_in_order(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1000");
+    b.node->alone = true;
+    int fd = bench_connect(&b, b.port), watcher = bench_connect(&b, b.port);
+    bench_send(&b, fd, "EVAL \"return redis.call('GET','k')\" 0");
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "$-1|");
+    bench_send(&b, watcher, "MONITOR");
+    assert_reply(&b, watcher, "+OK|");
+    bench_role(&b, false, 0);
+    bench_send(&b, fd, "EVAL_RO \"return redis.call('GET','k')\" 0");
+    bench_role(&b, true, FAKE_SELF);
+    bench_run(&b);
+    assert_reply(&b, fd, "$-1|");
+    const char *shown = bench_read(&b, watcher), *eval = strstr(shown, "\"EVAL_RO\"");
+    assert_non_null(eval);
+    assert_non_null(strstr(eval, " [0 lua] \"GET\" \"k\"|"));
+    assert_null(strstr(eval + 1, "\"EVAL_RO\""));
+    close(fd);
+    close(watcher);
+    bench_stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed),          cmocka_unit_test(test_killed_by_who_comes_meanwhile),
         cmocka_unit_test(test_function_killed), cmocka_unit_test(test_entry_goes_on),
-        cmocka_unit_test(test_tried_in_order),
+        cmocka_unit_test(test_tried_in_order),  cmocka_unit_test(test_shown_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
