@@ -7,6 +7,7 @@
 struct output {
     struct buf *out;
     int resp;
+    size_t most; /* as long as it may become */
 };
 
 static void append(lua_State *L, const struct output *o, int depth);
@@ -20,6 +21,14 @@ static bool field(lua_State *L, const char *name, int type)
         return true;
     lua_pop(L, 1);
     return false;
+}
+
+/* The same text may be in a reply many times, so its bytes count, and there is an end to them. */
+static void charge(lua_State *L, const struct output *o, size_t bytes)
+{
+    lib_spend_bytes(L, bytes);
+    if (o->out->len > o->most || bytes > o->most - o->out->len)
+        luaL_error(L, "not enough memory for the reply");
 }
 
 /* What would end a line becomes spaces. */
@@ -51,6 +60,7 @@ static void append_error(lua_State *L, const struct output *o)
     struct slice text = slice_cstr(lua_tostring(L, -1));
     while (text.len && (text.data[text.len - 1] == '\r' || text.data[text.len - 1] == '\n'))
         text.len--;
+    charge(L, o, text.len);
     append_line(o->out, '-', text);
 }
 
@@ -61,6 +71,13 @@ static size_t count_keys(lua_State *L)
         n++;
     lib_count(L, n);
     return n;
+}
+
+static void append_status(lua_State *L, const struct output *o)
+{
+    struct slice text = slice_cstr(lua_tostring(L, -1));
+    charge(L, o, text.len);
+    append_line(o->out, '+', text);
 }
 
 static void append_keyed(lua_State *L, const struct output *o, bool is_map, int depth)
@@ -113,6 +130,7 @@ static void append_verbatim(lua_State *L, const struct output *o)
     char three[4] = "txt";
     if (strlen(kind) == 3)
         memcpy(three, kind, 3);
+    charge(L, o, text.len);
     resp_verbatim(o->out, o->resp, three, text);
     lua_pop(L, 2);
 }
@@ -120,6 +138,7 @@ static void append_verbatim(lua_State *L, const struct output *o)
 static void append_big_number(lua_State *L, const struct output *o)
 {
     struct slice text = top_string(L);
+    charge(L, o, text.len);
     if (o->resp == 2)
         buf_printf(o->out, "$%zu\r\n", text.len);
     else
@@ -134,7 +153,7 @@ static void append_table(lua_State *L, const struct output *o, int depth)
     if (field(L, "err", LUA_TSTRING))
         append_error(L, o);
     else if (field(L, "ok", LUA_TSTRING))
-        append_line(o->out, '+', slice_cstr(lua_tostring(L, -1)));
+        append_status(L, o);
     else if (field(L, "double", LUA_TNUMBER))
         resp_double(o->out, o->resp, lua_tonumber(L, -1));
     else if (field(L, "map", LUA_TTABLE))
@@ -166,7 +185,7 @@ static void append(lua_State *L, const struct output *o, int depth)
     lib_count(L, 1);
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
-        lib_spend_bytes(L, lua_objlen(L, -1));
+        charge(L, o, lua_objlen(L, -1));
         resp_bulk(o->out, top_string(L));
         break;
     case LUA_TBOOLEAN:
@@ -191,5 +210,5 @@ static void append(lua_State *L, const struct output *o, int depth)
 
 void append_value(lua_State *L, struct buf *out, int resp)
 {
-    append(L, &(struct output){out, resp}, LIB_DEPTH_MAX);
+    append(L, &(struct output){out, resp, out->len + engine_of(L)->run->limits.max_memory}, LIB_DEPTH_MAX);
 }

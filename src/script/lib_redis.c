@@ -61,6 +61,9 @@ static int call(lua_State *L, bool raise)
     if (!argv)
         return raise ? lua_error(L) : 1;
     bool error = false;
+    size_t bytes = 0;
+    for (size_t i = 0; i < argc; i++)
+        bytes += argv[i].len; /* what is there once here may be given many times */
     buf_truncate(&e->reply, 0);
     if (!e->run->call(e->run->host, argv, argc, e->resp, &e->reply, &error)) {
         lua_settop(L, 0);
@@ -68,7 +71,7 @@ static int call(lua_State *L, bool raise)
         engine_recheck(L);
     }
     lua_settop(L, 0); /* the arguments are done with; there may be as many as the stack has room for */
-    lib_count(L, CALL_STEPS + e->reply.len / 16);
+    lib_count(L, CALL_STEPS + (bytes + e->reply.len) / 16);
     push_reply(L, buf_slice(&e->reply));
     return raise && e->reply.data[0] == '-' ? lua_error(L) : 1;
 }

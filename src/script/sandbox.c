@@ -334,6 +334,14 @@ static int base_collectgarbage(lua_State *L)
     return lib_original(L);
 }
 
+/* Of a text, all is looked at. */
+static int base_tonumber(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING)
+        lib_spend(L, lua_objlen(L, 1) / 4);
+    return lib_original(L);
+}
+
 static int string_sub(lua_State *L)
 {
     int results = lib_original(L);
@@ -387,6 +395,7 @@ static void replace_functions(lua_State *L)
     wrap_in(L, "_G", "next", looks);
     wrap_in(L, "_G", "getmetatable", base_getmetatable);
     wrap_in(L, "_G", "collectgarbage", base_collectgarbage);
+    wrap_in(L, "_G", "tonumber", base_tonumber);
     wrap_in(L, LUA_STRLIBNAME, "sub", string_sub);
 }
 

@@ -211,6 +211,29 @@ static void test_memory(void **state)
     assert_string_equal(run(f, "local ok=pcall(string.rep,'x',5e6) return ok"), "$-1\r\n");
 }
 
+/* Of a text that takes memory once, much can be made. */
+static void test_the_same_text_many_times(void **state)
+{
+    static const char *const steps[] = {
+        "local s,t=('x'):rep(1e6),{} for i=1,400 do t[i]={ok=s} end return t",
+        "local s,t=('x'):rep(1e6),{} for i=1,400 do t[i]={err=s} end return t",
+        "local s,t=('x'):rep(1e6),{} for i=1,400 do t[i]={big_number=s} end return t",
+        "local s,t=('x'):rep(1e6),{} for i=1,400 do t[i]={verbatim_string={string=s}} end return t",
+        "local s=('x'):rep(1e6) for i=1,400 do redis.call('raw','+OK\\r\\n',s) end",
+        "local s=(' '):rep(1e6)..'1' for i=1,400 do tonumber(s) end",
+    };
+    struct fixture *f = *state;
+    f->run.limits.max_memory = 1 << 30;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (!strstr(run(f, steps[i]), "over its budget of steps"))
+            fail_msg("%s: %.100s", steps[i], f->reply.data);
+    f->run.limits.max_memory = 8 << 20;
+    assert_non_null(strstr(run(f, "local s,t=('x'):rep(1e6),{} for i=1,9 do t[i]=s end return t"),
+                           "not enough memory for the reply"));
+    run(f, "local s,t=('x'):rep(1e6),{} for i=1,8 do t[i]=s end return t");
+    assert_memory_equal(f->reply.data, "*8\r\n$1000000\r\n", 14);
+}
+
 /* A host that ends it is not outlasted. */
 static void test_abandoned(void **state)
 {
@@ -269,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses_do_not_show, setup, teardown),
         cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_same_text_many_times, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nested_too_deep, setup, teardown),
         cmocka_unit_test(test_shebang),
