@@ -131,6 +131,37 @@ static void write_ran(struct client *c, const struct slot *slot, uint64_t ticket
     }
 }
 
+/* It waits for a key. Its time ends here: how long it waits is not its own. Told of it is when it is answered, as in Redis: where it is
+ * slow, its slot keeps the entry until then, behind the time. */
+static void write_waits(struct server *s, uint64_t ticket)
+{
+    uint32_t seq;
+    struct client *c = ticket_client(s, ticket, &seq);
+    struct slot *slot = c ? slot_at(c, seq) : NULL;
+    if (s->write_begun_ns == 0 || s->write_ticket != ticket)
+        return;
+    uint64_t ns = slot && slot->row ? time_end(s, stat_of(s, slot->row), s->write_begun_ns) : 0;
+    s->write_begun_ns = 0;
+    if (is_told(s, ns) && !slot->tracked && slot->bytes.len == 0) {
+        put_u64(&slot->bytes, ns);
+        buf_append_slice(&slot->bytes, s->write_payload);
+    }
+}
+
+static void waiter_ran(struct client *c, struct slot *slot)
+{
+    struct rsm_decoded d;
+    if (slot->kind != KIND_BLOCKING || slot->tracked || slot->bytes.len == 0)
+        return;
+    struct reader r = reader_of(buf_slice(&slot->bytes));
+    uint64_t ns = get_u64(&r);
+    if (rsm_decode(slice_drop(buf_slice(&slot->bytes), sizeof ns), &d)) {
+        tell_write(c, slot->row, &d.req, ns);
+        rsm_decoded_deinit(&d);
+    }
+    buf_truncate(&slot->bytes, 0);
+}
+
 /* It ran on the leader, which says how long: this node's client sees it here. */
 static void proxied_ran(struct client *c, const struct slot *slot, const struct node_answer *answer)
 {
@@ -156,6 +187,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
     }
     write_ran(c, slot, ticket_of(c, seq));
     proxied_ran(c, slot, answer);
+    waiter_ran(c, slot);
     bool first = seq == c->head;
     struct buf *out = first ? client_out(c) : &c->server->scratch;
     if (!first)
@@ -195,6 +227,7 @@ void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answ
         return;
     }
     if (answer->outcome == NODE_WAITS) {
+        write_waits(s, ticket);
         blocking_waits(s, ticket, answer->index);
         return;
     }

@@ -217,13 +217,49 @@ static void test_in_transaction(void **state)
     bench_stop(&b);
 }
 
+/* SLOWLOG has it once it is answered, with the time that it ran; how long it waited is not its own. */
+static void test_slowlog(void **state)
+{
+    static const char *const push[] = {"LPUSH", "l", "v"};
+    struct bench b;
+    unsigned long id;
+    (void)state;
+    start(&b);
+    int other = bench_connect(&b, b.port);
+    bench_send(&b, other, "CONFIG SET slowlog-log-slower-than 10000");
+    assert_reply(&b, other, "+OK|");
+    int fd = waiting(&b, "BLPOP l 0", &id);
+    usleep(15000);
+    fake_apply(b.node, push, 3);
+    bench_send(&b, other, "SLOWLOG LEN\nCONFIG SET slowlog-log-slower-than 0");
+    assert_reply(&b, other, ":0|+OK|");
+    bench_send(&b, other, "INFO commandstats");
+    const char *usec = strstr(bench_read(&b, other), "cmdstat_blpop:calls=1,usec=");
+    assert_non_null(usec);
+    assert_true(strtoul(strchr(usec, ',') + sizeof ",usec", NULL, 10) < 10000);
+    close(fd);
+    fd = waiting(&b, "BLPOP l 0", &id);
+    bench_send(&b, other, "SLOWLOG RESET");
+    assert_reply(&b, other, "+OK|");
+    fake_apply(b.node, push, 3);
+    bench_run(&b);
+    assert_reply(&b, fd, "*2|$1|l|$1|v|");
+    bench_send(&b, other, "SLOWLOG GET 1");
+    assert_non_null(strstr(bench_read(&b, other), "|*3|$5|BLPOP|$1|l|$1|0|"));
+    bench_send(&b, other, "INFO latencystats");
+    assert_non_null(strstr(bench_read(&b, other), "latency_percentiles_usec_blpop:"));
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_served),         cmocka_unit_test(test_tracked),
         cmocka_unit_test(test_client_list),    cmocka_unit_test(test_gone),
         cmocka_unit_test(test_unblock),        cmocka_unit_test(test_cleared),
-        cmocka_unit_test(test_in_transaction),
+        cmocka_unit_test(test_in_transaction), cmocka_unit_test(test_slowlog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
