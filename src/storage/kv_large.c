@@ -26,7 +26,8 @@
  * - All references to a file are durable before the next one is begun: opening has to look at the newest only.
  * - With sync, a reference goes to RocksDB when the bytes and the file's name are durable. So one without its bytes is damage, for
  *   whoever reads the log to find. What a crash leaves at the end of the file is referred to by nobody.
- * - A process appends to files that it has made itself. The one of the highest number stays, so that no number comes again.
+ * - A process appends to files that it has made itself. The one of the highest number stays, and a file's name is durable before there is a
+ *   reference to it, synced or not: so no number comes again, and none of an old reference's bytes are another's.
  * - Without sync the disk may have kept a reference and not its bytes. A key whose bytes are not there, because the file
  *   ends before them or is gone, is no key; so that looks like the torn end of a WAL, or like a hole, and whoever reads the log
  *   sees to both.
@@ -85,11 +86,11 @@ struct kv_large {
     /* the writer's */
     int fd; /* of that file; -1: it is none of ours */
     uint64_t at;
-    bool unsynced, unnamed; /* bytes of it, and its name, are not durable */
-    bool failed;            /* a put has: the commit says so */
-    uint64_t sequence;      /* of the commit's first change */
-    unsigned puts;          /* large ones in this commit */
-    bool mixed;             /* and others */
+    bool unsynced;      /* bytes of it are not durable */
+    bool failed;        /* a put has: the commit says so */
+    uint64_t sequence;  /* of the commit's first change */
+    unsigned puts;      /* large ones in this commit */
+    bool mixed;         /* and others */
     bool behind, owing; /* RocksDB's WAL has something that is not durable there; that is durable nowhere */
 };
 
@@ -164,9 +165,9 @@ static bool fail_as_small(struct kv_large *s)
 
 static bool sync_values(struct kv_large *s)
 {
-    if ((s->unsynced && fdatasync(s->fd) != 0) || (s->unnamed && fsync(s->dir_fd) != 0))
+    if (s->unsynced && fdatasync(s->fd) != 0)
         return fail(s, "syncing");
-    s->unsynced = s->unnamed = false;
+    s->unsynced = false;
     return true;
 }
 
@@ -203,8 +204,7 @@ static bool begin_file(struct kv_large *s)
     fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, FILE_BYTES);
     s->number++;
     s->at = 0;
-    s->unnamed = true;
-    return true;
+    return fsync(s->dir_fd) == 0 || fail(s, "syncing the name of");
 }
 
 /* Leaves out what `n` bytes have taken. */
