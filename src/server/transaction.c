@@ -401,6 +401,7 @@ enum verdict exec_route(struct client *c)
         reply_error(c, reply_begin(c),
                     t ? "EXECABORT Transaction discarded because of previous errors."
                       : "ERR EXEC without MULTI");
+        stat_of(c->server, command_lookup(SLICE_LITERAL("exec")))->failed++;
         if (t)
             drop_transaction(c);
         return TAKEN;

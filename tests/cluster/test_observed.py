@@ -129,14 +129,14 @@ def spikes(conn):
 def counted(conn):
     """What INFO and CLIENT LIST say of commands, also of those between MULTI and EXEC."""
     conn.call("CONFIG", "RESETSTAT")
-    pipelined(conn, ["MULTI"], ["SET", "a", "b"], ["AUTH", "a"], ["EXEC"], ["SET", "a"])
-    [conn.reply() for _ in range(5)]
+    pipelined(conn, ["MULTI"], ["SET", "a", "b"], ["AUTH", "a"], ["EXEC"], ["SET", "a"], ["EXEC"])
+    [conn.reply() for _ in range(6)]
     lines = conn.call("INFO", "commandstats").decode().split("\r\n")
     told = {line.partition(":")[0]: line.split(",")[-2:] for line in lines if ":" in line}
     calls = {line.partition(":")[0]: line.partition("calls=")[2].split(",")[0] for line in lines if ":" in line}
     checks.equal("calls inside a transaction are counted", [calls["cmdstat_set"], calls["cmdstat_auth"]], ["1", "1"])
-    checks.equal("failed and rejected calls", [told["cmdstat_auth"], told["cmdstat_set"]],
-                 [["rejected_calls=0", "failed_calls=1"], ["rejected_calls=1", "failed_calls=0"]])
+    checks.equal("failed and rejected calls", [told["cmdstat_auth"], told["cmdstat_set"], told["cmdstat_exec"]],
+                 [["rejected_calls=0", "failed_calls=1"], ["rejected_calls=1", "failed_calls=0"], ["rejected_calls=0", "failed_calls=1"]])
     checks.ok("CLIENT LIST counts the request", " qbuf=26 " in conn.call("CLIENT", "LIST").decode())
 
 
