@@ -198,7 +198,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (unsigned long long)ticket_of(c, seq), (unsigned long long)answer->index,
                  (int)answer->outcome);
     slot_close(c, slot);
-    caches_answered(c, slot, answer, first);
+    caches_answered(c, slot, ticket_of(c, seq), answer, first);
     c->claim = 0;
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_drop(buf_slice(out), start));
@@ -276,6 +276,7 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
         s->hooks.busy(s->hooks.arg, true);
     bool nested = s->in_query;
     s->in_query = true;
+    s->script_read = false;
     s->script.client = c;
     bool done = node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms);
     s->in_query = nested;
@@ -375,6 +376,7 @@ void before_from_node(void *arg, uint64_t ticket, struct slice payload)
     s->write_begun_ns = row ? time_begin(s, stat_of(s, row)) : 0;
     s->write_payload = payload;
     s->write_ticket = ticket;
+    s->script_read = false;
     s->write_index = rsm_applied(node_rsm(s->node)) + 1;
 }
 

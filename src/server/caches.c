@@ -252,7 +252,7 @@ void caches_turn(struct server *s)
 bool caches_tracks(const struct client *c, const struct command *row)
 {
     const struct cache *k = c->cache;
-    if (!k || k->broadcast || !(row->flags & CMD_READONLY))
+    if (!k || k->broadcast || !(row->flags & (CMD_READONLY | CMD_BY_SCRIPT)))
         return false;
     return k->opt_in ? k->caching : !(k->opt_out && k->caching);
 }
@@ -276,7 +276,7 @@ static void remember(void *arg, struct slice key)
 
 void caches_remember(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
-    if (c->cache)
+    if (c->cache && (!(row->flags & CMD_BY_SCRIPT) || c->server->script_read))
         each_key(row, argv, argc, remember, c);
 }
 
@@ -288,13 +288,19 @@ static uint64_t version_of(struct server *s, uint32_t db, struct slice key)
 }
 
 /* What a slot keeps of each key: v db, v mark, b key. The mark of a read is the key's version when it was sent; that of a
- * transaction's read is whether a later command of it may change the key. An XREAD that may wait is like the last of one. */
+ * transaction's read is whether a later command of it may change the key. An XREAD that may wait is like the last of one, and a
+ * script like one that more comes behind: its keys are those that it declares. */
 static void keep(struct slot *slot, uint32_t db, uint64_t mark, struct slice key)
 {
     slot->tracked = true;
     put_varint(&slot->bytes, db);
     put_varint(&slot->bytes, mark);
     put_bytes(&slot->bytes, key);
+}
+
+static bool may_write(const struct command *row)
+{
+    return row->flags & CMD_BY_SCRIPT && !(row->flags & CMD_READONLY);
 }
 
 struct keeping {
@@ -308,7 +314,8 @@ struct keeping {
 static void keep_sent(void *arg, struct slice key)
 {
     const struct keeping *k = arg;
-    keep(k->slot, k->db, k->slot->write ? 0 : version_of(k->client->server, k->db, key), key);
+    keep(k->slot, k->db, k->slot->write ? may_write(k->slot->row) : version_of(k->client->server, k->db, key),
+         key);
 }
 
 void caches_sent(struct client *c, struct slot *slot, const struct command *row, const struct slice *argv,
@@ -344,9 +351,10 @@ void caches_exec_command(struct keeping *k, uint32_t db, const struct command *r
                          size_t argc)
 {
     k->db = db;
+    k->all_changed |= may_write(row);
     if (caches_tracks(k->client, row)) {
         each_key(row, argv, argc, keep_queued, k);
-    } else if (row->run && !(row->flags & CMD_READONLY)) {
+    } else if (row->run && !(row->flags & CMD_READONLY) && !may_write(row)) {
         bool before = k->all_changed;
         k->all_changed = true; /* FLUSHALL and the like name no key */
         each_key(row, argv, argc, note_changed, k);
@@ -377,13 +385,24 @@ static void settle_key(struct client *c, struct slice key, bool same)
         put_heard(k, key, 0, slice_of(text, sizeof text));
 }
 
-void caches_answered(struct client *c, struct slot *slot, const struct node_answer *answer, bool in_turn)
+/* A script that has read nothing gives nothing to keep. Where another node ran it, or it was answered from memory, that is not known. */
+static bool read_nothing(const struct client *c, const struct slot *slot, uint64_t asked)
+{
+    const struct server *s = c->server;
+    return slot->write && slot->kind == KIND_COMMAND && s->write_ticket == asked && !c->session &&
+           !s->script_read;
+}
+
+void caches_answered(struct client *c, struct slot *slot, uint64_t asked, const struct node_answer *answer,
+                     bool in_turn)
 {
     if (c->cache && slot->write && answer->index)
         note_own(c->cache, answer->index);
     if (!slot->tracked)
         return;
     slot->tracked = false;
+    if (read_nothing(c, slot, asked))
+        return;
     slot->drop_copies = !in_turn; /* what is told now would stand in front of the reply */
     struct reader r = reader_of(buf_slice(&slot->bytes));
     while (c->cache && in_turn && answer->outcome == NODE_DONE && reader_left(&r)) {

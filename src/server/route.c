@@ -299,7 +299,7 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     switch (outcome) {
     case NODE_PENDING:
         push_write(c, row, kind, key_slot);
-        if (kind == KIND_BLOCKING && c->tracks)
+        if (c->tracks && (kind == KIND_BLOCKING || kind == KIND_COMMAND))
             caches_sent(c, slot_at(c, c->tail - 1), row, req->argv, req->argc);
         return TAKEN;
     case NODE_NOT_LEADER:

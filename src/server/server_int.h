@@ -302,6 +302,8 @@ struct server {
     uint64_t write_ticket; /* whose entry is being applied */
     uint64_t write_index;  /* that entry; what is applied beyond it is not from here */
     struct slice write_payload;
+    bool
+        script_read; /* the script of the last entry from here, or of the last query, has called something that reads */
     bool compared;  /* the file's settings with those in force */
     bool clustered; /* MOVED may be said: requests keep their slot */
 

@@ -176,6 +176,7 @@ void script_called(void *arg, const struct rsm_script_call *call)
     struct command_stat *stat = stat_of(s, call->row);
     stat->calls++;
     stat->failed += call->failed;
+    s->script_read |= (call->row->flags & CMD_READONLY) != 0;
     if (!list_empty(&s->monitors))
         monitor_show(s, call->row, call->db, "lua", call->argv, call->argc);
 }

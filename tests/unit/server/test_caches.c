@@ -137,6 +137,56 @@ static void test_proxied(void **state)
     close(fd);
 }
 
+static void run_script(struct bench *b, int fd, const char *request, const char *reply)
+{
+    bench_send(b, fd, request);
+    fake_commit(b->node, b->node->write_count);
+    bench_run(b);
+    assert_reply(b, fd, reply);
+}
+
+/* The keys that it declares, once it reads: as an entry, as a read, through a proxy port. */
+static void test_scripts(void **state)
+{
+    static const char get[] = "EVAL_RO \"return redis.call('GET','x')\" 1 a";
+    struct rsm_request newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    struct bench *b = *state;
+    int fd = tracking_client(b, b->port, ""), opt = tracking_client(b, b->port, "OPTIN");
+    fake_apply_request(b->node, &newest);
+    run_script(b, fd, "EVAL \"return redis.call('SET','x','1')\" 1 a", "+OK|");
+    apply_set(b, "a");
+    assert_reply(b, fd, "");
+    run_script(b, fd, "EVAL \"return redis.call('GET','x')\" 2 a b", "$1|1|");
+    run_script(b, opt, "EVAL \"return redis.call('GET','x')\" 2 a b", "$1|1|");
+    apply_set(b, "b");
+    apply_set(b, "a");
+    assert_reply(b, fd, GONE("b") GONE("a"));
+    assert_reply(b, opt, "");
+    run_script(b, fd, "EVAL \"redis.call('GET','a') return redis.call('SET','a','2')\" 1 a",
+               "+OK|" GONE("a"));
+    for (int i = 0; i < 2; i++) { /* the first time they are entries */
+        run_script(b, fd, "EVAL_RO \"return redis.call('ECHO','1')\" 1 a", "$1|1|");
+        apply_set(b, "a");
+        assert_reply(b, fd, "");
+        run_script(b, fd, get, "$1|1|");
+        apply_set(b, "a");
+        assert_reply(b, fd, GONE("a"));
+    }
+    run_script(b, fd, "MULTI\nEVAL \"return redis.call('GET','x')\" 1 a\nEXEC", "+OK|+QUEUED|*1|$1|1|");
+    apply_set(b, "a");
+    assert_reply(b, fd, GONE("a"));
+    run_script(b, fd, "MULTI\nGET a\nEVAL \"return redis.call('SET','a','3')\" 1 b\nEXEC",
+               "+OK|+QUEUED|+QUEUED|*2|$1|1|+OK|" GONE("a"));
+    bench_role(b, false, FAKE_OTHER);
+    int proxied = tracking_client(b, b->proxy_port, "");
+    run_script(b, proxied, get, "$1|1|");
+    apply_set(b, "a");
+    assert_reply(b, proxied, GONE("a"));
+    close(proxied);
+    close(opt);
+    close(fd);
+}
+
 static void test_transaction(void **state)
 {
     struct bench *b = *state;
@@ -210,8 +260,9 @@ static void test_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_reads),   TEST(test_flush),       TEST(test_exceptions), TEST(test_own_writes),
-        TEST(test_proxied), TEST(test_transaction), TEST(test_bounded),    TEST(test_mistakes),
+        TEST(test_reads),      TEST(test_flush),    TEST(test_exceptions),
+        TEST(test_own_writes), TEST(test_proxied),  TEST(test_transaction),
+        TEST(test_bounded),    TEST(test_mistakes), TEST(test_scripts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
