@@ -77,6 +77,9 @@ struct taking {
     char *shared_input;
     struct request ahead[REQUESTS_AHEAD];
     struct slice ahead_args[REQUESTS_AHEAD][REQUEST_AHEAD_ARGS];
+    struct slice *argv; /* the script's own, if it is no entry */
+    size_t argv_cap;
+    struct buf scratch, error; /* where its reply may be going */
 };
 
 static void take_aside(struct server *s, struct taking *t)
@@ -85,6 +88,14 @@ static void take_aside(struct server *s, struct taking *t)
     t->shared_input = s->shared_input;
     memcpy(t->ahead, s->ahead, sizeof t->ahead);
     memcpy(t->ahead_args, s->ahead_args, sizeof t->ahead_args);
+    t->argv = s->argv;
+    t->argv_cap = s->argv_cap;
+    t->scratch = s->scratch;
+    t->error = s->error;
+    s->argv = NULL;
+    s->argv_cap = 0;
+    s->scratch = (struct buf)BUF_EMPTY;
+    s->error = (struct buf)BUF_EMPTY;
     resp_parser_init(&s->parser);
     s->shared_input = mem_alloc(SHARED_INPUT);
 }
@@ -93,6 +104,13 @@ static void put_back(struct server *s, const struct taking *t)
 {
     resp_parser_deinit(&s->parser);
     mem_free(s->shared_input);
+    mem_free(s->argv);
+    buf_deinit(&s->scratch);
+    buf_deinit(&s->error);
+    s->argv = t->argv;
+    s->argv_cap = t->argv_cap;
+    s->scratch = t->scratch;
+    s->error = t->error;
     s->parser = t->parser;
     s->shared_input = t->shared_input;
     memcpy(s->ahead, t->ahead, sizeof t->ahead);
