@@ -3,11 +3,8 @@
  *     type (1 byte) | value | RDB version (u16 little-endian) | CRC64 of all that (u64 little-endian)
  *
  * What one server dumps the other restores, in both directions. A payload comes from outside: nothing in it is believed. */
-#include "base/checksum.h"
 #include "commands/commands_int.h"
 #include "store/rdb.h"
-
-#define FOOTER_BYTES 10
 
 void dump_command(struct command_context *c)
 {
@@ -17,10 +14,7 @@ void dump_command(struct command_context *c)
         return;
     }
     struct buf payload = BUF_EMPTY;
-    put_u8(&payload, (uint8_t)store_rdb_type(k));
-    store_rdb_save(k, &(struct rdb_out){&payload, NULL, NULL});
-    put_u16(&payload, RDB_VERSION);
-    put_u64(&payload, crc64(0, payload.data, payload.len));
+    store_rdb_dump(k, &payload);
     resp_bulk(c->out, buf_slice(&payload));
     buf_deinit(&payload);
 }
@@ -68,12 +62,11 @@ static bool parse_restore(struct command_context *c, struct restore_options *o)
 /* The type and the value of a payload that is what was dumped. */
 static bool open_payload(struct slice payload, struct reader *r)
 {
-    if (payload.len < FOOTER_BYTES)
-        return false;
-    size_t len = payload.len - FOOTER_BYTES;
-    struct reader footer = reader_of(slice_drop(payload, len));
-    *r = reader_of(slice_of(payload.data, len));
-    return get_u16(&footer) <= RDB_VERSION && get_u64(&footer) == crc64(0, payload.data, len + 2);
+    struct slice body;
+    bool whole = rdb_check_footer(payload, &body);
+    if (whole)
+        *r = reader_of(body);
+    return whole;
 }
 
 static bool is_past(const struct command_context *c, uint64_t at_ms)

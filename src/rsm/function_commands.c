@@ -1,15 +1,11 @@
 /* FCALL and FUNCTION. What changes the table of libraries is an entry, and so is a function that may write. */
 #include "base/alloc.h"
-#include "base/checksum.h"
 #include "base/glob.h"
-#include "base/number.h"
 #include "base/resp.h"
 #include "rsm/rsm_int.h"
 #include "store/rdb.h"
 
 #include <string.h>
-
-#define FOOTER_BYTES 10
 
 static bool is(const struct command_context *c, size_t i, const char *word)
 {
@@ -32,22 +28,6 @@ static bool too_many(struct command_context *c, size_t most)
 
 /* ---- FCALL ---- */
 
-static bool key_count(struct command_context *c, size_t *keys)
-{
-    int64_t n;
-    if (!parse_i64(c->argv[2], &n))
-        resp_error(c->out, "ERR Bad number of keys provided");
-    else if (n > (int64_t)(c->argc - 3))
-        resp_error(c->out, "ERR Number of keys can't be greater than number of args");
-    else if (n < 0)
-        resp_error(c->out, "ERR Number of keys can't be negative");
-    else {
-        *keys = (size_t)n;
-        return true;
-    }
-    return false;
-}
-
 void rsm_fcall(struct rsm *r, struct command_context *c)
 {
     size_t keys;
@@ -56,7 +36,7 @@ void rsm_fcall(struct rsm *r, struct command_context *c)
         resp_error(c->out, "ERR Function not found");
         return;
     }
-    if (!key_count(c, &keys))
+    if (!rsm_script_keys(c, "ERR Bad number of keys provided", &keys))
         return;
     struct rsm_program program = {.code = library_body(f->library),
                                   .library = f->library,
@@ -257,8 +237,7 @@ void rsm_dump_functions(const struct rsm *r, struct buf *out)
 {
     size_t start = out->len;
     rsm_put_libraries(r, out);
-    put_u16(out, RDB_VERSION);
-    put_u64(out, crc64(0, out->data + start, out->len - start));
+    rdb_put_footer(out, start);
 }
 
 uint64_t rsm_functions_digest(const struct rsm *r)
@@ -272,14 +251,6 @@ static void dump(const struct rsm *r, struct command_context *c)
     rsm_dump_functions(r, &payload);
     resp_bulk(c->out, buf_slice(&payload));
     buf_deinit(&payload);
-}
-
-static bool is_whole(struct slice payload)
-{
-    if (payload.len < FOOTER_BYTES)
-        return false;
-    struct reader footer = reader_of(slice_drop(payload, payload.len - FOOTER_BYTES));
-    return get_u16(&footer) <= RDB_VERSION && get_u64(&footer) == crc64(0, payload.data, payload.len - 8);
 }
 
 struct batch {
@@ -333,6 +304,7 @@ static void restore(struct rsm *r, struct command_context *c)
 {
     struct batch b = {0};
     struct buf error = BUF_EMPTY;
+    struct slice body;
     if (too_many(c, 4))
         return;
     bool flush = c->argc == 4 && is(c, 3, "flush"), replace = c->argc == 4 && is(c, 3, "replace");
@@ -341,12 +313,11 @@ static void restore(struct rsm *r, struct command_context *c)
                    "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
         return;
     }
-    if (!is_whole(c->argv[2])) {
+    if (!rdb_check_footer(c->argv[2], &body)) {
         resp_error(c->out, "ERR DUMP payload version or checksum are wrong");
         return;
     }
-    bool ok = read_all(r, slice_of(c->argv[2].data, c->argv[2].len - FOOTER_BYTES), &b, &error) &&
-              restore_all(r, &b, flush, replace, &error);
+    bool ok = read_all(r, body, &b, &error) && restore_all(r, &b, flush, replace, &error);
     if (ok)
         resp_simple(c->out, "OK");
     else

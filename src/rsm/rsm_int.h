@@ -267,6 +267,8 @@ struct rsm_program {
     bool called_to_read;
     size_t keys;
 };
+/* The number of keys, argv[2]. false: the error was appended; `no_number` if it is none. */
+bool rsm_script_keys(struct command_context *c, const char *no_number, size_t *keys);
 void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p);
 
 /* function_commands.c */

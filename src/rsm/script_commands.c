@@ -4,6 +4,7 @@
 #include "base/resp.h"
 #include "rsm/rsm_int.h"
 
+static const char not_a_number[] = "ERR value is not an integer or out of range";
 static const char no_script[] = "NOSCRIPT No matching script. Please use EVAL.";
 
 /* What is no entry runs on one node alone, and can be ended. */
@@ -42,9 +43,8 @@ static struct stored_script *add(struct rsm *r, struct command_context *c, struc
 /* ---- EVAL, EVALSHA ---- */
 
 /* What a script may do: what it has said, and what it was called by. false: the error was appended. */
-static bool may_run(const struct rsm *r, struct command_context *c, unsigned flags, bool read_only)
+static bool may_run(struct command_context *c, unsigned flags, bool read_only)
 {
-    (void)r;
     if (!(flags & SCRIPT_DECLARED) || flags & SCRIPT_NO_WRITES)
         return true;
     if (read_only)
@@ -58,7 +58,7 @@ static bool may_run(const struct rsm *r, struct command_context *c, unsigned fla
 
 void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p)
 {
-    if (!may_run(r, c, p->flags, p->called_to_read))
+    if (!may_run(c, p->flags, p->called_to_read))
         return;
     struct rsm_caller caller = {.r = r,
                                 .c = c,
@@ -100,11 +100,11 @@ static void run(struct rsm *r, struct command_context *c, struct slice body, con
     buf_deinit(&error);
 }
 
-static bool key_count(struct command_context *c, size_t *keys)
+bool rsm_script_keys(struct command_context *c, const char *no_number, size_t *keys)
 {
     int64_t n;
     if (!parse_i64(c->argv[2], &n))
-        resp_error(c->out, "ERR value is not an integer or out of range");
+        resp_error(c->out, no_number);
     else if (n > (int64_t)(c->argc - 3))
         resp_error(c->out, "ERR Number of keys can't be greater than number of args");
     else if (n < 0)
@@ -120,7 +120,7 @@ static void eval(struct rsm *r, struct command_context *c)
 {
     char name[SHA1_HEX + 1];
     size_t keys;
-    if (!key_count(c, &keys))
+    if (!rsm_script_keys(c, not_a_number, &keys))
         return;
     sha1_hex(c->argv[1], name);
     struct stored_script *known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
@@ -139,7 +139,7 @@ static void evalsha(struct rsm *r, struct command_context *c)
         resp_error(c->out, no_script);
         return;
     }
-    if (!key_count(c, &keys))
+    if (!rsm_script_keys(c, not_a_number, &keys))
         return;
     struct stored_script *known = scripts_find(&r->scripts, c->argv[1]);
     if (!known) {

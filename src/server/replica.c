@@ -27,17 +27,15 @@ static struct replica *replica_of(struct client *c)
         c->replica = mem_calloc(1, sizeof *c->replica);
         c->replica->client = c;
         c->replica->pipe_fd = -1;
-        c->replica->keys = true;
         list_init(&c->replica->link);
     }
     return c->replica;
 }
 
-/* Of what a file may be limited to there is only one word, for something that is never in ours. */
+/* A file is limited to nothing, or to the functions. */
 static bool filter(struct replica *r, struct slice value, struct buf *out)
 {
     r->filtered = true;
-    r->keys = false;
     for (size_t at = 0; at < value.len;) {
         size_t end = at;
         while (end < value.len && value.data[end] != ' ')
@@ -180,7 +178,7 @@ static bool begin(struct replica *r)
     struct server *s = c->server;
     char mark[MARK_TEXT + 1];
     random_hex(mark);
-    int fd = s->hooks.dump_begin(s->hooks.arg, r->takes_mark ? mark : NULL, r->keys);
+    int fd = s->hooks.dump_begin(s->hooks.arg, r->takes_mark ? mark : NULL, !r->filtered);
     if (fd < 0)
         return false;
     log_line(LOG_NOTICE, "Replica %s is given the state at %" PRIu64, c->peer,

@@ -17,7 +17,8 @@ struct replica {
     struct list link; /* in server.replicas: from WAITS on */
     struct client *client;
     enum replica_state state;
-    bool takes_mark, rdb_only, filtered, keys;
+    bool takes_mark, rdb_only;
+    bool filtered; /* without the keys */
     int64_t port, acked;
     struct event pipe;
     int pipe_fd;  /* -1: none */

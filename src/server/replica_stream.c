@@ -2,7 +2,6 @@
  * as it is now, whole (RESTORE, or DEL), all that changed in a pass as one transaction, so a replica always has the state at some
  * index. It is equal whatever the commands were, in any version of theirs; and one that is slow is sent less often, not later and
  * later: names are kept meanwhile, no values. The price is that a small change of a large value sends the large value. */
-#include "base/checksum.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "server/messages.h"
@@ -85,16 +84,12 @@ static void put_word(struct buf *out, const char *word)
     resp_bulk_cstr(out, word);
 }
 
-/* As DUMP gives it (commands/dump.c). */
 static void put_restore(struct buf *out, const struct store_key *k)
 {
     char text[24];
     struct buf value = BUF_EMPTY;
     uint64_t at_ms = store_key_expiry_ms(k);
-    put_u8(&value, (uint8_t)store_rdb_type(k));
-    store_rdb_save(k, &(struct rdb_out){&value, NULL, NULL});
-    put_u16(&value, RDB_VERSION);
-    put_u64(&value, crc64(0, value.data, value.len));
+    store_rdb_dump(k, &value);
     resp_array(out, 6);
     resp_bulk_cstr(out, "RESTORE");
     resp_bulk(out, store_key_name(k));

@@ -14,6 +14,7 @@
  *     embstr, though an integer        32-bit form        (INCRBYFLOAT) */
 #include "store/rdb.h"
 
+#include "base/checksum.h"
 #include "base/number.h"
 #include "store/store_int.h"
 #include "store/value.h"
@@ -289,4 +290,31 @@ struct store_key *store_rdb_load(struct store_view *v, struct slice key, int rdb
     if (k && expiry_ms != STORE_NEVER)
         store_set_expiry(v, &k, expiry_ms);
     return k;
+}
+
+/* ---- payloads ---- */
+
+#define FOOTER_BYTES 10
+
+void rdb_put_footer(struct buf *out, size_t start)
+{
+    put_u16(out, RDB_VERSION);
+    put_u64(out, crc64(0, out->data + start, out->len - start));
+}
+
+bool rdb_check_footer(struct slice payload, struct slice *body)
+{
+    if (payload.len < FOOTER_BYTES)
+        return false;
+    *body = slice_of(payload.data, payload.len - FOOTER_BYTES);
+    struct reader footer = reader_of(slice_drop(payload, body->len));
+    return get_u16(&footer) <= RDB_VERSION && get_u64(&footer) == crc64(0, payload.data, body->len + 2);
+}
+
+void store_rdb_dump(const struct store_key *k, struct buf *out)
+{
+    size_t start = out->len;
+    put_u8(out, (uint8_t)store_rdb_type(k));
+    store_rdb_save(k, &(struct rdb_out){out, NULL, NULL});
+    rdb_put_footer(out, start);
 }

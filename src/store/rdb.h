@@ -50,4 +50,10 @@ void rdb_put_string(struct buf *out, struct slice s); /* small integers in Redis
 bool rdb_get_length(struct reader *r, uint64_t *len);
 bool rdb_get_string(struct reader *r, struct buf *scratch, struct slice *out);
 
+/* What DUMP and FUNCTION DUMP put behind their bytes, which `out` has from `start` on: the version of RDB (u16), and a CRC64 of all that
+ * (u64), both little-endian. */
+void rdb_put_footer(struct buf *out, size_t start);
+/* The bytes before the footer. false: the payload is damaged, or of a version to come. */
+bool rdb_check_footer(struct slice payload, struct slice *body);
+
 #endif

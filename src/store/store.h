@@ -208,6 +208,8 @@ struct store_stats *store_stats(struct store *s);
 int store_rdb_type(const struct store_key *k);
 struct rdb_out;
 void store_rdb_save(const struct store_key *k, struct rdb_out *out);
+/* As DUMP gives it: type, value and footer (rdb.h). */
+void store_rdb_dump(const struct store_key *k, struct buf *out);
 bool store_rdb_knows(int rdb_type);
 /* Puts a key at the end of the view's database, over one of its name; its version is the view's index. With view limits a
  * collection gets the form that they ask for, without it keeps the form it was saved in. NULL: the bytes are malformed, or

@@ -225,4 +225,22 @@ static inline uint64_t test_seed(void)
     return text ? strtoull(text, NULL, 10) : 20240607;
 }
 
+/* One that runs what the newest builds know. */
+static inline struct machine machine_newest(void)
+{
+    struct machine m = machine_new();
+    struct rsm_request q = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    apply_request(&m, &q);
+    return m;
+}
+
+/* Words up to NULL, as arguments. */
+static inline size_t machine_words(struct slice *argv, const char *const *words)
+{
+    size_t argc = 0;
+    for (; words[argc]; argc++)
+        argv[argc] = slice_cstr(words[argc]);
+    return argc;
+}
+
 #endif

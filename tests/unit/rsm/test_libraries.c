@@ -5,27 +5,11 @@
 
 #define ARGS_MAX 8
 
-static struct machine newest(void)
-{
-    struct machine m = machine_new();
-    struct rsm_request q = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
-    apply_request(&m, &q);
-    return m;
-}
-
-static size_t collect(struct slice *argv, const char *const *words)
-{
-    size_t argc = 0;
-    for (; words[argc]; argc++)
-        argv[argc] = slice_cstr(words[argc]);
-    return argc;
-}
-
 #define ASK(m, ...) ask(m, (const char *const[]){__VA_ARGS__, NULL})
 static const char *ask(struct machine *m, const char *const *words)
 {
     struct slice argv[ARGS_MAX];
-    struct rsm_request q = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = collect(argv, words)};
+    struct rsm_request q = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = machine_words(argv, words)};
     return apply_request(m, &q);
 }
 
@@ -35,7 +19,7 @@ static const char *read_now(struct machine *m, const char *const *words)
     struct slice argv[ARGS_MAX];
     struct prng chance;
     uint64_t due_ms, digest = rsm_digest(m->rsm);
-    size_t argc = collect(argv, words);
+    size_t argc = machine_words(argv, words);
     prng_seed(&chance, 1);
     buf_truncate(&m->reply, 0);
     assert_true(
@@ -55,7 +39,7 @@ static const char two[] = "#!lua name=two\nlocal function get(k) return redis.ca
 
 static void test_calls(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     uint64_t before = rsm_digest(m.rsm), stamp = m.stamp_ms;
     assert_string_equal(ASK(&m, "fcall", "put", "0"), "-ERR Function not found\r\n");
@@ -76,7 +60,7 @@ static void test_calls(void **state)
 
 static void test_which_are_reads(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     struct slice put[] = {SLICE_LITERAL("fcall"), SLICE_LITERAL("put"), SLICE_LITERAL("0")};
     struct slice get[] = {SLICE_LITERAL("fcall"), SLICE_LITERAL("GET"), SLICE_LITERAL("0")};
     struct slice read_only[] = {SLICE_LITERAL("fcall_ro"), SLICE_LITERAL("put"), SLICE_LITERAL("0")};
@@ -92,7 +76,7 @@ static void test_which_are_reads(void **state)
 /* More libraries than states are kept of, called in turns: the first call of each and the later ones find the same. */
 static void test_nothing_outlasts_a_call(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     char code[200], function[16];
     (void)state;
     for (int i = 0; i < 12; i++) {
@@ -119,7 +103,7 @@ static void test_nothing_outlasts_a_call(void **state)
 
 static void test_whole_or_not_at_all(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     ASK(&m, "function", "load", one);
     ASK(&m, "function", "load", two);
@@ -159,7 +143,7 @@ static const char *restore(struct machine *m, struct slice payload, const char *
 
 static void test_dump_and_restore(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     struct buf kept = BUF_EMPTY, dump = BUF_EMPTY;
     (void)state;
     ASK(&m, "function", "load", one);
@@ -192,7 +176,7 @@ static void test_dump_and_restore(void **state)
 /* Whatever is left of its budget when it ends: at some point nothing is for the collection behind it, which makes the table of strings smaller. */
 static void test_loads_with_its_last_steps(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     char code[256];
     long good = 0, bad = 10000000;
     (void)state;

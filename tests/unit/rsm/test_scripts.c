@@ -7,29 +7,13 @@
 
 #define ARGS_MAX 8
 
-static struct machine newest(void)
-{
-    struct machine m = machine_new();
-    struct rsm_request q = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
-    apply_request(&m, &q);
-    return m;
-}
-
-/* name, what, and then words up to NULL. */
-static size_t collect(struct slice *argv, const char *const *words)
-{
-    size_t argc = 0;
-    for (; words[argc]; argc++)
-        argv[argc] = slice_cstr(words[argc]);
-    return argc;
-}
 #define ASK(m, ...) ask(m, (struct rsm_request){.resp = 2}, (const char *const[]){__VA_ARGS__, NULL})
 static const char *ask(struct machine *m, struct rsm_request q, const char *const *words)
 {
     struct slice argv[ARGS_MAX];
     q.kind = RSM_COMMAND;
     q.argv = argv;
-    q.argc = collect(argv, words);
+    q.argc = machine_words(argv, words);
     return apply_request(m, &q);
 }
 
@@ -39,7 +23,7 @@ static const char *read_now(struct machine *m, const char *const *words)
     struct slice argv[ARGS_MAX];
     struct prng chance;
     uint64_t due_ms, digest = rsm_digest(m->rsm);
-    size_t argc = collect(argv, words);
+    size_t argc = machine_words(argv, words);
     prng_seed(&chance, 1);
     buf_truncate(&m->reply, 0);
     bool done =
@@ -68,7 +52,7 @@ static void test_known_by_name(void **state)
 {
     static const char one[] = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
     static const char upper[] = "E0E1F9FABFC9D4800C877A703B823AC0578FF8DB";
-    struct machine m = newest();
+    struct machine m = machine_newest();
     uint64_t stamp_ms = m.stamp_ms;
     (void)state;
     assert_string_equal(ASK(&m, "evalsha", one, "0"), "-NOSCRIPT No matching script. Please use EVAL.\r\n");
@@ -91,7 +75,7 @@ static void test_known_by_name(void **state)
 /* Those that only EVAL brought are bounded, the others stay. */
 static void test_oldest_are_forgotten(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     char body[40], name[SHA1_HEX + 1];
     (void)state;
     ASK(&m, "script", "load", "return 'stays'");
@@ -115,7 +99,7 @@ static void test_oldest_are_forgotten(void **state)
 
 static void test_writes_are_one_step(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     assert_string_equal(
         ASK(&m, "eval",
@@ -136,7 +120,7 @@ static void test_writes_are_one_step(void **state)
 
 static void test_due_keys(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     ASK(&m, "set", "k", "v", "px", "10");
     m.stamp_ms += 20;
@@ -150,7 +134,7 @@ static void test_due_keys(void **state)
 static void test_which_are_reads(void **state)
 {
     static const char declared[] = "#!lua flags=no-writes\nreturn 1";
-    struct machine m = newest();
+    struct machine m = machine_newest();
     char name[SHA1_HEX + 1];
     (void)state;
     sha1_hex(slice_cstr(declared), name);
@@ -181,7 +165,7 @@ static void test_short_of_memory(void **state)
                                       NULL};
     static const char *const any[] = {"eval", "#!lua\nreturn 1", "0", NULL};
     struct rsm_request oom = {.resp = 2, .oom = true};
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     assert_non_null(strstr(ask(&m, oom, set), "-OOM "));
     assert_string_equal(ask(&m, oom, del), "+OK\r\n");
@@ -196,7 +180,7 @@ static void test_users(void **state)
     static const char *const get[] = {"eval", "return redis.call('get',KEYS[1])", "1", "a1", NULL};
     static const char *const other[] = {"eval", "return redis.call('get','b')", "0", NULL};
     static const char *const set[] = {"eval", "return redis.call('set','a1','x')", "0", NULL};
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     assert_string_equal(ask(&m, eve, set), "+OK\r\n"); /* nobody has said anything of users */
     apply_words(&m, acl, "begin");
@@ -211,7 +195,7 @@ static void test_users(void **state)
 
 static void test_over_budget(void **state)
 {
-    struct machine m = newest();
+    struct machine m = machine_newest();
     (void)state;
     assert_string_equal(setting(&m, "script-max-steps 100000"), "+OK\r\n");
     assert_non_null(
@@ -233,7 +217,7 @@ static void test_calls_are_told(void **state)
         "redis.pcall('select',1) redis.pcall('get','l') redis.pcall('get') redis.pcall('lpush','l',1) "
         "redis.pcall('get','l')";
     struct slice argv[] = {SLICE_LITERAL("eval"), slice_cstr(script), SLICE_LITERAL("0")};
-    struct machine m = newest();
+    struct machine m = machine_newest();
     struct buf told = BUF_EMPTY;
     struct command_trial trial;
     struct prng chance;
