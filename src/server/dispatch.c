@@ -128,10 +128,10 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     struct server *s = c->server;
     if (is_loading(s))
         return reject(c, row, loading);
-    bool may_wait = command_may_wait(row, argv, argc);
-    if (row->flags & CMD_BY_SCRIPT && !is_entry(s, row, argv, argc))
+    bool may_wait = command_may_wait(row, argv, argc), entry = is_entry(s, row, argv, argc);
+    if (row->flags & CMD_BY_SCRIPT && !entry)
         return run_read_script(c, row, argv, argc);
-    if (!may_wait && !is_entry(s, row, argv, argc))
+    if (!may_wait && !entry)
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     enum verdict held;
     if (row->flags & CMD_BY_SCRIPT && slow_scripts_hold(c, argv, argc, &held))
