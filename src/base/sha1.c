@@ -1,6 +1,8 @@
 /* FIPS 180-4, section 6.1. */
 #include "base/sha1.h"
 
+#include "base/number.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -44,20 +46,19 @@ static void block(uint32_t h[5], const unsigned char *data)
 
 void sha1_hex(struct slice s, char out[SHA1_HEX + 1])
 {
-    static const char digits[] = "0123456789abcdef";
     uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-    unsigned char last[128] = {0};
+    unsigned char last[128] = {0}, hash[20];
     size_t whole = s.len / 64 * 64, rest = s.len - whole, end = rest < 56 ? 64 : 128;
     for (size_t i = 0; i < whole; i += 64)
         block(h, (const unsigned char *)s.data + i);
     if (rest)
         memcpy(last, s.data + whole, rest);
     last[rest] = 0x80;
-    for (size_t i = 0; i < 8; i++)
-        last[end - 1 - i] = (unsigned char)((uint64_t)s.len * 8 >> (8 * i));
+    store_u64be(last + end - 8, (uint64_t)s.len * 8);
     for (size_t i = 0; i < end; i += 64)
         block(h, last + i);
-    for (int i = 0; i < SHA1_HEX; i++)
-        out[i] = digits[h[i / 8] >> (28 - 4 * (i % 8)) & 15];
+    for (int i = 0; i < 5; i++)
+        store_u32(hash + 4 * i, __builtin_bswap32(h[i]));
+    format_hex(out, hash, sizeof hash);
     out[SHA1_HEX] = '\0';
 }

@@ -15,7 +15,7 @@
 #include "server/messages.h"
 #include "server/replica.h"
 
-enum { MARK_TEXT = 40, PIECE_BYTES = 64 * 1024, AHEAD_BYTES = 256 * 1024, NEWLINE_US = 1000000 };
+enum { PIECE_BYTES = 64 * 1024, AHEAD_BYTES = 256 * 1024, NEWLINE_US = 1000000 };
 
 static const char *const state_names[] = {"handshake", "wait_bgsave", "send_bulk", "online", "send_bulk"};
 
@@ -105,14 +105,6 @@ void replconf_command(struct client *c, const struct slice *argv, size_t argc, s
 
 /* ---- the state ---- */
 
-static void random_hex(char out[MARK_TEXT + 1])
-{
-    uint8_t bytes[MARK_TEXT / 2];
-    os_random(bytes, sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
 static void close_pipe(struct replica *r)
 {
     if (r->pipe_fd < 0)
@@ -176,8 +168,8 @@ static bool begin(struct replica *r)
 {
     struct client *c = r->client;
     struct server *s = c->server;
-    char mark[MARK_TEXT + 1];
-    random_hex(mark);
+    char mark[RANDOM_ID + 1];
+    random_id(mark);
     int fd = s->hooks.dump_begin(s->hooks.arg, r->takes_mark ? mark : NULL, !r->filtered);
     if (fd < 0)
         return false;
@@ -234,7 +226,7 @@ static bool refuse(struct client *c, const struct replica *r, struct buf *out)
 void sync_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     struct replica *r = replica_of(c);
-    char id[MARK_TEXT + 1];
+    char id[RANDOM_ID + 1];
     int64_t offset;
     if (refuse(c, r, out) || (argc > 1 && !number(argv[2], &offset, out)))
         return;
@@ -243,7 +235,7 @@ void sync_command(struct client *c, const struct slice *argv, size_t argc, struc
     r->state = REPLICA_WAITS;
     r->said_us = c->server->now_us;
     list_push_back(&c->server->replicas, &r->link);
-    random_hex(id);
+    random_id(id);
     if (argc > 1)
         buf_printf(out, "+FULLRESYNC %s 0\r\n", id);
     c->server->again = true; /* the state is given between two entries, at the end of the pass */

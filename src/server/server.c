@@ -27,12 +27,12 @@ static void make_places(struct server *s)
     s->free_count = s->place_count;
 }
 
-static void make_run_id(char out[41])
+void random_id(char out[RANDOM_ID + 1])
 {
-    uint8_t bytes[20];
+    uint8_t bytes[RANDOM_ID / 2];
     os_random(bytes, sizeof bytes);
     format_hex(out, bytes, sizeof bytes);
-    out[40] = '\0';
+    out[RANDOM_ID] = '\0';
 }
 
 struct server *server_new(struct event_base *base, struct config *config, const struct server_hooks *hooks)
@@ -61,7 +61,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     list_init(&s->replicas);
     list_init(&s->slowlog);
     make_places(s);
-    make_run_id(s->run_id);
+    random_id(s->run_id);
     stats_init(s);
     messages_init(s);
     caches_init(s);

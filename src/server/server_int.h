@@ -235,6 +235,9 @@ struct server_stats {
     uint64_t peak_memory;
 };
 
+enum { RANDOM_ID = 40 }; /* digits */
+void random_id(char out[RANDOM_ID + 1]);
+
 enum { STATS_SIZE = 1024, ERROR_KINDS = 64, SPIKES_KEPT = 160 };
 
 enum spike_event { SPIKE_COMMAND, SPIKE_FAST_COMMAND, SPIKE_EVENTS };
@@ -347,7 +350,7 @@ struct server {
         char code[32];
         uint64_t count;
     } errors[ERROR_KINDS];
-    char run_id[41];
+    char run_id[RANDOM_ID + 1];
 };
 
 /* ---- commands of the server's own ---- */
