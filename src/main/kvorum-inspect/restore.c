@@ -75,7 +75,8 @@ static struct rsm *load(int fd, struct rsm_snapshot_meta *meta)
     }
     struct rsm *rsm = rsm_loader_finish(loader, meta, &keep);
     if (!rsm)
-        fprintf(stderr, "kvorum-inspect: the file is cut short\n");
+        fprintf(stderr,
+                "kvorum-inspect: the file cannot be loaded: it is cut short, or a length in it is damaged\n");
     buf_deinit(&keep);
     meta->members = (struct slice){0};
     return rsm;
