@@ -1,6 +1,7 @@
 /* Lists as values: copied, freed, saved and loaded. */
 #include "store/quicklist_int.h"
 #include "store/value.h"
+#include "store/ziplist.h"
 
 enum { CONTAINER_PLAIN = 1, CONTAINER_PACKED = 2 };
 
@@ -87,13 +88,16 @@ static void append_elements(struct collection *c, const uint8_t *lp, const struc
         quicklist_push(c, LIST_TAIL, lp_text(lp, at, scratch), limits);
 }
 
+typedef uint8_t *as_listpack(struct slice bytes);
+
 /* Empty ones are passed over, as Redis does. */
-static bool load_listpack(struct collection *c, struct slice saved, const struct store_limits *limits)
+static bool load_packed(struct collection *c, struct slice saved, as_listpack *read,
+                        const struct store_limits *limits)
 {
-    uint8_t *lp = lp_load(saved);
+    uint8_t *lp = read(saved);
     if (!lp)
         return false;
-    if (lp_first(lp) && saved.len <= PACKED_BYTES_MAX) {
+    if (lp_first(lp) && lp_slice(lp).len <= PACKED_BYTES_MAX) {
         append_node(c, list_node_packed(lp));
         return true;
     }
@@ -112,9 +116,20 @@ static bool load_quicklist(struct collection *c, struct reader *r, struct buf *s
             return false;
         if (container == CONTAINER_PLAIN)
             append_node(c, list_node_plain(saved));
-        else if (container != CONTAINER_PACKED || !load_listpack(c, saved, limits))
+        else if (container != CONTAINER_PACKED || !load_packed(c, saved, lp_load, limits))
             return false;
     }
+    return !r->failed;
+}
+
+/* Of before Redis 7. */
+static bool load_ziplists(struct collection *c, uint64_t count, struct reader *r, struct buf *scratch,
+                          const struct store_limits *limits)
+{
+    struct slice saved;
+    for (; count && !r->failed; count--)
+        if (!rdb_get_string(r, scratch, &saved) || !load_packed(c, saved, ziplist_load, limits))
+            return false;
     return !r->failed;
 }
 
@@ -133,8 +148,13 @@ static bool load(struct collection *c, int type, struct reader *r, const struct 
 {
     struct buf scratch = BUF_EMPTY;
     bool good = false;
+    uint64_t count;
     if (type == RDB_TYPE_LIST_QUICKLIST_2)
         good = load_quicklist(c, r, &scratch, limits);
+    else if (type == RDB_TYPE_LIST_QUICKLIST)
+        good = rdb_get_length(r, &count) && load_ziplists(c, count, r, &scratch, limits);
+    else if (type == RDB_TYPE_LIST_ZIPLIST)
+        good = load_ziplists(c, 1, r, &scratch, limits);
     else if (type == RDB_TYPE_LIST)
         good = load_strings(c, r, &scratch, limits);
     buf_deinit(&scratch);

@@ -413,6 +413,24 @@ static void test_other_encodings_and_malformed_ones(void **state)
     assert_loads(RDB_TYPE_HASH, BYTES("\x01\x01\x01p"), NULL);
 }
 
+#define ZIPLIST_A5    "\x10\x10\0\0\0\x0d\0\0\0\x02\0\0\x01\x61\x03\xf6\xff"
+#define ZIPLIST_EMPTY "\x0b\x0b\0\0\0\x0a\0\0\0\0\0\xff"
+
+/* What Redis wrote until 6.2; test_ziplist.c has more of ziplists. */
+static void test_lists_of_ziplists(void **state)
+{
+    (void)state;
+    assert_loads(RDB_TYPE_LIST_ZIPLIST, BYTES(ZIPLIST_A5), TEXTS("a", "5"));
+    assert_loads(RDB_TYPE_LIST_ZIPLIST, BYTES(ZIPLIST_EMPTY), NULL);
+    assert_loads(RDB_TYPE_LIST_ZIPLIST, BYTES("\x01\xff"), NULL);
+    assert_loads(RDB_TYPE_LIST_QUICKLIST, BYTES("\x03" ZIPLIST_A5 ZIPLIST_EMPTY ZIPLIST_A5),
+                 TEXTS("a", "5", "a", "5"));
+    assert_loads(RDB_TYPE_LIST_QUICKLIST, BYTES("\x01" ZIPLIST_EMPTY), NULL);
+    assert_loads(RDB_TYPE_LIST_QUICKLIST, BYTES("\x02" ZIPLIST_A5), NULL);
+    assert_loads(RDB_TYPE_LIST_QUICKLIST, BYTES("\x02" ZIPLIST_A5 "\x01\xff"), NULL);
+    assert_loads(RDB_TYPE_LIST_QUICKLIST, BYTES(""), NULL);
+}
+
 /* A listpack far larger than ours become (a node of Redis with any setting) is taken apart. */
 static void test_huge_listpacks_are_taken_apart(void **state)
 {
@@ -446,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_the_digest_is_of_the_elements_in_order),
         cmocka_unit_test(test_redis_reads_ours_and_we_read_its),
         cmocka_unit_test(test_other_encodings_and_malformed_ones),
+        cmocka_unit_test(test_lists_of_ziplists),
         cmocka_unit_test(test_huge_listpacks_are_taken_apart),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
