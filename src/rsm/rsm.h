@@ -196,6 +196,7 @@ struct rsm_running {
     const char *function; /* NULL: a script */
     const struct slice *argv;
     size_t argc;
+    bool passed_error; /* when it has ended: its reply is the error of a command that it called */
 };
 /* A function's name as it was registered, and the code of its library. false: there is none. */
 bool rsm_function_body(const struct rsm *r, struct slice name, struct slice *own, struct slice *body);
@@ -221,14 +222,15 @@ struct rsm_message {
     struct slice channel, message;
     struct slice behind; /* opaque: what has to be delivered before it */
 };
-/* A command that a script has run; borrowed. */
+/* A command that a script has called; borrowed. */
 struct rsm_script_call {
     bool entry; /* as part of one */
     const struct command *row;
     uint32_t db;
     const struct slice *argv;
     size_t argc;
-    bool failed;
+    struct slice error; /* RESP bytes; empty: it did not fail */
+    bool refused;       /* it was not run; `row` may be NULL */
 };
 enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
 struct rsm_listener {

@@ -249,6 +249,7 @@ struct rsm_caller {
     uint32_t db;               /* SELECT in a script is the script's own */
     unsigned flags;            /* as it has declared */
     bool read_only, wrote;
+    bool passed_error;    /* it has ended, with the error of a command */
     const char *function; /* NULL: a script */
 };
 bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply,

@@ -5,13 +5,6 @@
 
 #include <string.h>
 
-static bool refuse(struct buf *reply, bool *error, const char *text)
-{
-    *error = true;
-    resp_errorf(reply, "ERR %s", text);
-    return true;
-}
-
 /* Who may do what is the log's, so all nodes judge alike. Until the log has said something, nobody is forbidden anything here. */
 static enum acl_verdict judge(const struct rsm_caller *caller, const struct command *row,
                               const struct slice *argv, size_t argc)
@@ -135,13 +128,32 @@ static void run(struct rsm_caller *caller, struct command_context *c, const stru
         rsm_blocked_ready(r, c->view.index);
 }
 
-static void tell_called(const struct rsm_caller *caller, const struct command_context *c,
-                        const struct command *row, bool failed)
+static void tell_called(const struct rsm_caller *caller, const struct rsm_script_call *call)
 {
     const struct rsm_listener *l = &caller->r->listener;
-    if (l->called && !c->trial)
-        l->called(l->arg,
-                  &(struct rsm_script_call){c->view.writing, row, c->view.db, c->argv, c->argc, failed});
+    if (l->called && !caller->c->trial)
+        l->called(l->arg, call);
+}
+
+/* Why it is not run, in `reply`; false: nothing speaks against it. */
+static bool is_refused(const struct rsm_caller *caller, const struct command *row, const struct slice *argv,
+                       size_t argc, struct buf *reply)
+{
+    const struct command_context *c = caller->c;
+    const char *wrong = objection(caller, row, argv, argc);
+    bool effects = row && row->flags & (CMD_WRITE | CMD_MAY_REPLICATE);
+    if (!wrong && effects && (caller->read_only || !(c->view.writing || c->trial)))
+        wrong = "Write commands are not allowed from read-only scripts.";
+    if (wrong)
+        resp_errorf(reply, "ERR %s", wrong);
+    else if (row->flags & CMD_DENYOOM && c->oom && !caller->wrote &&
+             !(caller->flags & SCRIPT_DECLARED && caller->flags & SCRIPT_ALLOW_OOM))
+        resp_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+    else if (command_may_wait(row, argv, argc) && strncmp(row->name, "xread", 5) == 0)
+        resp_errorf(reply, "ERR %s command is not allowed with BLOCK option from scripts", row->name);
+    else
+        return false;
+    return true;
 }
 
 bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp, struct buf *reply,
@@ -150,28 +162,20 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
     struct rsm_caller *caller = host;
     struct command_context *outer = caller->c;
     const struct command *row = command_find(argv, argc);
-    const char *wrong = objection(caller, row, argv, argc);
-    if (wrong)
-        return refuse(reply, error, wrong);
-    bool writes = row->flags & CMD_WRITE, effects = writes || row->flags & CMD_MAY_REPLICATE;
-    if (effects && outer->trial && !caller->read_only) {
+    size_t start = reply->len;
+    struct rsm_script_call call = {
+        .entry = outer->view.writing, .row = row, .db = caller->db, .argv = argv, .argc = argc};
+    *error = call.refused = is_refused(caller, row, argv, argc, reply);
+    if (call.refused) {
+        call.error = slice_drop(buf_slice(reply), start);
+        tell_called(caller, &call);
+        return true;
+    }
+    bool writes = row->flags & CMD_WRITE;
+    if ((writes || row->flags & CMD_MAY_REPLICATE) && outer->trial) {
         outer->trial->writes = true;
         return false;
     }
-    if (effects && (caller->read_only || !outer->view.writing))
-        return refuse(reply, error, "Write commands are not allowed from read-only scripts.");
-    if (row->flags & CMD_DENYOOM && outer->oom && !caller->wrote &&
-        !(caller->flags & SCRIPT_DECLARED && caller->flags & SCRIPT_ALLOW_OOM)) {
-        *error = true;
-        resp_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
-        return true;
-    }
-    if (command_may_wait(row, argv, argc) && strncmp(row->name, "xread", 5) == 0) {
-        *error = true;
-        resp_errorf(reply, "ERR %s command is not allowed with BLOCK option from scripts", row->name);
-        return true;
-    }
-    size_t start = reply->len;
     struct command_context c = *outer;
     c.view.db = caller->db;
     c.argv = argv;
@@ -185,11 +189,14 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
         c.view.due_ms = store_next_due_ms(&c.view);
     else
         run(caller, &c, row);
-    if (c.view.due_ms == 0)
-        tell_called(caller, &c, row, reply->len > start && reply->data[start] == '-');
     outer->view.due_ms = c.view.due_ms;
     caller->wrote |= writes;
-    return c.view.due_ms == 0;
+    if (c.view.due_ms)
+        return false;
+    if (reply->len > start && reply->data[start] == '-')
+        call.error = slice_drop(buf_slice(reply), start);
+    tell_called(caller, &call);
+    return true;
 }
 
 void rsm_script_log(void *host, int level, struct slice line)
@@ -203,7 +210,8 @@ void rsm_script_log(void *host, int level, struct slice line)
 bool rsm_script_tell(const struct rsm_caller *caller, enum rsm_script_phase phase)
 {
     const struct rsm_listener *l = &caller->r->listener;
-    struct rsm_running what = {caller->c->view.writing, caller->function, caller->c->argv, caller->c->argc};
+    struct rsm_running what = {caller->c->view.writing, caller->function, caller->c->argv, caller->c->argc,
+                               caller->passed_error};
     return !l->script || l->script(l->arg, phase, &what) || what.entry;
 }
 

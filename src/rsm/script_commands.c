@@ -83,6 +83,7 @@ void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_
                                 .pulse = rsm_script_pulse};
     rsm_script_tell(&caller, RSM_SCRIPT_BEGINS);
     enum script_end end = script_run(r->scripts.engine, &script, c->out);
+    caller.passed_error = script_passed_error(r->scripts.engine);
     rsm_script_tell(&caller, RSM_SCRIPT_ENDS);
     if (c->trial)
         c->trial->stopped = end == SCRIPT_STOPPED;

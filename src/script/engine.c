@@ -131,6 +131,7 @@ void engine_begin(struct script_engine *e, const struct script_run *run)
     e->steps = 0;
     e->hooks = 0;
     e->stop = STOP_NOT;
+    e->passed_error = false;
     e->resp = 2;
     random_seed(e, (int32_t)(uint32_t)(run->chance ^ run->chance >> 32));
 }
@@ -226,14 +227,30 @@ static void append_last_failure(lua_State *L, const struct main *m)
         resp_errorf(m->reply, "ERR %s script: %s", why, m->run->name);
 }
 
+/* The value on top of the stack: Redis's mark of errors that have been counted. */
+static bool is_passed_error(lua_State *L)
+{
+    if (!lua_istable(L, -1))
+        return false;
+    lua_pushliteral(L, "ignore_error_stats_update");
+    lua_rawget(L, -2);
+    bool marked = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return marked;
+}
+
 static int run_protected(lua_State *L)
 {
     struct main *m = lua_touserdata(L, 1);
     lua_pushcfunction(L, error_handler);
     int argc;
-    if (!prepare(L, m->run, &argc))
+    if (!prepare(L, m->run, &argc)) {
         resp_errorf(m->reply, "ERR Error compiling script (new function): %s", lua_tostring(L, -1));
-    else if (lua_pcall(L, argc, 1, 2))
+        return 0;
+    }
+    int failed = lua_pcall(L, argc, 1, 2);
+    engine_of(L)->passed_error = is_passed_error(L);
+    if (failed)
         append_failure(L, m);
     else
         append_value(L, m->reply, m->run->resp);
@@ -258,6 +275,11 @@ enum script_end script_run(struct script_engine *e, const struct script_run *run
         buf_truncate(reply, start);
     engine_end(e);
     return stop == STOP_NOT ? SCRIPT_ENDED : stop == STOP_ABANDONED ? SCRIPT_ABANDONED : SCRIPT_STOPPED;
+}
+
+bool script_passed_error(const struct script_engine *e)
+{
+    return e->passed_error;
 }
 
 static int compile_protected(lua_State *L)

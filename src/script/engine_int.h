@@ -49,7 +49,8 @@ struct script_engine {
     uint64_t steps; /* taken so far */
     unsigned hooks; /* since the last pulse */
     enum script_stop stop;
-    int resp; /* of redis.call */
+    bool passed_error; /* its result is an error that a command gave */
+    int resp;          /* of redis.call */
     struct buf reply;
     struct buf texts; /* of numbers */
     struct slice *argv;

@@ -57,6 +57,8 @@ enum script_end {
     SCRIPT_ABANDONED, /* none, for `call` has said so */
 };
 enum script_end script_run(struct script_engine *e, const struct script_run *run, struct buf *reply);
+/* Of the last run: is its reply the error of a command, as `call` gave it, rather than one of its own? */
+bool script_passed_error(const struct script_engine *e);
 /* Is it a chunk of Lua? Else the error's text. */
 bool script_compiles(struct script_engine *e, struct slice code, const struct script_limits *limits,
                      struct buf *error);

@@ -94,9 +94,10 @@ static void count_failure(struct client *c, const struct slot *slot, struct slic
 {
     if (reply.len == 0 || reply.data[0] != '-')
         return;
-    count_error(c->server, reply);
     if (slot->row)
-        stat_of(c->server, slot->row)->failed++;
+        count_failed(c->server, slot->row, reply);
+    else
+        count_error(c->server, reply);
 }
 
 /* Of a transaction all commands are told as one, for their times are not known apart. What the server makes an entry of (ACL SETUSER,
@@ -185,6 +186,10 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         transaction_free(c->running);
         c->running = NULL;
     }
+    bool ran_here = c->server->write_ticket == ticket_of(c, seq);
+    c->server->passed_errors *= ran_here;
+    if (slot->kind == KIND_EXEC && answer->outcome == NODE_DONE)
+        count_failed_in_exec(c->server, ran_here ? c->server->write_payload : answer->payload, answer->reply);
     write_ran(c, slot, ticket_of(c, seq));
     proxied_ran(c, slot, answer);
     waiter_ran(c, slot);
@@ -277,6 +282,7 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     bool nested = s->in_query;
     s->in_query = true;
     s->script_read = false;
+    s->passed_errors = 0;
     s->script.client = c;
     bool done = node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms);
     s->in_query = nested;
@@ -284,10 +290,8 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
     ran(c, row, argv, argc, time_end(s, stat, begun_ns));
-    if (done && out->data[start] == '-') {
-        count_error(s, slice_drop(buf_slice(out), start));
-        stat->failed++;
-    }
+    if (done && out->data[start] == '-')
+        count_failed(s, row, slice_drop(buf_slice(out), start));
     return done;
 }
 
@@ -377,6 +381,7 @@ void before_from_node(void *arg, uint64_t ticket, struct slice payload)
     s->write_payload = payload;
     s->write_ticket = ticket;
     s->script_read = false;
+    s->passed_errors = 0;
     s->write_index = rsm_applied(node_rsm(s->node)) + 1;
 }
 

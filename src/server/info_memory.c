@@ -104,9 +104,11 @@ void info_memory(struct server *s, struct buf *out)
         "mem_not_counted_for_evict:0\r\nmem_replication_backlog:%" PRIu64
         "\r\nmem_total_replication_buffers:%" PRIu64 "\r\nmem_clients_slaves:0\r\nmem_clients_normal:%" PRIu64
         "\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:%s\r\nactive_defrag_running:0\r\n"
-        "lazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
+        "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%" PRIu64 "\r\n",
         policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
         ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
         (long long)rss - (long long)a.resident, ratio(rss, used), (long long)rss - (long long)used,
-        s->status.cache_bytes, s->status.cache_bytes, clients, mallctl ? "jemalloc-5.3.0" : "libc");
+        s->status.cache_bytes, s->status.cache_bytes, clients, mallctl ? "jemalloc-5.3.0" : "libc",
+        s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
+        s->node ? store_stats(rsm_store(node_rsm(s->node)))->swept : 0);
 }

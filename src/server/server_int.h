@@ -307,8 +307,10 @@ struct server {
     struct slice write_payload;
     bool
         script_read; /* the script of the last entry from here, or of the last query, has called something that reads */
-    bool compared;  /* the file's settings with those in force */
-    bool clustered; /* MOVED may be said: requests keep their slot */
+    size_t
+        passed_errors; /* of those, the scripts whose error is one that was counted when a command gave it */
+    bool compared;     /* the file's settings with those in force */
+    bool clustered;    /* MOVED may be said: requests keep their slot */
 
     struct list replicas; /* that have asked for the state */
     struct messages *messages;
@@ -523,6 +525,10 @@ void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
 void count_run(struct client *c, struct command_stat *stat, struct slice reply); /* of a handler */
+/* It has run, and its reply is an error. */
+void count_failed(struct server *s, const struct command *row, struct slice reply);
+/* The errors among the replies to the commands of a transaction; `payload`: its entry's, empty where that is not here. */
+void count_failed_in_exec(struct server *s, struct slice payload, struct slice reply);
 /* The time is taken of every run of what may take long. Of what never does that of the first sixteen, then of every sixteenth run of
  * any, which counts for sixteen; and of every run while somebody looks for less than a millisecond. */
 uint64_t time_begin(struct server *s, const struct command_stat *stat); /* 0: not this one */
@@ -544,6 +550,7 @@ bool is_told(const struct server *s, uint64_t ns); /* would `ran` tell somebody?
 void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns);
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc);
+bool script_is_ours(const struct server *s, bool entry);
 /* rsm_listener.called */
 void script_called(void *arg, const struct rsm_script_call *call);
 /* An argument that goes into no log and is shown to nobody: a password. */

@@ -56,6 +56,7 @@ bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, const struct rsm_
     const struct client *client = s->script.client;
     if (phase == RSM_SCRIPT_RUNS)
         return runs_on(s);
+    s->passed_errors += what->passed_error && script_is_ours(s, what->entry);
     s->script = (struct running_script){.runs = phase == RSM_SCRIPT_BEGINS, .what = *what, .client = client};
     return true;
 }

@@ -68,8 +68,10 @@ void stats_reset(struct server *s)
         if (stat->times)
             *stat->times = (struct histogram){0};
     }
-    if (s->node)
+    if (s->node) {
         node_phases_reset(s->node);
+        *store_stats(rsm_store(node_rsm(s->node))) = (struct store_stats){0};
+    }
     memset(s->errors, 0, sizeof s->errors);
     s->stats = (struct server_stats){.peak_memory = s->stats.peak_memory};
 }
@@ -166,16 +168,56 @@ void count_run(struct client *c, struct command_stat *stat, struct slice reply)
     count_error(c->server, reply);
 }
 
+void count_failed(struct server *s, const struct command *row, struct slice reply)
+{
+    stat_of(s, row)->failed++;
+    if (row->flags & CMD_BY_SCRIPT && s->passed_errors)
+        s->passed_errors--;
+    else
+        count_error(s, reply);
+}
+
+void count_failed_in_exec(struct server *s, struct slice payload, struct slice reply)
+{
+    struct rsm_decoded d;
+    if (reply.len == 0 || reply.data[0] != '*' || !memmem(reply.data, reply.len, "\n-", 2) ||
+        !rsm_decode(payload, &d))
+        return;
+    const char *at = (const char *)memchr(reply.data, '\n', reply.len) + 1, *end = reply.data + reply.len;
+    const struct slice *argv = d.req.argv;
+    for (size_t i = 0; i < d.req.commands && at < end; argv += d.req.counts[i++]) {
+        size_t len = resp_reply_len(slice_of(at, (size_t)(end - at)));
+        const struct command *row = command_find(argv, d.req.counts[i]);
+        if (*at == '-' && row)
+            count_failed(s, row, slice_of(at, len));
+        else if (*at == '-')
+            count_error(s, slice_of(at, len));
+        at += len;
+    }
+    rsm_decoded_deinit(&d);
+}
+
 /* For a client of this node? What the leader runs for a client of another node is counted nowhere. */
+bool script_is_ours(const struct server *s, bool entry)
+{
+    return entry ? s->write_index == rsm_applied(node_rsm(s->node)) + 1 : s->in_query;
+}
+
 void script_called(void *arg, const struct rsm_script_call *call)
 {
     struct server *s = arg;
-    bool ours = call->entry ? s->write_index == rsm_applied(node_rsm(s->node)) + 1 : s->in_query;
-    if (!ours)
+    struct command_stat *stat = call->row ? stat_of(s, call->row) : NULL;
+    if (!script_is_ours(s, call->entry))
         return;
-    struct command_stat *stat = stat_of(s, call->row);
+    if (call->error.len)
+        count_error(s, call->error);
+    if (call->refused) {
+        if (stat)
+            stat->rejected++;
+        return;
+    }
     stat->calls++;
-    stat->failed += call->failed;
+    stat->failed += call->error.len > 0;
     s->script_read |= (call->row->flags & CMD_READONLY) != 0;
     if (!list_empty(&s->monitors))
         monitor_show(s, call->row, call->db, "lua", call->argv, call->argc);

@@ -335,7 +335,7 @@ static void show(struct client *c, const struct transaction *t)
     mem_free(argv);
 }
 
-/* Of the data's commands; which of them fail is not counted. The server's own are when they run. */
+/* Of the data's commands; which of them fail is counted when they are answered. The server's own are when they run. */
 static void count_calls(struct server *s, const struct transaction *t)
 {
     for (size_t i = 0; i < t->count; i++)

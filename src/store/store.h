@@ -200,7 +200,10 @@ struct store_key *store_choose_victim(const struct store *s, const struct store_
 
 struct store_stats {
     uint64_t hits, misses, expired, evicted;
+    uint64_t swept; /* keys and values that were freed behind their removal */
 };
+/* Keys and values that were removed and wait for store_sweep. */
+size_t store_unswept(const struct store *s);
 struct store_stats *store_stats(struct store *s);
 
 /* Snapshot: bytes of the value in RDB encoding (type byte apart) and back; store/ knows its types, rsm/ the

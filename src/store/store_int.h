@@ -109,6 +109,7 @@ struct store {
     struct store_db *dead_dbs;
     char *dead_values; /* freed blocks of big values, linked through their first bytes */
     struct dead_collection *dead_collections;
+    size_t unswept; /* in the three above */
 };
 
 #define KEYS_MAX (UINT32_MAX - 1) /* a database's limit: places are 32 bits */

@@ -19,6 +19,18 @@ void sweep_collection(struct store *s, enum store_type type, const struct collec
     struct dead_collection *dead = mem_alloc(sizeof *dead);
     *dead = (struct dead_collection){s->dead_collections, value, type};
     s->dead_collections = dead;
+    s->unswept++;
+}
+
+static void swept(struct store *s)
+{
+    s->unswept--;
+    s->stats.swept++;
+}
+
+size_t store_unswept(const struct store *s)
+{
+    return s->unswept;
 }
 
 static size_t sweep_first_collection(struct store *s, size_t budget)
@@ -29,6 +41,7 @@ static size_t sweep_first_collection(struct store *s, size_t budget)
         return done;
     s->dead_collections = dead->next;
     mem_free(dead);
+    swept(s);
     return done + 1;
 }
 
@@ -36,6 +49,7 @@ void sweep_value(struct store *s, char *data)
 {
     memcpy(data, &s->dead_values, sizeof s->dead_values);
     s->dead_values = data;
+    s->unswept++;
 }
 
 void db_drop(struct store *s, uint32_t db)
@@ -47,6 +61,7 @@ void db_drop(struct store *s, uint32_t db)
     *dead = *d;
     dead->next_dead = s->dead_dbs;
     s->dead_dbs = dead;
+    s->unswept += d->count;
     *d = (struct store_db){.store = s};
     s->soonest.known = false;
 }
@@ -59,6 +74,7 @@ static size_t sweep_db(struct store *s, size_t budget)
     while (d->count && done < budget) {
         key_free(s, d, db_key(d, --d->count));
         segments_shrink(&d->keys, d->count, sizeof(struct store_key *));
+        swept(s);
         done++;
     }
     if (d->count)
@@ -79,6 +95,7 @@ bool store_sweep(struct store *s, size_t budget)
             char *data = s->dead_values;
             memcpy(&s->dead_values, data, sizeof s->dead_values);
             mem_free(data);
+            swept(s);
             done++;
         } else if (s->dead_collections) {
             done += sweep_first_collection(s, budget - done);

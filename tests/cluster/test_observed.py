@@ -140,6 +140,57 @@ def counted(conn):
     checks.ok("CLIENT LIST counts the request", " qbuf=26 " in conn.call("CLIENT", "LIST").decode())
 
 
+def errors(conn):
+    """Which errors are counted, and at which command: those in a transaction, those that scripts catch, once each."""
+    for script in ("return redis.call('incr',KEYS[1])", "redis.pcall('incr',KEYS[1]) return 1", "return redis.pcall('incr')",
+                   "return redis.error_reply('MINE own')"):
+        conn.call("CONFIG", "RESETSTAT")
+        conn.call("SET", "word", "x")
+        conn.send(encode("EVAL", script, 1, "word"))
+        conn.reply()
+        yield script, counts(conn, "incr", "eval")
+    pipelined(conn, ["CONFIG", "RESETSTAT"], ["MULTI"], ["INCR", "word"], ["GET", "word"], ["LPUSH", "word", "1"], ["INCR", "word"], ["TIME"],
+              ["EVAL", "return redis.call('incr',KEYS[1])", "1", "word"], ["PUBLISH", "a", "b"], ["EXEC"])
+    [conn.reply() for _ in range(10)]
+    yield "exec", counts(conn, "incr", "lpush", "get")
+
+
+def counts(conn, *names):
+    lines = dict(line.split(":", 1) for line in conn.call("INFO", "everything").decode().split("\r\n") if ":" in line)
+    out = [",".join(lines.get("cmdstat_" + name, "none,0").split(",")[::3] + lines.get("cmdstat_" + name, ",").split(",")[-1:]) for name in names]
+    errors_told = " ".join(sorted(key[10:] + "=" + value[6:] for key, value in lines.items() if key.startswith("errorstat_")))
+    return out + [errors_told, lines["total_error_replies"]]
+
+
+def errors_counted(leader, follower):
+    def told(calls, rejected=0, failed=0):
+        return "calls=%d,rejected_calls=%d,failed_calls=%d" % (calls, rejected, failed)
+
+    wanted = [[told(1, 0, 1), told(1, 0, 1), "ERR=1", "1"], [told(1, 0, 1), told(1), "ERR=1", "1"], [told(0, 1), told(1, 0, 1), "ERR=1", "1"],
+              ["none,", told(1, 0, 1), "MINE=1", "1"], [told(3, 0, 3), told(1, 0, 1), told(1), "ERR=3 WRONGTYPE=1", "4"]]
+    for (what, found), as_redis in zip(errors(leader), wanted):
+        checks.equal("errors of %s on the leader" % what, found, as_redis)
+    # What scripts call runs elsewhere.
+    found = [found for what, found in errors(follower) if what == "exec"]
+    checks.equal("errors in a transaction through a follower", found, [[told(2, 0, 2)] + wanted[-1][1:]])
+
+
+def cleared(conn):
+    """What CONFIG RESETSTAT sets to nothing; what is freed later than it is removed."""
+    conn.call("SET", "there", "1")
+    conn.call("GET", "there")
+    conn.call("GET", "not there")
+    conn.call("RPUSH", "long", *["x" * 100] * 5000)
+    conn.call("UNLINK", "long")
+    wait("nothing to be freed", lambda: conn.call("PING") and info(conn.sock.getpeername()[1], "memory")["lazyfree_pending_objects"] == "0")
+    found = info(conn.sock.getpeername()[1])
+    checks.equal("what is freed in the background is counted", found["lazyfreed_objects"], "1")
+    checks.ok("hits and misses", int(found["keyspace_hits"]) and int(found["keyspace_misses"]))
+    conn.call("CONFIG", "RESETSTAT")
+    found = info(conn.sock.getpeername()[1])
+    checks.equal("RESETSTAT", [found[name] for name in ("keyspace_hits", "keyspace_misses", "lazyfreed_objects", "expired_keys")], ["0"] * 4)
+
+
 def configured(conn):
     checks.equal("an immutable directive may be set to what it is", conn.call("CONFIG", "SET", "cluster-enabled", "no", "node-name",
                                                                              conn.call("CONFIG", "GET", "node-name")[1]), b"OK")
@@ -163,6 +214,9 @@ def main():
         checks.run("slow commands", slow, conn)
         checks.run("spikes", spikes, conn)
         checks.run("counting", counted, conn)
+        checks.run("clearing", cleared, conn)
+        with Conn(follower.proxy_port) as other:
+            checks.run("errors", errors_counted, conn, other)
         checks.run("scripts", scripts, leader.port, conn)
         checks.run("directives", configured, conn)
     cluster.stop()

@@ -207,8 +207,16 @@ static void test_over_budget(void **state)
 
 static void hear_call(void *arg, const struct rsm_script_call *call)
 {
-    buf_printf(arg, "%s%u:%s:%zu%s%s ", call->entry ? "+" : "", (unsigned)call->db, call->row->name,
-               call->argc, call->failed ? "!" : "", slice_is_word(call->argv[1], "l") ? "" : "?");
+    buf_printf(arg, "%s%u:%s:%zu%.*s%s ", call->entry ? "+" : "", (unsigned)call->db,
+               call->row ? call->row->name : "none", call->argc, call->error.len ? 4 : 0,
+               call->error.len ? call->error.data : "", call->refused ? "!" : "");
+}
+
+static bool hear_phase(void *arg, enum rsm_script_phase phase, const struct rsm_running *what)
+{
+    if (phase == RSM_SCRIPT_ENDS)
+        buf_append_cstr(arg, what->passed_error ? "passed " : "own ");
+    return true;
 }
 
 static void test_calls_are_told(void **state)
@@ -229,7 +237,36 @@ static void test_calls_are_told(void **state)
     ASK(&m, "eval", script, "0");
     READ(&m, "eval_ro", "return redis.call('llen','l')", "0");
     put_u8(&told, 0);
-    assert_string_equal(told.data, "+0:select:2? +1:get:2 +1:lpush:3 +1:get:2! 0:llen:2 ");
+    assert_string_equal(told.data, "+0:select:2 +1:get:2 +1:get:1-ERR! +1:lpush:3 +1:get:2-WRO 0:llen:2 ");
+    buf_deinit(&told);
+    machine_free(&m);
+}
+
+/* Whose error is it that a script ends with? One of a command has been counted when that gave it. */
+static void test_passed_errors_are_told(void **state)
+{
+    static const struct {
+        const char *script, *told;
+    } cases[] = {
+        {"return redis.call('get')", "+0:get:1-ERR! passed "},
+        {"return redis.pcall('nonsense')", "+0:none:1-ERR! passed "},
+        {"redis.pcall('get') return 1", "+0:get:1-ERR! own "},
+        {"redis.pcall('get') error('mine')", "+0:get:1-ERR! own "},
+        {"return {err='ERR mine'}", "own "},
+        {"return redis.error_reply('mine')", "own "},
+        {"local x = redis.pcall('get') return {1, x}", "+0:get:1-ERR! own "},
+        {"return 5", "own "},
+    };
+    struct machine m = machine_newest();
+    struct buf told = BUF_EMPTY;
+    (void)state;
+    rsm_listen(m.rsm, &(struct rsm_listener){.arg = &told, .called = hear_call, .script = hear_phase}, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        buf_truncate(&told, 0);
+        ASK(&m, "eval", cases[i].script, "0");
+        put_u8(&told, 0);
+        assert_string_equal(told.data, cases[i].told);
+    }
     buf_deinit(&told);
     machine_free(&m);
 }
@@ -247,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_over_budget),
         cmocka_unit_test(test_calls_are_told),
+        cmocka_unit_test(test_passed_errors_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

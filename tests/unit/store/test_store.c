@@ -692,10 +692,13 @@ static void test_sweep_is_bounded(void **state)
                          false);
     store_flush(&v, false);
     assert_int_equal(store_count(s, 0), 0);
+    assert_int_equal(store_unswept(s), 100);
     size_t steps = 0;
     while (store_sweep(s, 10))
         steps++;
     assert_in_range(steps, 19, 22); /* 100 keys, 100 values, one database, ten at a time */
+    assert_int_equal(store_unswept(s), 0);
+    assert_int_equal(store_stats(s)->swept, 200);
     free(big);
     store_free(s);
 }
