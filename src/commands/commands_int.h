@@ -29,6 +29,8 @@ command_fn pfadd_command, pfcount_command, pfdebug_command, pfmerge_command, pfs
 command_fn sort_command, sort_ro_command;
 int sort_find_keys(const struct slice *argv, size_t argc, int *out, int max);
 int sort_ro_find_keys(const struct slice *argv, size_t argc, int *out, int max);
+/* debug.c: as part of an entry, or of a script */
+command_fn debug_in_entry;
 /* dump.c, lcs.c */
 command_fn dump_command, restore_command, lcs_command;
 command_fn bitfield_command, bitfield_ro_command;

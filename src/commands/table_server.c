@@ -326,6 +326,7 @@ const struct command commands_server[] = {
      .key_specs = "",
      .subcommands = config_subcommands},
     {.name = "debug",
+     .run = debug_in_entry,
      .arity = -2,
      .flags = CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE,
      .categories = CAT_ADMIN | CAT_SLOW | CAT_DANGEROUS,

@@ -107,8 +107,6 @@ static void run_aside(struct rsm_caller *caller, struct command_context *c, cons
         rsm_reply_time(c->view.now_ms, c->out);
     else if (strcmp(name, "publish") == 0 || strcmp(name, "spublish") == 0)
         publish(caller->r, c, *name == 's');
-    else if (is_debug_protocol(row, c->argv, c->argc))
-        command_debug_protocol(c->argv[2], c->resp, c->out);
     else if (strncmp(name, "command", 7) == 0)
         command_command(c);
     else

@@ -104,16 +104,76 @@ static void debug_object(struct client *c, const struct slice *argv, size_t argc
     buf_deinit(&value);
 }
 
+static void put_unknown(const struct slice *argv, struct buf *out)
+{
+    resp_errorf(out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+                (int)argv[1].len, argv[1].data);
+}
+
+static bool is_in_transaction(const struct client *c, const char *what, struct buf *out)
+{
+    if (c->in_exec)
+        resp_errorf(out, "ERR DEBUG %s is not allowed inside a transaction", what);
+    return c->in_exec;
+}
+
+static bool is_empty(const struct server *s)
+{
+    size_t keys = 0;
+    for (uint32_t db = 0; db < s->limits.databases; db++)
+        keys += store_count(rsm_store(node_rsm(s->node)), db);
+    return keys + rsm_script_counts(node_rsm(s->node)).libraries == 0;
+}
+
+/* What was saved is what is there, so whatever there is meets itself. NULL: it can be done, and all is as it was. */
+static const char *reload_objection(const struct server *s, const struct slice *argv, size_t argc)
+{
+    bool merge = false, flush = true, save = true;
+    for (size_t i = 2; i < argc; i++) {
+        if (slice_is_word(argv[i], "merge"))
+            merge = true;
+        else if (slice_is_word(argv[i], "noflush"))
+            flush = false;
+        else if (slice_is_word(argv[i], "nosave"))
+            save = false;
+        else
+            return "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.";
+    }
+    if (!save)
+        return "ERR with NOSAVE this node would have another state than the others";
+    return flush || merge || is_empty(s) ? NULL : "ERR Error trying to load the RDB dump";
+}
+
 /* Redis writes its file and loads that; with its log it does the same, there it is another file. */
 static void debug_reload(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    (void)argv, (void)argc;
-    if (c->in_exec) {
-        resp_error(out, "ERR DEBUG RELOAD is not allowed inside a transaction");
+    const char *wrong = reload_objection(c->server, argv, argc);
+    if (is_in_transaction(c, "RELOAD", out))
+        return;
+    if (wrong) {
+        resp_error(out, wrong);
         return;
     }
     uint64_t ticket = wait_begin(c, KIND_ADMIN);
     wait_end(c, node_reload(c->server->node, ticket, &c->server->error));
+}
+
+/* Keys for tests, on all nodes: an entry. */
+static void debug_populate(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
+    if (argc > 5)
+        put_unknown(argv, out);
+    else if (!is_in_transaction(c, "POPULATE", out))
+        c->wait_asked =
+            route_write(c, command_lookup(SLICE_LITERAL("debug")), &req, KIND_SETTING, 0, false) == WAIT;
+}
+
+static void debug_pause_cron(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    c->server->cron_paused = !slice_equal(argv[2], SLICE_LITERAL("0"));
+    resp_simple(out, "OK");
 }
 
 static void debug_set_active_expire(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
@@ -167,6 +227,54 @@ static void debug_nothing(struct client *c, const struct slice *argv, size_t arg
     resp_simple(out, "OK");
 }
 
+static void debug_help(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    static const char *const lines[] = {
+        "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ASSERT",
+        "    Crash by assertion failed.",
+        "DIGEST",
+        "    Output a hex signature representing the current DB content.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Output a hex signature of the values of all the specified keys.",
+        "ERROR <string>",
+        "    Return a Redis protocol error with <string> as message.",
+        "KVORUM-DIGEST",
+        "    Output a signature of all that has to be equal on all nodes.",
+        "KVORUM-LINK <node-id|*> cut|heal|drop <permille> [delay <ms>]",
+        "    Faults of the links to the peers.",
+        "LOADAOF",
+        "    Like RELOAD.",
+        "LOG <message>",
+        "    Write <message> to the server log.",
+        "OBJECT <key>",
+        "    Show low level info about `key` and associated value.",
+        "PANIC",
+        "    Crash the server simulating a panic.",
+        "PAUSE-CRON <0|1>",
+        "    Stop periodic cron job processing.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Create <count> string keys named key:<num>, on all nodes. If <prefix> is specified then",
+        "    it is used instead of the 'key' prefix.",
+        "PROTOCOL <type>",
+        "    Reply with a test value of the specified type.",
+        "RELOAD [MERGE] [NOFLUSH]",
+        "    Take this node's state through the bytes of a snapshot and back.",
+        "SEGFAULT",
+        "    Crash the server.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Setting it to 0 disables expiring keys in background when they are not",
+        "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
+        "    default.",
+        "SLEEP <seconds>",
+        "    Stop the server for <seconds>. Decimals allowed.",
+        "HELP",
+        "    Print this help.",
+    };
+    (void)c, (void)argv, (void)argc;
+    reply_lines(out, lines, sizeof lines / sizeof lines[0]);
+}
+
 static bool is_loopback_client(const struct client *c)
 {
     return strncmp(c->peer, "127.", 4) == 0 || strncmp(c->peer, "[::1]", 5) == 0;
@@ -182,14 +290,18 @@ static const struct debug_subcommand {
     {"log", 3, debug_log, false},
     {"error", 3, debug_error, false},
     {"protocol", 3, debug_protocol, false},
+    {"help", 2, debug_help, false},
     {"panic", -2, debug_abort, false},
+    {"assert", 2, debug_abort, false},
     {"segfault", -2, debug_abort, false},
     {"kvorum-link", -2, debug_link, false},
     {"kvorum-digest", 2, debug_kvorum_digest, true},
     {"digest", 2, debug_digest, true},
     {"digest-value", -2, debug_digest_value, true},
     {"object", 3, debug_object, true},
-    {"reload", 2, debug_reload, true},
+    {"reload", -2, debug_reload, true},
+    {"populate", -3, debug_populate, true},
+    {"pause-cron", 3, debug_pause_cron, false},
     {"loadaof", 2, debug_reload, true},
     {"set-active-expire", 3, debug_set_active_expire, true},
     {"quicklist-packed-threshold", 3, debug_nothing, false},
@@ -220,6 +332,5 @@ void debug_command(struct client *c, const struct slice *argv, size_t argc, stru
             resp_error(out, "LOADING Redis is loading the dataset in memory");
         return;
     }
-    resp_errorf(out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
-                (int)argv[1].len, argv[1].data);
+    put_unknown(argv, out);
 }

@@ -195,7 +195,7 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
         return queue(c, row, h, argv, argc);
     if (row->flags & CMD_ALLOW_BUSY && slow_scripts_answer(c, row))
         return TAKEN;
-    if (h && !row->run) /* of what has both, the handler is for transactions */
+    if (h && (!row->run || h->flags & H_FIRST)) /* of what has both, the handler is for transactions */
         return run_handler(c, h, row, argv, argc);
     return run(c, row, argv, argc, numbered);
 }

@@ -26,7 +26,7 @@ static const struct handler table[] = {
     {"bgrewriteaof", bgrewriteaof_command, H_IN_EXEC},
     {"lastsave", lastsave_command, H_IN_EXEC},
     {"shutdown", shutdown_command, 0},
-    {"debug", debug_command, H_IN_EXEC},
+    {"debug", debug_command, H_IN_EXEC | H_FIRST},
     {"replicaof", replicaof_command, H_IN_EXEC},
     {"slaveof", replicaof_command, H_IN_EXEC},
     {"replconf", replconf_command, 0},

@@ -234,6 +234,8 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
     if (s->node)
         leader_refresh(s);
     listeners_rearm(s);
+    if (s->cron_paused)
+        return;
     leaving_cron(s);
     wait_tick(s);
     replicas_cron(s);

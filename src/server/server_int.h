@@ -333,6 +333,7 @@ struct server {
 
     uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
     bool pause_all;          /* reads too */
+    bool cron_paused;        /* DEBUG PAUSE-CRON */
 
     struct acl *own_users;   /* of this node's file */
     const struct acl *users; /* in force: those, or the log's */
@@ -367,6 +368,7 @@ enum {
     H_LEADER = 8,   /* tells of the leader: parked while none is known */
     H_APPLIED = 64, /* tells of the state: of all that this connection has been answered */
     H_SUBSCRIBED = 32, /* may be sent in RESP2 while subscribed to anything */
+    H_FIRST = 128,     /* its row runs too, in entries that it makes */
 };
 
 struct handler {

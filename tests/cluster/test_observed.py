@@ -191,6 +191,29 @@ def cleared(conn):
     checks.equal("RESETSTAT", [found[name] for name in ("keyspace_hits", "keyspace_misses", "lazyfreed_objects", "expired_keys")], ["0"] * 4)
 
 
+def debugged(cluster, conn, where):
+    """DEBUG POPULATE makes the same keys on all nodes, and leaves alone what is there; RELOAD takes Redis's options."""
+    def fails(*words):
+        conn.send(encode("DEBUG", *words))
+        return str(conn.reply())
+
+    conn.call("FLUSHALL")
+    wait("it has reached this node", lambda: not info(conn.sock.getpeername()[1], "keyspace"))
+    checks.equal("DEBUG RELOAD NOFLUSH of nothing %s" % where, conn.call("DEBUG", "RELOAD", "NOFLUSH"), b"OK")
+    conn.call("SET", "pop:1", "mine")
+    checks.equal("DEBUG POPULATE %s" % where, [conn.call("DEBUG", "POPULATE", 3), conn.call("DEBUG", "POPULATE", 3, "pop", 10),
+                                               conn.call("DEBUG", "POPULATE", 2, "cut", 4)], [b"OK"] * 3)
+    checks.equal("what it makes %s" % where, [conn.call("DBSIZE")] + conn.call("MGET", "key:0", "key:2", "pop:0", "pop:1", "cut:1"),
+                 [8, b"value:0", b"value:2", b"value:0\0\0\0", b"mine", b"valu"])
+    checks.equal("what it refuses %s" % where, [fails("POPULATE", "x"), fails("POPULATE", "-1"), fails("POPULATE", "1", "p", "1", "1")],
+                 ["ERR value is not an integer or out of range", "ERR value is out of range, must be positive",
+                  "ERR unknown subcommand or wrong number of arguments for 'POPULATE'. Try DEBUG HELP."])
+    checks.ok("nor too much at once %s" % where, "proto-max-bulk-len" in fails("POPULATE", "1000000000", "p", "1000"))
+    checks.equal("DEBUG RELOAD %s" % where, [fails("RELOAD", "NOFLUSH"), fails("RELOAD", "X"), conn.call("DEBUG", "RELOAD", "NOFLUSH", "MERGE")],
+                 ["ERR Error trying to load the RDB dump", "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.", b"OK"])
+    wait("the same on all nodes", lambda: len({Conn(node.port).call("DEBUG", "DIGEST") for node in cluster.nodes}) == 1)
+
+
 def configured(conn):
     checks.equal("an immutable directive may be set to what it is", conn.call("CONFIG", "SET", "cluster-enabled", "no", "node-name",
                                                                              conn.call("CONFIG", "GET", "node-name")[1]), b"OK")
@@ -210,6 +233,7 @@ def main():
             checks.run("a pause %s" % where, pause, port, conn, where)
             checks.run("monitors %s" % where, monitored, port, conn, where)
             checks.run("memory %s" % where, memory, conn, where)
+            checks.run("DEBUG %s" % where, debugged, cluster, conn, where)
     with Conn(leader.port) as conn:
         checks.run("slow commands", slow, conn)
         checks.run("spikes", spikes, conn)
