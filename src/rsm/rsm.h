@@ -189,6 +189,11 @@ bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
 struct rsm_script_counts {
     size_t scripts, libraries, functions;
 };
+/* Bytes of what is known; walks over it. */
+struct rsm_script_bytes {
+    size_t scripts, libraries;
+};
+struct rsm_script_bytes rsm_script_bytes(const struct rsm *r);
 struct rsm_script_counts rsm_script_counts(const struct rsm *r);
 /* What runs: borrowed, until it has ended. */
 struct rsm_running {

@@ -230,6 +230,19 @@ struct rsm_script_counts rsm_script_counts(const struct rsm *r)
                                       .functions = dict_count(r->libraries.functions)};
 }
 
+struct rsm_script_bytes rsm_script_bytes(const struct rsm *r)
+{
+    struct rsm_script_bytes b = {0};
+    list_for_each(it, &r->scripts.in_use_order) b.scripts +=
+        sizeof(struct stored_script) + list_entry(it, struct stored_script, in_use_order)->len;
+    list_for_each(it, &r->libraries.in_order)
+    {
+        const struct library *l = list_entry(it, struct library, in_order);
+        b.libraries += sizeof *l + l->name.len + l->code.len + l->count * sizeof *l->functions;
+    }
+    return b;
+}
+
 bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
 {
     const struct stored_script *known = scripts_find(&r->scripts, name);

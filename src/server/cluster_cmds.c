@@ -255,10 +255,46 @@ static void cluster_flushslots(struct client *c, const struct slice *argv, size_
     resp_error(out, "ERR DB must be empty to perform CLUSTER FLUSHSLOTS.");
 }
 
+struct links {
+    const struct client *client;
+    size_t count;
+    struct buf bytes;
+};
+
+static void put_link(void *arg, const struct server_link *l)
+{
+    struct links *links = arg;
+    const struct server *s = links->client->server;
+    struct buf *out = &links->bytes;
+    char id[NODE_ID_TEXT + 1];
+    uint64_t ago_us = s->now_us > l->since_us ? s->now_us - l->since_us : 0;
+    node_id_text(l->peer, id);
+    links->count++;
+    resp_map(out, links->client->resp, 6);
+    resp_bulk_cstr(out, "direction");
+    resp_bulk_cstr(out, l->inbound ? "from" : "to");
+    resp_bulk_cstr(out, "node");
+    resp_bulk_cstr(out, id);
+    resp_bulk_cstr(out, "create-time");
+    resp_integer(out, (int64_t)((s->wall_us - ago_us) / 1000));
+    resp_bulk_cstr(out, "events");
+    resp_bulk_cstr(out, l->writing ? "rw" : "r");
+    resp_bulk_cstr(out, "send-buffer-allocated");
+    resp_integer(out, (int64_t)l->allocated);
+    resp_bulk_cstr(out, "send-buffer-used");
+    resp_integer(out, (int64_t)l->used);
+}
+
+/* A pair of links with each peer, as in Redis, though each is several connections. */
 static void cluster_links(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    (void)c, (void)argv, (void)argc;
-    resp_array(out, 0);
+    struct links links = {.client = c};
+    (void)argv, (void)argc;
+    if (c->server->hooks.links)
+        c->server->hooks.links(c->server->hooks.arg, put_link, &links);
+    resp_array(out, links.count);
+    buf_append_slice(out, buf_slice(&links.bytes));
+    buf_deinit(&links.bytes);
 }
 
 static void cluster_help(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
@@ -277,6 +313,8 @@ static void cluster_help(struct client *c, const struct slice *argv, size_t argc
         "    Return information about the cluster.",
         "KEYSLOT <key>",
         "    Return the hash slot for <key>.",
+        "LINKS",
+        "    Return information about all network links between this node and its peers.",
         "MEET <ip> <port> [<bus-port>]",
         "    Connect nodes into a working cluster.",
         "MYID",

@@ -8,6 +8,17 @@
 #define KVORUM_VERSION "0.1.0"
 #endif
 
+/* Where the memory is, in bytes. */
+struct memory_figures {
+    size_t allocated, active, resident; /* what the allocator says; 0: it is one that says nothing */
+    uint64_t rss, used, peak, startup, data;
+    uint64_t clients, replicas, links, journal; /* buffers; entries kept for peers that lag */
+    struct rsm_script_bytes scripts;
+    size_t keys;
+};
+void memory_figures(struct server *s, struct memory_figures *m);
+uint64_t memory_used_now(void);
+void memory_purge(void); /* unused pages go back to the system */
 void info_memory(struct server *s, struct buf *out);
 void info_latencystats(struct server *s, struct buf *out);
 void info_phases(struct server *s, struct buf *out); /* of a write: lines of `# Raft` */

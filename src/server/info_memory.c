@@ -9,22 +9,23 @@
 /* jemalloc's, when it is linked. */
 int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len) __attribute__((weak));
 
-struct allocator {
-    size_t allocated, active, resident;
-};
-
-static void ask_allocator(struct allocator *a)
+static void ask_allocator(struct memory_figures *m)
 {
-    *a = (struct allocator){0};
     if (!mallctl)
         return;
     uint64_t epoch = 1;
     size_t len = sizeof epoch;
     mallctl("epoch", &epoch, &len, &epoch, len);
     len = sizeof(size_t);
-    mallctl("stats.allocated", &a->allocated, &len, NULL, 0);
-    mallctl("stats.active", &a->active, &len, NULL, 0);
-    mallctl("stats.resident", &a->resident, &len, NULL, 0);
+    mallctl("stats.allocated", &m->allocated, &len, NULL, 0);
+    mallctl("stats.active", &m->active, &len, NULL, 0);
+    mallctl("stats.resident", &m->resident, &len, NULL, 0);
+}
+
+void memory_purge(void)
+{
+    if (mallctl)
+        mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
 }
 
 static uint64_t resident_bytes(void)
@@ -58,19 +59,50 @@ static double ratio(uint64_t a, uint64_t b)
     return b ? (double)a / (double)b : 0;
 }
 
+uint64_t memory_used_now(void)
+{
+    struct memory_figures m = {0};
+    ask_allocator(&m);
+    return m.allocated ? m.allocated : resident_bytes();
+}
+
+static void add_link(void *arg, const struct server_link *link)
+{
+    *(uint64_t *)arg += link->allocated;
+}
+
+void memory_figures(struct server *s, struct memory_figures *m)
+{
+    *m = (struct memory_figures){.rss = resident_bytes(), .startup = s->startup_memory};
+    ask_allocator(m);
+    m->used = m->allocated ? m->allocated : m->rss;
+    if (m->used > s->stats.peak_memory)
+        s->stats.peak_memory = m->used;
+    m->peak = s->stats.peak_memory;
+    m->journal = s->status.cache_bytes;
+    list_for_each(it, &s->everyone)
+    {
+        const struct client *c = list_entry(it, struct client, everyone_link);
+        *(replica_is_attached(c) ? &m->replicas : &m->clients) += client_memory(c);
+    }
+    if (s->hooks.links)
+        s->hooks.links(s->hooks.arg, add_link, &m->links);
+    if (!s->node)
+        return;
+    const struct store *store = rsm_store(node_rsm(s->node));
+    m->data = store_memory(store);
+    m->scripts = rsm_script_bytes(node_rsm(s->node));
+    for (uint32_t db = 0; db < store_databases(store); db++)
+        m->keys += store_count(store, db);
+}
+
 void info_memory(struct server *s, struct buf *out)
 {
-    struct allocator a;
+    struct memory_figures a;
     struct sysinfo machine;
-    ask_allocator(&a);
+    memory_figures(s, &a);
     sysinfo(&machine);
-    uint64_t rss = resident_bytes(), clients = 0, data = 0;
-    uint64_t used = a.allocated ? a.allocated : rss;
-    list_for_each(it, &s->everyone) clients += client_memory(list_entry(it, struct client, everyone_link));
-    if (s->node)
-        data = store_memory(rsm_store(node_rsm(s->node)));
-    if (used > s->stats.peak_memory)
-        s->stats.peak_memory = used;
+    uint64_t rss = a.rss, data = a.data, used = a.used;
     uint64_t overhead = used > data ? used - data : 0;
     const char *policy = s->node ? rsm_setting(node_rsm(s->node), "maxmemory-policy") : NULL;
     buf_printf(out, "%s# Memory\r\n", out->len ? "\r\n" : "");
@@ -79,36 +111,36 @@ void info_memory(struct server *s, struct buf *out)
     put_human(out, "used_memory_peak", s->stats.peak_memory);
     buf_printf(out,
                "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%" PRIu64
-               "\r\nused_memory_startup:0\r\nused_memory_dataset:%" PRIu64
+               "\r\nused_memory_startup:%" PRIu64 "\r\nused_memory_dataset:%" PRIu64
                "\r\nused_memory_dataset_perc:%.2f%%\r\n"
                "allocator_allocated:%zu\r\nallocator_active:%zu\r\nallocator_resident:%zu\r\n",
-               100 * ratio(used, s->stats.peak_memory), overhead, data, 100 * ratio(data, used), a.allocated,
-               a.active, a.resident);
+               100 * ratio(used, s->stats.peak_memory), overhead, a.startup, data, 100 * ratio(data, used),
+               a.allocated, a.active, a.resident);
     put_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
     struct rsm_script_counts known = {0};
     if (s->node)
         known = rsm_script_counts(node_rsm(s->node));
     buf_printf(out,
                "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
-               "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:%zu\r\nnumber_of_functions:%zu\r\n"
+               "used_memory_scripts_eval:%zu\r\nnumber_of_cached_scripts:%zu\r\nnumber_of_functions:%zu\r\n"
                "number_of_libraries:%zu\r\nused_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
-               "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\nused_memory_scripts:0\r\n"
-               "used_memory_scripts_human:0B\r\n",
-               known.scripts, known.functions, known.libraries);
+               "used_memory_vm_total_human:0B\r\nused_memory_functions:%zu\r\n",
+               a.scripts.scripts, known.scripts, known.functions, known.libraries, a.scripts.libraries);
+    put_human(out, "used_memory_scripts", a.scripts.scripts + a.scripts.libraries);
     put_human(out, "maxmemory", s->limits.maxmemory);
-    buf_printf(
-        out,
-        "maxmemory_policy:%s\r\nallocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%zu\r\n"
-        "allocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%zu\r\nrss_overhead_ratio:%.2f\r\n"
-        "rss_overhead_bytes:%lld\r\nmem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n"
-        "mem_not_counted_for_evict:0\r\nmem_replication_backlog:%" PRIu64
-        "\r\nmem_total_replication_buffers:%" PRIu64 "\r\nmem_clients_slaves:0\r\nmem_clients_normal:%" PRIu64
-        "\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:%s\r\nactive_defrag_running:0\r\n"
-        "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%" PRIu64 "\r\n",
-        policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
-        ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
-        (long long)rss - (long long)a.resident, ratio(rss, used), (long long)rss - (long long)used,
-        s->status.cache_bytes, s->status.cache_bytes, clients, mallctl ? "jemalloc-5.3.0" : "libc",
-        s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
-        s->node ? store_stats(rsm_store(node_rsm(s->node)))->swept : 0);
+    buf_printf(out,
+               "maxmemory_policy:%s\r\nallocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%zu\r\n"
+               "allocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%zu\r\nrss_overhead_ratio:%.2f\r\n"
+               "rss_overhead_bytes:%lld\r\nmem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%lld\r\n"
+               "mem_not_counted_for_evict:0\r\nmem_replication_backlog:%" PRIu64
+               "\r\nmem_total_replication_buffers:%" PRIu64 "\r\nmem_clients_slaves:%" PRIu64
+               "\r\nmem_clients_normal:%" PRIu64 "\r\nmem_cluster_links:%" PRIu64
+               "\r\nmem_aof_buffer:0\r\nmem_allocator:%s\r\nactive_defrag_running:0\r\n"
+               "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%" PRIu64 "\r\n",
+               policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
+               ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
+               (long long)rss - (long long)a.resident, ratio(rss, used), (long long)rss - (long long)used,
+               a.journal, a.journal + a.replicas, a.replicas, a.clients, a.links,
+               mallctl ? "jemalloc-5.3.0" : "libc", s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
+               s->node ? store_stats(rsm_store(node_rsm(s->node)))->swept : 0);
 }

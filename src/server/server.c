@@ -1,5 +1,6 @@
 /* The server: its parts put together, one timer for all clients, and the end of a pass. */
 #include "server/server.h"
+#include "server/info.h"
 
 #include <assert.h>
 
@@ -49,6 +50,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     s->started_wall_us = clock_wall_us();
     server_time(s, s->started_us, s->started_wall_us);
     s->stats.sampled_us = s->now_us;
+    s->startup_memory = memory_used_now();
     s->crowd = 1; /* a new client was in none */
     list_init(&s->everyone);
     list_init(&s->changed);

@@ -19,6 +19,14 @@ struct server_figures {
         peer_reconnects;
 };
 
+/* A link to or from a peer that stands: CLUSTER LINKS. */
+struct server_link {
+    uint64_t peer;
+    bool inbound, writing;
+    uint64_t since_us; /* clock_mono_us */
+    size_t allocated, used;
+};
+
 struct server_hooks {
     void *arg;
     void (*woken)(void *arg); /* a callback of libevent has begun: the pass needs its time. May be NULL */
@@ -26,6 +34,8 @@ struct server_hooks {
      * would end too early. May be NULL */
     void (*heard)(void *arg);
     void (*figures)(void *arg, struct server_figures *out); /* may be NULL */
+    void (*links)(void *arg, void (*each)(void *to, const struct server_link *link),
+                  void *to); /* may be NULL */
     /* DEBUG KVORUM-LINK, tests only. peer 0: all; all zero: healed. May be NULL. */
     void (*link_fault)(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max);
     /* A read that may take long begins or ends; may come inside node_turn, and nest. May be NULL. */

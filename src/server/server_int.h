@@ -296,7 +296,8 @@ struct server {
     struct buf scratch, error;
 
     uint64_t now_us, wall_us, started_us, started_wall_us;
-    uint64_t crowd; /* its number */
+    uint64_t startup_memory; /* bytes, before there was any data */
+    uint64_t crowd;          /* its number */
     size_t crowd_size;
     struct rsm_limits limits;
     bool again;

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "server/server_int.h"
+#include "server/info.h"
 
 enum { SAMPLE_US = 1000000, TIMED_SHARE = 16 };
 
@@ -256,6 +256,8 @@ void stats_sample(struct server *s)
     if (passed_us < SAMPLE_US)
         return;
     double seconds = (double)passed_us / 1e6;
+    uint64_t used = memory_used_now();
+    st->peak_memory = used > st->peak_memory ? used : st->peak_memory;
     st->ops = (double)(st->commands - st->sampled_commands) / seconds;
     st->kbps_in = (double)(st->net_in - st->sampled_in) / 1024 / seconds;
     st->kbps_out = (double)(st->net_out - st->sampled_out) / 1024 / seconds;

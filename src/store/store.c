@@ -206,6 +206,13 @@ uint64_t store_scan(const struct store *s, uint32_t db, uint64_t cursor, size_t 
     return place;
 }
 
+struct store_overhead store_overhead(const struct store *s, uint32_t db)
+{
+    const struct store_db *d = &s->dbs[db];
+    return (struct store_overhead){.keys = segments_bytes(&d->keys) + index_bytes(&d->index),
+                                   .expiring = segments_bytes(&d->expiring)};
+}
+
 size_t store_memory(const struct store *s)
 {
     size_t sum = 0;

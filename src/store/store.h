@@ -171,6 +171,11 @@ uint64_t store_digest(const struct store *s);
 /* Is what lies in memory still what was put there? Reads every key and value: slow. */
 bool store_is_sound(const struct store *s);
 size_t store_memory(const struct store *s); /* bytes of keys and values */
+/* Bytes that a database takes beside: to find its keys, and those that expire. */
+struct store_overhead {
+    size_t keys, expiring;
+};
+struct store_overhead store_overhead(const struct store *s, uint32_t db);
 
 /* Which keys are used, as this process sees it: no part of the state, in no digest and no snapshot (usage.c). */
 enum store_usage { STORE_USAGE_NONE, STORE_USAGE_TIME, STORE_USAGE_FREQUENCY };

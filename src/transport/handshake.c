@@ -199,6 +199,7 @@ static void take_proof(struct conn *c, const struct frame *f)
         return;
     }
     c->state = CONN_READY;
+    c->ready_us = clock_mono_us();
     send_proof(c, FRAME_WELCOME, label_acceptor);
     listener_ready(c);
 }
@@ -273,6 +274,7 @@ static void take_welcome(struct conn *c, struct slice in)
     }
     c->proven = true;
     c->state = CONN_READY;
+    c->ready_us = clock_mono_us();
     buf_deinit(&c->transcript);
     link_conn_ready(c);
 }

@@ -22,6 +22,11 @@ void outq_deinit(struct outq *q)
     *q = (struct outq){0};
 }
 
+size_t outq_memory(const struct outq *q)
+{
+    return q->bytes + q->cap * sizeof *q->ring;
+}
+
 static struct segment *last(struct outq *q)
 {
     return q->count ? &q->ring[(q->first + q->count - 1) & (q->cap - 1)] : NULL;

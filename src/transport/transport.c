@@ -217,6 +217,57 @@ void transport_stats(const struct transport *t, struct transport_stats *out)
     *out = t->stats;
 }
 
+static void add_conn(struct transport_link *link, const struct conn *c)
+{
+    link->allocated += outq_memory(&c->out);
+    link->used += c->out.bytes;
+    link->writing |= c->writing;
+}
+
+static struct transport_link dialled(const struct link *l)
+{
+    struct transport_link link = {.peer = l->peer, .since_us = l->dials[TRANSPORT_CONTROL].up_since_us};
+    for (uint8_t ch = 0; ch < LINK_CHANNELS; ch++)
+        if (l->dials[ch].conn)
+            add_conn(&link, l->dials[ch].conn);
+    return link;
+}
+
+/* `c`: its control connection. The others of it have the same tag. */
+static struct transport_link accepted(const struct transport *t, const struct conn *c)
+{
+    struct transport_link link = {.peer = c->peer.node_id, .inbound = true, .since_us = c->ready_us};
+    list_for_each(it, &t->accepted)
+    {
+        const struct conn *other = list_entry(it, struct conn, node);
+        if (other->peer.node_id == c->peer.node_id && other->tag == c->tag)
+            add_conn(&link, other);
+    }
+    return link;
+}
+
+void transport_links(const struct transport *t, void (*each)(void *arg, const struct transport_link *link),
+                     void *arg)
+{
+    struct transport_link link;
+    list_for_each(it, &t->links)
+    {
+        const struct link *l = list_entry(it, struct link, node);
+        if (!l->peer || link_of(t, l->peer) != l || l->dials[TRANSPORT_CONTROL].state != DIAL_UP)
+            continue;
+        link = dialled(l);
+        each(arg, &link);
+    }
+    list_for_each(it, &t->accepted)
+    {
+        const struct conn *c = list_entry(it, struct conn, node);
+        if (c->channel != TRANSPORT_CONTROL || c->state != CONN_READY)
+            continue;
+        link = accepted(t, c);
+        each(arg, &link);
+    }
+}
+
 void transport_inject(struct transport *t, const struct transport_fault *fault)
 {
     inject_set(t->inject, fault);

@@ -112,6 +112,18 @@ struct transport_stats {
 };
 void transport_stats(const struct transport *t, struct transport_stats *out);
 
+/* The links that stand, each way: one to every peer that is dialled, one from every peer that has dialled us. Of beats nothing is
+ * known here. */
+struct transport_link {
+    uint64_t peer;
+    bool inbound;
+    uint64_t since_us;      /* clock_mono_us, of its control connection */
+    bool writing;           /* it waits for the socket to take more */
+    size_t allocated, used; /* bytes that wait to be sent, with the memory around them */
+};
+void transport_links(const struct transport *t, void (*each)(void *arg, const struct transport_link *link),
+                     void *arg);
+
 /* Tests only (DEBUG command, --enable-debug-command): drop, delay or refuse a share of frames with a peer.
  * Both 0: healed. */
 struct transport_fault {

@@ -128,6 +128,7 @@ struct outq {
     struct blob *chunk; /* where small pieces are copied to */
     size_t chunk_used;
 };
+size_t outq_memory(const struct outq *q);
 enum outq_status { OUTQ_DRAINED, OUTQ_BLOCKED, OUTQ_MORE, OUTQ_BROKEN };
 void outq_deinit(struct outq *q);
 void outq_frame(struct outq *q, enum frame_type type, struct slice head, const struct raft_block *blocks,
@@ -196,8 +197,9 @@ struct conn {
     struct transport_hello peer;
     uint64_t target;
     uint32_t tag;
-    bool proven;      /* the peer has shown the secret (or there is none) */
-    char address[64]; /* of the other end, for the log */
+    uint64_t ready_us; /* when its handshake was over */
+    bool proven;       /* the peer has shown the secret (or there is none) */
+    char address[64];  /* of the other end, for the log */
 };
 struct conn *conn_new(struct transport *t, int fd, struct dial *dial, uint8_t channel);
 void conn_close(struct conn *c); /* never calls back */

@@ -94,6 +94,58 @@ def memory(conn, where):
     checks.equal("MEMORY USAGE in a transaction %s" % where, [conn.reply() for _ in range(4)][3], [b"OK", None])
 
 
+MEMORY_FIGURES = """peak.allocated total.allocated startup.allocated replication.backlog clients.slaves clients.normal cluster.links aof.buffer
+lua.caches functions.caches db.0 overhead.total keys.count keys.bytes-per-key dataset.bytes dataset.percentage peak.percentage
+allocator.allocated allocator.active allocator.resident allocator-fragmentation.ratio allocator-fragmentation.bytes allocator-rss.ratio
+allocator-rss.bytes rss-overhead.ratio rss-overhead.bytes fragmentation fragmentation.bytes""".split()
+
+
+def memory_stats(conn):
+    """What Redis tells, under its names and in its order; and that the figures hang together."""
+    def stats():
+        flat = conn.call("MEMORY", "STATS")
+        return [name.decode() for name in flat[::2]], dict(zip([name.decode() for name in flat[::2]], flat[1::2]))
+
+    conn.call("FLUSHALL")
+    conn.call("SCRIPT", "FLUSH")
+    conn.call("SET", "k", "v")
+    names, before = stats()
+    checks.equal("MEMORY STATS has Redis's figures", names, MEMORY_FIGURES)
+    checks.equal("of each database, too", before["db.0"][::2], [b"overhead.hashtable.main", b"overhead.hashtable.expires", b"overhead.hashtable.slot-to-keys"])
+    conn.call("SET", "big", "x" * 3000000, "EX", 100)
+    conn.call("DEBUG", "POPULATE", 20000)
+    conn.call("FUNCTION", "LOAD", "REPLACE", "#!lua name=seen\nredis.register_function('seen', function() return 1 end)")
+    for i in range(1001):
+        conn.send(encode("SCRIPT", "LOAD", "return %d" % i))
+    [conn.reply() for _ in range(1001)]
+    after = stats()[1]
+    checks.ok("they grow", all(after[name] > before[name] for name in ("total.allocated", "dataset.bytes", "lua.caches", "functions.caches", "overhead.total")),
+              "%s %s" % (before, after))
+    checks.ok("by what was put in", 3000000 < after["dataset.bytes"] - before["dataset.bytes"] < 6000000)
+    checks.equal("keys are counted", after["keys.count"], 20002)
+    checks.ok("so are the buckets that lead to them", after["db.0"][1] > 20000 * 8 and after["db.0"][3] > 0)
+    checks.ok("and what was there at the start", 0 < after["startup.allocated"] < after["total.allocated"] <= after["peak.allocated"])
+    checks.ok("INFO says the same", int(info(conn.sock.getpeername()[1], "memory")["used_memory_scripts_eval"]) == after["lua.caches"])
+    doctor = conn.call("MEMORY", "DOCTOR").decode()
+    checks.ok("MEMORY DOCTOR finds many scripts", " * Many scripts" in doctor and doctor.endswith("I want to help you.\n"), doctor)
+    conn.call("SCRIPT", "FLUSH")
+    checks.ok("and nothing where there are none", "Many scripts" not in conn.call("MEMORY", "DOCTOR").decode())
+    checks.equal("MEMORY PURGE", conn.call("MEMORY", "PURGE"), b"OK")
+    conn.call("FLUSHALL")
+
+
+def links(cluster):
+    """A pair with each peer; the other node sees the same pair from its side."""
+    ids = {node: Conn(node.port).call("CLUSTER", "MYID") for node in cluster.nodes}
+    for node in cluster.nodes:
+        told = [dict(zip(link[::2], link[1::2])) for link in Conn(node.port).call("CLUSTER", "LINKS")]
+        checks.equal("CLUSTER LINKS of %d" % node.port, sorted((link[b"node"], link[b"direction"]) for link in told),
+                     sorted((ids[peer], way) for peer in cluster.nodes if peer is not node for way in (b"from", b"to")))
+        checks.ok("since when", all(time.time() * 1000 - 300000 < link[b"create-time"] <= time.time() * 1000 for link in told), told)
+        checks.ok("and how much waits", all(link[b"events"] in (b"r", b"rw") and link[b"send-buffer-allocated"] >= link[b"send-buffer-used"] >= 0
+                                            for link in told), told)
+
+
 def slow(conn):
     conn.call("CONFIG", "SET", "slowlog-log-slower-than", 0)
     conn.call("CLIENT", "SETNAME", "tester")
@@ -239,6 +291,8 @@ def main():
         checks.run("spikes", spikes, conn)
         checks.run("counting", counted, conn)
         checks.run("clearing", cleared, conn)
+        checks.run("MEMORY STATS", memory_stats, conn)
+        checks.run("CLUSTER LINKS", links, cluster)
         with Conn(follower.proxy_port) as other:
             checks.run("errors", errors_counted, conn, other)
         checks.run("scripts", scripts, leader.port, conn)

@@ -88,6 +88,26 @@ static void hook_figures(void *arg, struct server_figures *f)
                                  .peer_reconnects = links.reconnects};
 }
 
+struct told_links {
+    void (*each)(void *to, const struct server_link *link);
+    void *to;
+};
+
+static void tell_link(void *arg, const struct transport_link *l)
+{
+    const struct told_links *told = arg;
+    struct server_link link = {l->peer, l->inbound, l->writing, l->since_us, l->allocated, l->used};
+    told->each(told->to, &link);
+}
+
+static void hook_links(void *arg, void (*each)(void *to, const struct server_link *link), void *to)
+{
+    const struct process *p = arg;
+    struct told_links told = {each, to};
+    if (p->transport)
+        transport_links(p->transport, tell_link, &told);
+}
+
 static void hook_link_fault(void *arg, uint64_t peer, bool cut, uint32_t drop_permille, uint32_t delay_ms_max)
 {
     struct process *p = arg;
@@ -411,6 +431,7 @@ static void make_parts(struct process *p)
                                  .woken = hook_woken,
                                  .heard = hook_heard,
                                  .figures = hook_figures,
+                                 .links = hook_links,
                                  .link_fault = hook_link_fault,
                                  .busy = hook_busy,
                                  .broadcast = hook_broadcast,

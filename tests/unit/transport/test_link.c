@@ -9,6 +9,7 @@
 
 #include "../tests/support/peers.h"
 #include "../tests/support/ports.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "transport/transport_int.h"
 #include <event2/event.h>
@@ -85,6 +86,44 @@ static void test_handshake_and_frames(void **state)
     assert_true(RUN_UNTIL(w->base, 1000, w->b.frames == 3));
     assert_true(slice_equal(buf_slice(&w->b.last_frame), SLICE_LITERAL("news")));
     assert_false(transport_send(w->a.t, 3, TRANSPORT_CONTROL, SLICE_LITERAL("nobody"), NULL, 0));
+}
+
+struct links_seen {
+    size_t count[2];
+    struct transport_link last[2]; /* by `inbound` */
+};
+
+static void see_link(void *arg, const struct transport_link *link)
+{
+    struct links_seen *seen = arg;
+    seen->count[link->inbound]++;
+    seen->last[link->inbound] = *link;
+}
+
+/* One each way, though there are several connections; what waits to be sent is counted. */
+static void test_links_are_told(void **state)
+{
+    struct world *w = *state;
+    struct links_seen seen = {0};
+    uint64_t begun_us = clock_mono_us();
+    start_both(w, (struct peer_options){.cluster_id = 9}, (struct peer_options){.cluster_id = 9});
+    transport_links(w->a.t, see_link, &seen);
+    assert_int_equal(seen.count[0] + seen.count[1], 0);
+    peer_dial(&w->a, &w->b, true);
+    assert_true(RUN_UNTIL(w->base, 2000, w->a.ups == 1 && bulk_stands(&w->a, &w->b)));
+    transport_links(w->a.t, see_link, &seen);
+    transport_links(w->b.t, see_link, &seen);
+    assert_int_equal(seen.count[0], 1);
+    assert_int_equal(seen.count[1], 1);
+    assert_int_equal(seen.last[0].peer, 2);
+    assert_int_equal(seen.last[1].peer, 1);
+    assert_in_range(seen.last[0].since_us, begun_us, clock_mono_us());
+    assert_in_range(seen.last[1].since_us, begun_us, clock_mono_us());
+    assert_int_equal(seen.last[0].used, 0);
+    assert_true(transport_send(w->a.t, 2, TRANSPORT_CONTROL, SLICE_LITERAL("waits"), NULL, 0));
+    assert_true(transport_send(w->a.t, 2, TRANSPORT_BULK, SLICE_LITERAL("waits"), NULL, 0));
+    transport_links(w->a.t, see_link, &seen);
+    assert_true(seen.last[0].used > 2 * sizeof "waits" && seen.last[0].allocated > seen.last[0].used);
 }
 
 static void test_secret(void **state)
@@ -481,6 +520,7 @@ int main(void)
     log_set_level(LOG_WARNING);
     const struct CMUnitTest tests[] = {
         TEST(test_handshake_and_frames),
+        TEST(test_links_are_told),
         TEST(test_secret),
         TEST(test_wrong_secret),
         TEST(test_secret_on_one_side_only),
