@@ -32,6 +32,7 @@ enum {
     CMD_NO_ASYNC_LOADING = 1 << 17,
     CMD_PROTECTED = 1 << 18,
     CMD_NO_MANDATORY_KEYS = 1 << 19,
+    CMD_ASKING = 1 << 20,
     /* Ours: touches keys of the whole database, so a reader waits until no key is due (KEYS, SCAN, DBSIZE,
        RANDOMKEY). */
     CMD_WHOLE_DB = 1 << 24,

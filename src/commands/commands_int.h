@@ -27,6 +27,7 @@ command_fn bitcount_command, bitop_command, bitpos_command, getbit_command, setb
 command_fn pfadd_command, pfcount_command, pfdebug_command, pfmerge_command, pfselftest_command;
 /* sort.c */
 command_fn sort_command, sort_ro_command;
+int migrate_find_keys(const struct slice *argv, size_t argc, int *out, int max);
 int sort_find_keys(const struct slice *argv, size_t argc, int *out, int max);
 int sort_ro_find_keys(const struct slice *argv, size_t argc, int *out, int max);
 /* debug.c: as part of an entry, or of a script */

@@ -8,7 +8,7 @@
  * end of the arguments; step: arguments from key to key; #notes may be missing. Other ways to say where keys are:
  *
  *     RO@2:n0:1:1          counted: at 2 + 0 stands how many there are, at 2 + 1 the first
- *     OW@STORE>6:0:1       the first key follows a word, which is looked for from 6 on
+ *     OW@STORE>6:0:1       the first key follows a word, which is looked for from 6 on; with -2, from there back
  *     RO@STREAMS>1:-1:1:2  the last key is in the first half (:2) of what is left
  *     RO@?#notes           cannot be told: by what other keys hold */
 #include <stdlib.h>
@@ -75,7 +75,8 @@ static int begin(const struct key_spec *spec, const struct slice *argv, int argc
 {
     if (!spec->word.len)
         return spec->unknown ? 0 : spec->first;
-    for (int i = spec->first; i < argc - 1; i++)
+    int from = spec->first < 0 ? argc + spec->first : spec->first, step = spec->first < 0 ? -1 : 1;
+    for (int i = from; i > 0 && i < argc - 1; i += step)
         if (argv[i].len == spec->word.len && strncasecmp(argv[i].data, spec->word.data, spec->word.len) == 0)
             return i + 1;
     return 0;

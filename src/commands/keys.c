@@ -187,3 +187,20 @@ void flushall_command(struct command_context *c)
 {
     flush(c, true);
 }
+
+/* As Redis has it: what is wrong with KEYS is for the command to say. */
+int migrate_find_keys(const struct slice *argv, size_t argc, int *out, int max)
+{
+    size_t first = 3, count = 1;
+    for (size_t i = 6; i < argc; i++) {
+        if (slice_is_word(argv[i], "keys")) {
+            first = i + 1;
+            count = argv[3].len ? 0 : argc - first;
+            break;
+        }
+        i += slice_is_word(argv[i], "auth") ? 1 : slice_is_word(argv[i], "auth2") ? 2 : 0;
+    }
+    for (size_t i = 0; i < count && i < (size_t)max; i++)
+        out[i] = (int)(first + i);
+    return (int)count;
+}

@@ -223,6 +223,7 @@ static const struct {
     {CMD_PUBSUB, "pubsub"},
     {CMD_NOSCRIPT, "noscript"},
     {CMD_BLOCKING, "blocking"},
+    {CMD_ASKING, "asking"},
     {CMD_LOADING, "loading"},
     {CMD_STALE, "stale"},
     {CMD_SKIP_MONITOR, "skip_monitor"},

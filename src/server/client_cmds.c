@@ -7,6 +7,8 @@
 #include "server/messages.h"
 #include "server/users.h"
 
+enum { OWN_REPLIES = 16 * 1024 };
+
 static void put_flags(const struct client *c, struct buf *out)
 {
     size_t start = out->len;
@@ -34,10 +36,12 @@ static void put_flags(const struct client *c, struct buf *out)
         put_u8(out, 'N');
 }
 
-/* One line of CLIENT LIST, in 7.0's order of fields. What the asker asks for lies in a buffer that all share; it counts as its own. */
+/* One line of CLIENT LIST, in 7.0's order of fields. What the asker asks for lies in a buffer that all share; it counts as its own.
+ * Replies lie in one buffer: what Redis has room for in a client's own is shown as that, the rest as its list. */
 void client_describe(struct client *c, const struct client *asker, struct buf *out)
 {
     struct server *s = c->server;
+    size_t own = c->out.cap < OWN_REPLIES ? c->out.cap : OWN_REPLIES, unsent = client_unsent(c);
     buf_printf(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%.*s", c->id, c->peer, c->local, c->fd,
                (int)c->name.len, c->name.len ? c->name.data : "");
     buf_printf(out, " age=%" PRIu64 " idle=%" PRIu64 " flags=", (s->now_us - c->created_us) / 1000000,
@@ -53,7 +57,7 @@ void client_describe(struct client *c, const struct client *asker, struct buf *o
     buf_printf(out,
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s "
                "redir=%lld resp=%d",
-               c->out.cap, c->out.cap, client_unsent(c), c->tail - c->head, c->out.cap, client_memory(c),
+               own, own, unsent < own ? unsent : own, c->tail - c->head, c->out.cap - own, client_memory(c),
                c->reading ? "r" : "", client_unsent(c) > 0 ? "w" : "",
                c->last_row ? stat_of(s, c->last_row)->name : "NULL", (int)client_user(c).len,
                client_user(c).data, c->cache ? (long long)c->cache->redirect : -1, c->resp);
@@ -82,6 +86,8 @@ static int parse_class(struct slice type)
 
 static bool is_listed(const struct client *c, const struct slice *argv, size_t argc)
 {
+    if (c->doomed) /* it has gone already */
+        return false;
     if (argc < 3)
         return true;
     if (slice_is_word(argv[2], "type"))

@@ -41,7 +41,7 @@ static enum verdict reject_subscribed(struct client *c, const struct command *ro
 
 static void show(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
 {
-    if (__builtin_expect(!list_empty(&c->server->monitors), 0))
+    if (__builtin_expect(!list_empty(&c->server->monitors), 0) && !c->unseen)
         monitor_show(c->server, row, c->db, c->peer, argv, argc);
 }
 

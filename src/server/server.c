@@ -58,6 +58,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     list_init(&s->leaving);
     list_init(&s->waiting);
     list_init(&s->paused);
+    list_init(&s->migrations);
     slow_scripts_init(s);
     list_init(&s->monitors);
     list_init(&s->replicas);
@@ -78,6 +79,7 @@ void server_free(struct server *s)
 {
     listeners_close(s);
     event_del(&s->cron);
+    migrations_end(s);
     list_for_each_safe(it, next, &s->everyone) client_free(list_entry(it, struct client, everyone_link));
     sockets_close(s);
     mem_free(s->clients);

@@ -136,6 +136,7 @@ struct client {
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
+    bool unseen;                           /* MIGRATE's: neither MONITOR nor SLOWLOG shows it */
     bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
     int resp;
     uint32_t db;
@@ -328,7 +329,8 @@ struct server {
     void (*handed_over)(void *arg);
     void *handed_over_arg;
 
-    struct list tries; /* clients whose script is to be tried first */
+    struct list migrations; /* MIGRATE */
+    struct list tries;      /* clients whose script is to be tried first */
     struct running_script script;
     uint32_t *script_hints; /* scripts that are known to end, or to write */
 
@@ -384,7 +386,7 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
     acl_command, replicaof_command, memory_command, latency_command, failover_command, slowlog_command,
-    monitor_command, replconf_command, sync_command;
+    monitor_command, replconf_command, sync_command, migrate_command;
 handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
     punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
@@ -625,6 +627,12 @@ void client_describe(struct client *c, const struct client *asker, struct buf *o
 bool parse_db(struct client *c, struct slice text, uint32_t *db, struct buf *out);
 void wait_tick(struct server *s);
 void wait_unblock(struct client *c, bool by_error); /* it stands in WAIT */
+
+/* ---- migrate.c ---- */
+
+struct migration;
+void migration_free(struct migration *m);
+void migrations_end(struct server *s); /* the server does */
 
 /* ---- blocking.c ---- */
 

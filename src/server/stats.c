@@ -128,6 +128,8 @@ bool is_told(const struct server *s, uint64_t ns)
 void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns)
 {
     struct server *s = c->server;
+    if (c->unseen)
+        return;
     if (ns && is_spike(s, ns))
         spike_note(s, row->flags & CMD_FAST ? SPIKE_FAST_COMMAND : SPIKE_COMMAND, ns / 1000);
     if (ns && is_slow(s, ns))

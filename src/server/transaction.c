@@ -323,7 +323,7 @@ static uint16_t first_slot(const struct client *c, const struct rsm_request *req
 /* To those who MONITOR: EXEC comes behind what it runs, as in Redis. */
 static void show(struct client *c, const struct transaction *t)
 {
-    if (list_empty(&c->server->monitors))
+    if (list_empty(&c->server->monitors) || c->unseen)
         return;
     struct slice *argv = mem_alloc((t->arg_count + 1) * sizeof *argv);
     for (size_t i = 0; i < t->count; i++) {

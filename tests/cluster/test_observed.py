@@ -189,7 +189,8 @@ def counted(conn):
     checks.equal("calls inside a transaction are counted", [calls["cmdstat_set"], calls["cmdstat_auth"]], ["1", "1"])
     checks.equal("failed and rejected calls", [told["cmdstat_auth"], told["cmdstat_set"], told["cmdstat_exec"]],
                  [["rejected_calls=0", "failed_calls=1"], ["rejected_calls=1", "failed_calls=0"], ["rejected_calls=0", "failed_calls=1"]])
-    checks.ok("CLIENT LIST counts the request", " qbuf=26 " in conn.call("CLIENT", "LIST").decode())
+    listed = conn.call("CLIENT", "LIST").decode()
+    checks.ok("CLIENT LIST counts the request, and no list of replies", " qbuf=26 " in listed and " obl=0 oll=0 omem=0 " in listed, listed)
 
 
 def errors(conn):
