@@ -262,7 +262,8 @@ void rsm_script_command(void *arg, struct command_context *c);
 /* What a command has found to be run. */
 struct rsm_program {
     struct slice code;
-    const struct library *library; /* NULL: a script */
+    const struct library *library;      /* NULL: a script */
+    const struct stored_script *script; /* NULL: none of those that were known before */
     const char *name;
     unsigned flags;
     bool called_to_read;

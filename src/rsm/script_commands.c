@@ -69,6 +69,7 @@ void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_
     struct script_run script = {.code = p->code,
                                 .library = p->library,
                                 .name = p->name,
+                                .script = p->script,
                                 .keys = c->argv + 3,
                                 .key_count = p->keys,
                                 .args = c->argv + 3 + p->keys,
@@ -89,11 +90,15 @@ void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_
         c->trial->stopped = end == SCRIPT_STOPPED;
 }
 
-static void run(struct rsm *r, struct command_context *c, struct slice body, const char *name, size_t keys)
+/* script: NULL if it was not known before. */
+static void run(struct rsm *r, struct command_context *c, struct slice body, const char *name,
+                const struct stored_script *script, size_t keys)
 {
     struct buf error = BUF_EMPTY;
-    struct rsm_program p = {
-        .name = name, .keys = keys, .called_to_read = is(c, "eval_ro") || is(c, "evalsha_ro")};
+    struct rsm_program p = {.script = script,
+                            .name = name,
+                            .keys = keys,
+                            .called_to_read = is(c, "eval_ro") || is(c, "evalsha_ro")};
     if (script_shebang(body, &p.flags, &p.code, &error))
         rsm_run_program(r, c, &p);
     else
@@ -123,14 +128,15 @@ static void eval(struct rsm *r, struct command_context *c)
     size_t keys;
     if (!rsm_script_keys(c, not_a_number, &keys))
         return;
-    sha1_hex(c->argv[1], name);
-    struct stored_script *known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
+    struct stored_script *known = scripts_find_body(&r->scripts, c->argv[1]), *used = known;
     if (c->view.writing) {
-        if (!known && !(known = add(r, c, c->argv[1], false)))
+        if (!known && !(used = add(r, c, c->argv[1], false)))
             return;
-        scripts_used(&r->scripts, known);
+        scripts_used(&r->scripts, used);
     }
-    run(r, c, c->argv[1], name, keys);
+    if (!used)
+        sha1_hex(c->argv[1], name);
+    run(r, c, c->argv[1], used ? used->name : name, known, keys);
 }
 
 static void evalsha(struct rsm *r, struct command_context *c)
@@ -149,7 +155,7 @@ static void evalsha(struct rsm *r, struct command_context *c)
     }
     if (c->view.writing)
         scripts_used(&r->scripts, known);
-    run(r, c, slice_of(known->body, known->len), known->name, keys);
+    run(r, c, slice_of(known->body, known->len), known->name, known, keys);
 }
 
 /* ---- SCRIPT ---- */
@@ -253,7 +259,6 @@ bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
 /* known: whether it is there already, or need not be. */
 static bool never_writes(const struct rsm *r, const struct slice *argv, size_t argc, bool *is_known)
 {
-    char name[SHA1_HEX + 1];
     struct buf error = BUF_EMPTY;
     struct slice body, code;
     unsigned flags = 0;
@@ -269,8 +274,7 @@ static bool never_writes(const struct rsm *r, const struct slice *argv, size_t a
         known = scripts_find(&r->scripts, argv[1]);
         body = known ? slice_of(known->body, known->len) : slice_of(NULL, 0);
     } else {
-        sha1_hex(argv[1], name);
-        known = scripts_find(&r->scripts, slice_of(name, SHA1_HEX));
+        known = scripts_find_body(&r->scripts, argv[1]);
         body = argv[1];
     }
     *is_known = known || by_name;

@@ -8,19 +8,30 @@
 
 void scripts_init(struct scripts *s, struct hash_seed seed)
 {
-    *s = (struct scripts){.by_name = dict_new(&seed), .engine = script_engine_new()};
+    *s = (struct scripts){
+        .by_name = dict_new(&seed), .by_hash = dict_new(&seed), .seed = seed, .engine = script_engine_new()};
     list_init(&s->in_use_order);
+}
+
+static struct slice hash_key(const uint64_t *hash)
+{
+    return slice_of((const char *)hash, sizeof *hash);
+}
+
+static void drop(struct scripts *s, struct stored_script *script)
+{
+    script_forget(s->engine, script);
+    dict_remove(s->by_name, slice_of(script->name, SHA1_HEX));
+    if (dict_get(s->by_hash, hash_key(&script->hash)) == script)
+        dict_remove(s->by_hash, hash_key(&script->hash));
+    list_remove(&script->in_use_order);
+    mem_free(script);
 }
 
 void scripts_flush(struct scripts *s)
 {
     list_for_each_safe(it, next, &s->in_use_order)
-    {
-        struct stored_script *script = list_entry(it, struct stored_script, in_use_order);
-        dict_remove(s->by_name, slice_of(script->name, SHA1_HEX));
-        list_remove(it);
-        mem_free(script);
-    }
+        drop(s, list_entry(it, struct stored_script, in_use_order));
     s->by_eval = 0;
     s->digest = 0;
 }
@@ -29,6 +40,7 @@ void scripts_deinit(struct scripts *s)
 {
     scripts_flush(s);
     dict_free(s->by_name);
+    dict_free(s->by_hash);
     script_engine_free(s->engine);
 }
 
@@ -47,6 +59,17 @@ struct stored_script *scripts_find(const struct scripts *s, struct slice name)
     return dict_get(s->by_name, slice_of(lower, SHA1_HEX));
 }
 
+struct stored_script *scripts_find_body(const struct scripts *s, struct slice body)
+{
+    char name[SHA1_HEX + 1];
+    uint64_t hash = siphash(&s->seed, body.data, body.len);
+    struct stored_script *script = dict_get(s->by_hash, hash_key(&hash));
+    if (script && slice_equal(slice_of(script->body, script->len), body))
+        return script;
+    sha1_hex(body, name);
+    return scripts_find(s, slice_of(name, SHA1_HEX));
+}
+
 static uint64_t digest_of(const struct stored_script *script)
 {
     static const struct hash_seed seed = {0, 0};
@@ -57,9 +80,7 @@ static void forget(struct scripts *s, struct stored_script *script)
 {
     s->digest -= digest_of(script);
     s->by_eval -= !script->loaded;
-    dict_remove(s->by_name, slice_of(script->name, SHA1_HEX));
-    list_remove(&script->in_use_order);
-    mem_free(script);
+    drop(s, script);
 }
 
 static void forget_oldest(struct scripts *s)
@@ -91,10 +112,12 @@ struct stored_script *scripts_add(struct scripts *s, struct slice body, bool loa
     script = mem_alloc(sizeof *script + body.len);
     script->loaded = loaded;
     script->len = (uint32_t)body.len;
+    script->hash = siphash(&s->seed, body.data, body.len);
     memcpy(script->name, name, sizeof name);
     if (body.len)
         memcpy(script->body, body.data, body.len);
     dict_put(s->by_name, slice_of(script->name, SHA1_HEX), script);
+    dict_put(s->by_hash, hash_key(&script->hash), script);
     list_push_back(&s->in_use_order, &script->in_use_order);
     s->digest += digest_of(script);
     s->by_eval += !loaded;

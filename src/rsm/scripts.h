@@ -15,11 +15,13 @@ struct stored_script {
     char name[SHA1_HEX + 1];
     bool loaded; /* by SCRIPT LOAD */
     uint32_t len;
+    uint64_t hash; /* of its body */
     char body[];
 };
 struct scripts {
     struct script_engine *engine;
-    struct dict *by_name;
+    struct dict *by_name, *by_hash; /* the latter finds by the body, of two with the same hash one */
+    struct hash_seed seed;
     struct list in_use_order; /* least recently used first */
     size_t by_eval;
     uint64_t digest; /* of their names and how they came, whatever their order */
@@ -28,6 +30,7 @@ void scripts_init(struct scripts *s, struct hash_seed seed);
 void scripts_deinit(struct scripts *s);
 /* NULL: none. `name` in any case. */
 struct stored_script *scripts_find(const struct scripts *s, struct slice name);
+struct stored_script *scripts_find_body(const struct scripts *s, struct slice body);
 struct stored_script *scripts_add(struct scripts *s, struct slice body, bool loaded);
 /* By an entry: it is the last to be forgotten. */
 void scripts_used(struct scripts *s, struct stored_script *script);

@@ -11,6 +11,7 @@
 #define HOOK_STEPS    1000
 #define HOOKS_A_PULSE 100               /* some tenths of a millisecond */
 #define KEEP_BYTES    ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
+#define SCRIPT_BYTES  ((size_t)1 << 16) /* what a compiled script may have taken, if it is to be kept */
 #define COUNT_BYTES   256               /* larger blocks count as steps */
 #define KILLED        "Script killed by user with SCRIPT KILL..."
 
@@ -94,8 +95,8 @@ void script_engine_free(struct script_engine *e)
         return;
     arena_deinit(&e->arena);
     mem_free(e->image);
-    for (size_t i = 0; i < LIBRARY_IMAGES; i++)
-        mem_free(e->images[i].bytes);
+    for (size_t i = 0; i < STATES_KEPT; i++)
+        mem_free(e->kept[i].bytes);
     mem_free(e->argv);
     buf_deinit(&e->reply);
     buf_deinit(&e->texts);
@@ -115,7 +116,44 @@ static void make(struct script_engine *e)
     memcpy(e->image, e->arena.base, e->arena.used);
 }
 
-void engine_begin(struct script_engine *e, const struct script_run *run)
+static struct kept_state *find_kept(struct script_engine *e, const void *program)
+{
+    for (size_t i = 0; i < STATES_KEPT; i++)
+        if (e->kept[i].program == program)
+            return &e->kept[i];
+    return NULL;
+}
+
+void script_forget(struct script_engine *e, const void *program)
+{
+    struct kept_state *k = find_kept(e, program);
+    if (!k)
+        return;
+    mem_free(k->bytes);
+    *k = (struct kept_state){0};
+}
+
+void engine_keep(struct script_engine *e, const void *program, size_t max)
+{
+    if (e->arena.used > e->clean.used + max)
+        return;
+    struct kept_state *k = &e->kept[e->next_kept++ % STATES_KEPT];
+    mem_free(k->bytes);
+    *k = (struct kept_state){program, mem_alloc(e->arena.used), e->arena, e->steps};
+    memcpy(k->bytes, e->arena.base, e->arena.used);
+}
+
+/* NULL: there is none, or this run may not take as much as it took to make it. */
+static const struct kept_state *kept_for(struct script_engine *e, const struct script_run *run)
+{
+    const void *program = run->library ? run->library : run->script;
+    const struct kept_state *k = program ? find_kept(e, program) : NULL;
+    bool fits = k && (run->library || (k->arena.used - e->clean.used <= run->limits.max_memory &&
+                                       k->steps <= run->limits.max_steps));
+    return fits ? k : NULL;
+}
+
+bool engine_begin(struct script_engine *e, const struct script_run *run)
 {
     if (!e->L)
         make(e);
@@ -123,17 +161,19 @@ void engine_begin(struct script_engine *e, const struct script_run *run)
     keep -= keep % 4096;
     if (used > keep)
         mem_give_back(e->arena.base + keep, used - keep);
-    e->arena = e->clean;
-    memcpy(e->arena.base, e->image, e->clean.used);
+    const struct kept_state *k = kept_for(e, run);
+    e->arena = k ? k->arena : e->clean;
+    memcpy(e->arena.base, k ? k->bytes : e->image, e->arena.used);
     uint64_t limit = e->clean.used + run->limits.max_memory;
     e->arena.limit = limit < ARENA_BYTES ? (size_t)limit : ARENA_BYTES;
     e->run = run;
-    e->steps = 0;
+    e->steps = k ? k->steps : 0;
     e->hooks = 0;
     e->stop = STOP_NOT;
     e->passed_error = false;
     e->resp = 2;
     random_seed(e, (int32_t)(uint32_t)(run->chance ^ run->chance >> 32));
+    return k;
 }
 
 void engine_end(struct script_engine *e)
@@ -171,21 +211,20 @@ static void push_list(lua_State *L, const struct slice *at, size_t n)
     }
 }
 
-/* The function and its arguments go onto the stack. false: what is wrong with it does. */
-static bool prepare(lua_State *L, const struct script_run *run, int *argc)
+/* The function and its arguments go onto the stack. */
+static int prepare(lua_State *L, const struct script_run *run)
 {
-    *argc = run->library ? 2 : 0;
     if (run->library)
         library_push(L, slice_cstr(run->name));
-    else if (!load(L, run->code))
-        return false;
+    else
+        lua_rawgeti(L, LUA_REGISTRYINDEX, REGISTRY_SCRIPT);
     push_list(L, run->keys, run->key_count);
     if (!run->library)
         sandbox_set_global(L, "KEYS");
     push_list(L, run->args, run->arg_count);
     if (!run->library)
         sandbox_set_global(L, "ARGV");
-    return true;
+    return run->library ? 2 : 0;
 }
 
 /* An error's field as text, NULL: none. It stays on the stack. */
@@ -243,12 +282,7 @@ static int run_protected(lua_State *L)
 {
     struct main *m = lua_touserdata(L, 1);
     lua_pushcfunction(L, error_handler);
-    int argc;
-    if (!prepare(L, m->run, &argc)) {
-        resp_errorf(m->reply, "ERR Error compiling script (new function): %s", lua_tostring(L, -1));
-        return 0;
-    }
-    int failed = lua_pcall(L, argc, 1, 2);
+    int failed = lua_pcall(L, prepare(L, m->run), 1, 2);
     engine_of(L)->passed_error = is_passed_error(L);
     if (failed)
         append_failure(L, m);
@@ -257,15 +291,46 @@ static int run_protected(lua_State *L)
     return 0;
 }
 
+static int compile_protected(lua_State *L)
+{
+    const struct main *m = lua_touserdata(L, 1);
+    if (load(L, m->run->code))
+        lua_rawseti(L, LUA_REGISTRYINDEX, REGISTRY_SCRIPT);
+    else
+        resp_errorf(m->reply, "ERR Error compiling script (new function): %s", lua_tostring(L, -1));
+    return 0;
+}
+
+/* false: it is no script, and the error was appended; or *protected is false, and what went wrong is on top of the stack. */
+static bool compile(struct script_engine *e, struct main *m, bool *protected)
+{
+    size_t start = m->reply->len;
+    *protected = lua_cpcall(e->L, compile_protected, m) == 0;
+    if (!*protected || m->reply->len > start)
+        return false;
+    if (m->run->script)
+        engine_keep(e, m->run->script, SCRIPT_BYTES);
+    return true;
+}
+
+/* Behind engine_begin. false: something went wrong that only the outermost call has caught. */
+static bool run_main(struct script_engine *e, struct main *m, bool kept)
+{
+    bool protected = true;
+    if (!m->run->library && !kept && !compile(e, m, &protected))
+        return protected;
+    return lua_cpcall(e->L, run_protected, m) == 0;
+}
+
 enum script_end script_run(struct script_engine *e, const struct script_run *run, struct buf *reply)
 {
     size_t start = reply->len;
     struct main m = {run, reply};
     struct buf error = BUF_EMPTY;
-    engine_begin(e, run);
-    if (run->library && !library_enter(e, run, &error)) {
+    bool kept = engine_begin(e, run);
+    if (run->library && !library_enter(e, run, kept, &error)) {
         resp_errorf(reply, "ERR %.*s", (int)error.len, error.data);
-    } else if (lua_cpcall(e->L, run_protected, &m)) {
+    } else if (!run_main(e, &m, kept)) {
         buf_truncate(reply, start);
         append_last_failure(e->L, &m);
     }
@@ -282,7 +347,7 @@ bool script_passed_error(const struct script_engine *e)
     return e->passed_error;
 }
 
-static int compile_protected(lua_State *L)
+static int check_protected(lua_State *L)
 {
     const struct main *m = lua_touserdata(L, 1);
     if (!load(L, m->run->code))
@@ -297,7 +362,7 @@ bool script_compiles(struct script_engine *e, struct slice code, const struct sc
     struct script_run run = {.code = code, .limits = *limits};
     struct main m = {&run, error};
     engine_begin(e, &run);
-    if (lua_cpcall(e->L, compile_protected, &m)) {
+    if (lua_cpcall(e->L, check_protected, &m)) {
         buf_truncate(error, start);
         buf_append_cstr(error, "not enough memory");
     }

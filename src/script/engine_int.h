@@ -33,12 +33,13 @@ struct script_loading {
     bool loaded;
 };
 
-/* The state as a library has left it. */
-#define LIBRARY_IMAGES 8
-struct library_image {
-    const void *library; /* whose; NULL: nobody's */
+/* The state with a library loaded, or a script compiled: what doing it once more would make of the clean one. */
+#define STATES_KEPT 16
+struct kept_state {
+    const void *program; /* whose; NULL: nobody's */
     char *bytes;
     struct arena arena;
+    uint64_t steps; /* that it took */
 };
 
 struct script_engine {
@@ -57,8 +58,8 @@ struct script_engine {
     size_t argv_cap;
     uint64_t random; /* 48 bits */
     struct script_loading *loading;
-    struct library_image images[LIBRARY_IMAGES];
-    unsigned next_image;
+    struct kept_state kept[STATES_KEPT];
+    unsigned next_kept;
 };
 
 static inline struct script_engine *engine_of(lua_State *L)
@@ -71,12 +72,15 @@ static inline struct script_engine *engine_of(lua_State *L)
 void engine_recheck(lua_State *L);
 _Noreturn void engine_raise_stop(lua_State *L); /* the error that ends it */
 
-/* engine.c: the clean state is put back for a run; what it has taken is given back. */
-void engine_begin(struct script_engine *e, const struct script_run *run);
+/* engine.c: the clean state is put back for a run, or, where it is kept, that of the run's library or script: true. What a run has taken is
+ * given back. */
+bool engine_begin(struct script_engine *e, const struct script_run *run);
 void engine_end(struct script_engine *e);
+/* Keeps the state as it is, unless it has more than `max` bytes beyond the clean one. */
+void engine_keep(struct script_engine *e, const void *program, size_t max);
 
-/* library.c: behind engine_begin, the state of `run->library`. false: it does not load, and why. */
-bool library_enter(struct script_engine *e, const struct script_run *run, struct buf *error);
+/* library.c: behind engine_begin, the state of `run->library`, which was kept or not. false: it does not load, and why. */
+bool library_enter(struct script_engine *e, const struct script_run *run, bool kept, struct buf *error);
 /* Pushes the callback of this name. */
 void library_push(lua_State *L, struct slice function);
 

@@ -22,7 +22,8 @@ enum {
     REGISTRY_PROTECTED,
     REGISTRY_META_GLOBALS,
     REGISTRY_META_STRING,
-    REGISTRY_FUNCTIONS /* a library's callbacks by their names in small letters */
+    REGISTRY_FUNCTIONS, /* a library's callbacks by their names in small letters */
+    REGISTRY_SCRIPT     /* compiled */
 };
 
 #define LIB_DEPTH_MAX 2000 /* of nested values */

@@ -296,45 +296,13 @@ bool script_library(struct script_engine *e, struct slice code,
 
 /* ---- calls ---- */
 
-static struct library_image *find_image(struct script_engine *e, const void *library)
+bool library_enter(struct script_engine *e, const struct script_run *run, bool kept, struct buf *error)
 {
-    for (size_t i = 0; i < LIBRARY_IMAGES; i++)
-        if (e->images[i].library == library)
-            return &e->images[i];
-    return NULL;
-}
-
-void script_forget(struct script_engine *e, const void *library)
-{
-    struct library_image *image = find_image(e, library);
-    if (!image)
-        return;
-    mem_free(image->bytes);
-    *image = (struct library_image){0};
-}
-
-static void keep_image(struct script_engine *e, const void *library)
-{
-    if (e->arena.used > e->clean.used + IMAGE_BYTES)
-        return;
-    struct library_image *image = &e->images[e->next_image++ % LIBRARY_IMAGES];
-    mem_free(image->bytes);
-    *image = (struct library_image){library, mem_alloc(e->arena.used), e->arena};
-    memcpy(image->bytes, e->arena.base, e->arena.used);
-}
-
-bool library_enter(struct script_engine *e, const struct script_run *run, struct buf *error)
-{
-    struct library_image *image = find_image(e, run->library);
     struct script_loading l = {.code = run->code, .error = error};
-    if (image) {
-        e->arena = image->arena;
-        memcpy(e->arena.base, image->bytes, e->arena.used);
-    } else if (load(e, &l)) {
-        keep_image(e, run->library);
-    } else {
+    if (!kept && !load(e, &l))
         return false;
-    }
+    if (!kept)
+        engine_keep(e, run->library, IMAGE_BYTES);
     uint64_t limit = e->arena.used + run->limits.max_memory;
     e->arena.limit = limit < ARENA_BYTES ? (size_t)limit : ARENA_BYTES;
     return true;

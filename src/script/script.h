@@ -36,6 +36,8 @@ struct script_run {
     const void *
         library; /* NULL: a script. Else the code is a library's, which is told from others by this address, and `name` its function's */
     const char *name; /* the SHA-1 of a script, for error texts */
+    /* NULL: compiled for this run alone. Else the compiled script is kept under this address, which stands for the same code until script_forget. */
+    const void *script;
     const struct slice *keys, *args;
     size_t key_count, arg_count;
     int resp; /* the protocol of its reply */
@@ -72,8 +74,8 @@ struct script_function {
  * decides the same of the same code. */
 bool script_library(struct script_engine *e, struct slice code,
                     void (*found)(void *arg, const struct script_function *f), void *arg, struct buf *error);
-/* The library at this address is gone. */
-void script_forget(struct script_engine *e, const void *library);
+/* The library, or the script, at this address is gone. */
+void script_forget(struct script_engine *e, const void *program);
 /* May a library, or a function, be called that? */
 bool script_name_ok(struct slice name);
 

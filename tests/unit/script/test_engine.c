@@ -284,6 +284,47 @@ static void test_shebang(void **state)
     }
 }
 
+/* What is kept of a script is what compiling it once more would make: addresses, memory and steps are the same. */
+static void test_kept(void **state)
+{
+    static const char code[] =
+        "local t = {} for i = 1, 50 do t[i] = {} end "
+        "local ok, why = pcall(function() KEYS2 = 1 end) "
+        "return {tostring(t), tostring({}), collectgarbage('count') * 1024, tostring(print)}";
+    static const char other[] = "return 'other'";
+    struct fixture *f = *state;
+    char first[512];
+    snprintf(first, sizeof first, "%s", run(f, code));
+    for (int i = 0; i < 3; i++) {
+        f->run.script = code;
+        assert_string_equal(run(f, code), first);
+        f->run.script = other;
+        assert_string_equal(run(f, other), "$5\r\nother\r\n");
+    }
+    f->run.script = NULL;
+    assert_string_equal(run(f, code), first);
+    f->run.script = code;
+    assert_string_equal(run(f, other), first); /* which shows that it is kept */
+    script_forget(f->engine, code);
+    assert_string_equal(run(f, other), "$5\r\nother\r\n");
+}
+
+/* A run that may take less than compiling did is not spared it. */
+static void test_kept_costs(void **state)
+{
+    static char code[10000] = "return #'";
+    struct fixture *f = *state;
+    memset(code + 9, 'x', sizeof code - 11);
+    code[sizeof code - 2] = '\'';
+    f->run.script = code;
+    assert_string_equal(run(f, code), ":9989\r\n");
+    assert_string_equal(run(f, "return 1"), ":9989\r\n"); /* it is kept */
+    f->run.limits.max_steps = 100;
+    assert_int_equal(*run(f, code), '-');
+    f->run.limits = (struct script_limits){10000000, 1000};
+    assert_non_null(strstr(run(f, code), "not enough memory"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +336,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_same_text_many_times, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nested_too_deep, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_kept_costs, setup, teardown),
         cmocka_unit_test(test_shebang),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
