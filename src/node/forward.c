@@ -209,6 +209,12 @@ static void begin_round(struct node *n)
     p->place = p->bulk_end = 0;
 }
 
+/* What stands in the place of a queued command and is more than a reply: a message, or a change of settings or users. */
+static bool is_seen_in_exec(struct slice name)
+{
+    return name.len && *name.data == '\0' && !slice_equal(name, RSM_LITERAL);
+}
+
 /* Does this node show what becomes of it, say it to subscribers, or judge what comes behind by it, as by a script's body? */
 static bool is_seen_here(const struct rsm_request *req)
 {
@@ -217,7 +223,7 @@ static bool is_seen_here(const struct rsm_request *req)
     if (row && (row->flags & CMD_BY_SCRIPT || slice_is_word(req->argv[0], "function")))
         return true;
     for (size_t i = 0; req->kind == RSM_EXEC && i < req->commands; at += req->counts[i++])
-        if (slice_equal(req->argv[at], RSM_PUBLISH) || slice_equal(req->argv[at], RSM_SPUBLISH))
+        if (is_seen_in_exec(req->argv[at]))
             return true;
     return req->kind != RSM_COMMAND && req->kind != RSM_EXEC;
 }

@@ -23,6 +23,21 @@ static bool judge(const struct acl *a, const struct acl_user *u, const struct sl
     return false;
 }
 
+/* As the client asked for it: `first` and `second` in front of what the entry has. */
+static bool judge_as(const struct acl *a, const struct acl_user *u, const char *first, struct slice second,
+                     const struct slice *rest, size_t count, struct buf *error)
+{
+    struct slice *argv = mem_alloc((count + 2) * sizeof *argv);
+    size_t argc = 0;
+    argv[argc++] = slice_cstr(first);
+    argv[argc++] = second;
+    for (size_t i = 0; i < count; i++)
+        argv[argc++] = rest[i];
+    bool ok = judge(a, u, argv, argc, error);
+    mem_free(argv);
+    return ok;
+}
+
 /* A PUBLISH in it carries more than a client sent. */
 static bool judge_queued(const struct acl *a, const struct acl_user *u, const struct slice *argv, size_t argc,
                          struct buf *error)
@@ -33,6 +48,10 @@ static bool judge_queued(const struct acl *a, const struct acl_user *u, const st
                                argv[3]};
         return judge(a, u, sent, 3, error);
     }
+    if (slice_equal(argv[0], RSM_CONFIG))
+        return judge_as(a, u, "config", SLICE_LITERAL("set"), argv + 1, argc - 1, error);
+    if (argc > 1 && slice_equal(argv[0], RSM_USERS))
+        return judge_as(a, u, "acl", argv[1], argv + 2, argc - 2, error);
     return judge(a, u, argv, argc, error);
 }
 
@@ -47,21 +66,6 @@ static bool judge_exec(const struct acl *a, const struct acl_user *u, const stru
     return ok;
 }
 
-/* As the client asked for it: `first` `second`, then what the entry has from `from` on. */
-static bool judge_as(const struct acl *a, const struct acl_user *u, const char *first, struct slice second,
-                     const struct rsm_request *req, size_t from, struct buf *error)
-{
-    struct slice *argv = mem_alloc((req->argc + 2) * sizeof *argv);
-    size_t argc = 0;
-    argv[argc++] = slice_cstr(first);
-    argv[argc++] = second;
-    for (size_t i = from; i < req->argc; i++)
-        argv[argc++] = req->argv[i];
-    bool ok = judge(a, u, argv, argc, error);
-    mem_free(argv);
-    return ok;
-}
-
 static bool judge_request(const struct acl *a, const struct acl_user *u, const struct rsm_request *req,
                           struct buf *error)
 {
@@ -71,11 +75,12 @@ static bool judge_request(const struct acl *a, const struct acl_user *u, const s
     case RSM_EXEC:
         return judge_exec(a, u, req, error);
     case RSM_SETTING:
-        return judge_as(a, u, "config", SLICE_LITERAL("set"), req, 0, error);
+        return judge_as(a, u, "config", SLICE_LITERAL("set"), req->argv, req->argc, error);
     case RSM_SESSION:
-        return judge_as(a, u, "client", SLICE_LITERAL("setname"), req, 0, error);
+        return judge_as(a, u, "client", SLICE_LITERAL("setname"), req->argv, req->argc, error);
     case RSM_ACL: /* "begin" puts in what is in force already */
-        return slice_is_word(req->argv[0], "begin") || judge_as(a, u, "acl", req->argv[0], req, 1, error);
+        return slice_is_word(req->argv[0], "begin") ||
+               judge_as(a, u, "acl", req->argv[0], req->argv + 1, req->argc - 1, error);
     default:
         return true;
     }

@@ -8,6 +8,26 @@
 
 #include <assert.h>
 
+static bool settings_known(const struct rsm_request *q)
+{
+    for (size_t i = 0; i < q->argc; i += 2)
+        if (rsm_setting_find(q->argv[i]) == SETTING_COUNT && !rsm_is_requirepass(q->argv[i]))
+            return false;
+    return q->argc % 2 == 0;
+}
+
+static bool changes_understood(const struct rsm_request *exec)
+{
+    const struct slice *argv = exec->argv;
+    for (size_t i = 0; i < exec->commands; argv += exec->counts[i++]) {
+        struct rsm_request q;
+        if (rsm_queued_change(argv, exec->counts[i], &q) &&
+            !(q.kind == RSM_ACL ? q.argc && rsm_acl_understood(&q) : settings_known(&q)))
+            return false;
+    }
+    return true;
+}
+
 /* Knows the build what the entry asks for? What a client can get wrong is answered by an error later; this is
  * about what only a newer build, or damage, can have written. */
 static bool understood(const struct rsm_request *q)
@@ -16,13 +36,11 @@ static bool understood(const struct rsm_request *q)
     case RSM_VERSION:
         return q->node <= RSM_APPLY_VERSION;
     case RSM_SETTING:
-        for (size_t i = 0; i < q->argc; i += 2) {
-            if (rsm_setting_find(q->argv[i]) == SETTING_COUNT && !rsm_is_requirepass(q->argv[i]))
-                return false;
-        }
-        return true;
+        return settings_known(q);
     case RSM_ACL:
         return rsm_acl_understood(q);
+    case RSM_EXEC:
+        return changes_understood(q);
     case RSM_FOUND:
         for (size_t i = 0; q->settings && q->settings[i]; i += 2) {
             if (rsm_setting_check(q->settings[i], slice_cstr(q->settings[i + 1])))
@@ -114,8 +132,8 @@ static void found(struct rsm *r, uint64_t index, const struct rsm_request *q, st
 }
 
 /* All or none. */
-static void change_settings(struct rsm *r, const struct rsm_request *q, struct buf *reply,
-                            struct rsm_result *result)
+void rsm_change_settings(struct rsm *r, const struct rsm_request *q, struct buf *reply,
+                         struct rsm_result *result)
 {
     struct rsm_settings changed = r->settings;
     const struct slice *password = NULL;
@@ -158,7 +176,7 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
         rsm_run_command(r, index, d, reply, result);
         return;
     case RSM_EXEC:
-        rsm_run_exec(r, index, d, reply);
+        rsm_run_exec(r, index, d, reply, result);
         return;
     case RSM_SESSION:
         rsm_apply_session(r, index, q, reply, result);
@@ -167,7 +185,7 @@ void rsm_run(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct 
         found(r, index, q, reply);
         return;
     case RSM_SETTING:
-        change_settings(r, q, reply, result);
+        rsm_change_settings(r, q, reply, result);
         return;
     case RSM_ACL:
         rsm_apply_acl(r, index, q, reply);

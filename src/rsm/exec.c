@@ -125,7 +125,31 @@ static bool run_aside(struct rsm *r, struct command_context *c)
     return false;
 }
 
-void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply)
+bool rsm_queued_change(const struct slice *argv, size_t argc, struct rsm_request *out)
+{
+    bool users = argc && slice_equal(argv[0], RSM_USERS);
+    if (!users && !(argc && slice_equal(argv[0], RSM_CONFIG)))
+        return false;
+    *out = (struct rsm_request){
+        .kind = users ? RSM_ACL : RSM_SETTING, .argv = argv + 1, .argc = argc - 1, .resp = 2};
+    return true;
+}
+
+static bool run_change(struct rsm *r, uint64_t index, struct command_context *c, struct rsm_result *result)
+{
+    struct rsm_request q;
+    if (!rsm_queued_change(c->argv, c->argc, &q))
+        return false;
+    if (q.kind == RSM_ACL)
+        rsm_apply_acl(r, index, &q, c->out);
+    else
+        rsm_change_settings(r, &q, c->out, result);
+    c->max_bulk = r->settings.value[SETTING_MAX_BULK];
+    return true;
+}
+
+void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+                  struct rsm_result *result)
 {
     const struct rsm_request *q = &d->req;
     struct prng chance;
@@ -140,7 +164,7 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
     for (size_t i = 0; i < q->commands; i++) {
         c.argc = q->counts[i];
         c.view = rsm_write_view(r, index, q->dbs[i]);
-        if (!run_aside(r, &c))
+        if (!run_aside(r, &c) && !run_change(r, index, &c, result))
             run(r, &c);
         if (r->blocked.count)
             rsm_blocked_ready(r, index);

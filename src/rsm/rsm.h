@@ -94,6 +94,9 @@ struct rsm_request {
 #define RSM_LITERAL  SLICE_LITERAL("\0reply")
 #define RSM_PUBLISH  SLICE_LITERAL("\0publish")
 #define RSM_SPUBLISH SLICE_LITERAL("\0spublish")
+/* And of a change of settings or users: behind it stands what a SETTING or ACL request has. */
+#define RSM_CONFIG SLICE_LITERAL("\0config")
+#define RSM_USERS  SLICE_LITERAL("\0acl")
 
 /* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the
  * leader's. */

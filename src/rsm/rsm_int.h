@@ -240,7 +240,13 @@ bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struc
                      struct slice key, struct buf *reply);
 void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
                      struct rsm_result *result);
-void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply);
+void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
+                  struct rsm_result *result);
+/* Of a queued command that changes settings or users: what it asks for. false: it is none. */
+bool rsm_queued_change(const struct slice *argv, size_t argc, struct rsm_request *out);
+/* apply.c */
+void rsm_change_settings(struct rsm *r, const struct rsm_request *q, struct buf *reply,
+                         struct rsm_result *result);
 
 /* script_commands.c, script_call.c: what a script's calls have in common, as the host of script/. */
 struct rsm_caller {

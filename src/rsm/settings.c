@@ -195,6 +195,16 @@ const char *rsm_setting(const struct rsm *r, const char *name)
     return i < SETTING_COUNT ? r->settings.text[i] : NULL;
 }
 
+static bool has_changes(const struct rsm_request *exec)
+{
+    const struct slice *argv = exec->argv;
+    struct rsm_request q;
+    for (size_t i = 0; exec->kind == RSM_EXEC && i < exec->commands; argv += exec->counts[i++])
+        if (rsm_queued_change(argv, exec->counts[i], &q))
+            return true;
+    return false;
+}
+
 /* Does the entry change a setting that older builds do not have? They would have to stop at it. */
 static bool names_new_setting(const struct rsm_request *q)
 {
@@ -210,6 +220,8 @@ const char *rsm_too_new(const struct rsm *r, const struct rsm_request *q)
 {
     if (r->apply_version < 3 && names_new_setting(q))
         return "ERR not all nodes have this setting yet: finish the upgrade first";
+    if (r->apply_version < 3 && has_changes(q))
+        return "ERR not all nodes change settings or users in transactions yet: finish the upgrade first";
     if (r->apply_version < 3 && q->kind == RSM_ACL)
         return "ERR not all nodes have users yet: finish the upgrade first";
     return NULL;

@@ -16,15 +16,6 @@ static bool all_channels(const struct server *s)
     return text && slice_is_word(slice_cstr(text), "allchannels");
 }
 
-static bool may_change(struct client *c, struct buf *out)
-{
-    if (c->in_exec)
-        resp_error(out, "ERR Users are not changed inside a transaction");
-    else if (!c->server->node)
-        resp_error(out, "LOADING Redis is loading the dataset in memory");
-    return !c->in_exec && c->server->node;
-}
-
 /* `argv`: as the client has sent it, to tell it what was wrong in its own words. */
 static void change(struct client *c, const struct acl_words *words, const struct slice *argv, size_t argc)
 {
@@ -57,31 +48,29 @@ void acl_answered(struct client *c, const struct slot *slot, struct slice reply,
     buf_deinit(&error);
 }
 
-static void set_user(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+static bool set_user(struct client *c, const struct slice *argv, size_t argc, struct acl_words *words,
+                     struct buf *out)
 {
-    struct acl_words words = {0};
     struct buf error = BUF_EMPTY;
-    acl_words_add(&words, SLICE_LITERAL("setuser"));
-    acl_words_add(&words, argv[2]);
+    bool good = false;
+    acl_words_add(words, SLICE_LITERAL("setuser"));
+    acl_words_add(words, argv[2]);
     if (!acl_name_is_good(argv[2]))
         resp_error(out, "ERR Usernames can't contain spaces or null characters");
-    else if (!acl_prepare(c->server->users, argv[2], argv + 3, argc - 3, all_channels(c->server), &words,
+    else if (!acl_prepare(c->server->users, argv[2], argv + 3, argc - 3, all_channels(c->server), words,
                           &error))
         resp_errorf(out, "ERR %.*s", (int)error.len, error.data);
     else
-        change(c, &words, argv, argc);
-    acl_words_deinit(&words);
+        good = true;
     buf_deinit(&error);
+    return good;
 }
 
-static void delete_users(struct client *c, const struct slice *argv, size_t argc)
+static void delete_users(const struct slice *argv, size_t argc, struct acl_words *words)
 {
-    struct acl_words words = {0};
-    acl_words_add(&words, SLICE_LITERAL("deluser"));
+    acl_words_add(words, SLICE_LITERAL("deluser"));
     for (size_t i = 2; i < argc; i++)
-        acl_words_add(&words, argv[i]);
-    change(c, &words, argv, argc);
-    acl_words_deinit(&words);
+        acl_words_add(words, argv[i]);
 }
 
 /* ---- the file ---- */
@@ -101,22 +90,23 @@ static bool has_file(struct client *c, struct buf *path, struct buf *out)
     return false;
 }
 
-static void load_file(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+static bool load_file(struct client *c, struct acl_words *words, struct buf *out)
 {
     struct buf path = BUF_EMPTY, error = BUF_EMPTY;
     struct acl *users = acl_new();
-    if (has_file(c, &path, out) && !acl_file_load(users, path.data, all_channels(c->server), &error)) {
+    bool good = has_file(c, &path, out);
+    if (good && !acl_file_load(users, path.data, all_channels(c->server), &error)) {
         resp_errorf(out, "ERR %.*s", (int)error.len, error.data);
-    } else if (path.len) {
-        struct acl_words words = {0};
-        acl_words_add(&words, SLICE_LITERAL("load"));
-        acl_lines(users, &words);
-        change(c, &words, argv, argc);
-        acl_words_deinit(&words);
+        good = false;
+    }
+    if (good) {
+        acl_words_add(words, SLICE_LITERAL("load"));
+        acl_lines(users, words);
     }
     acl_free(users);
     buf_deinit(&path);
     buf_deinit(&error);
+    return good;
 }
 
 static void save_file(struct client *c, struct buf *out)
@@ -323,29 +313,40 @@ static void help(struct buf *out)
     reply_lines(out, lines, sizeof lines / sizeof lines[0]);
 }
 
-/* false: it is not one of these. */
-static bool run_change(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+bool acl_is_change(struct slice subcommand)
 {
-    bool set = slice_is_word(argv[1], "setuser"), delete = slice_is_word(argv[1], "deluser"),
-         load = slice_is_word(argv[1], "load");
-    if (!set && !delete &&!load)
+    return slice_is_word(subcommand, "setuser") || slice_is_word(subcommand, "deluser") ||
+           slice_is_word(subcommand, "load");
+}
+
+bool acl_change_words(struct client *c, const struct slice *argv, size_t argc, struct acl_words *words,
+                      struct buf *out)
+{
+    if (!c->server->node) {
+        resp_error(out, "LOADING Redis is loading the dataset in memory");
         return false;
-    if (!may_change(c, out))
-        return true;
-    if (set)
-        set_user(c, argv, argc, out);
-    else if (delete)
-        delete_users(c, argv, argc);
-    else
-        load_file(c, argv, argc, out);
+    }
+    if (slice_is_word(argv[1], "setuser"))
+        return set_user(c, argv, argc, words, out);
+    if (slice_is_word(argv[1], "load"))
+        return load_file(c, words, out);
+    delete_users(argv, argc, words);
     return true;
+}
+
+static void run_change(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    struct acl_words words = {0};
+    if (acl_change_words(c, argv, argc, &words, out))
+        change(c, &words, argv, argc);
+    acl_words_deinit(&words);
 }
 
 void acl_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    if (run_change(c, argv, argc, out))
-        return;
-    if (slice_is_word(argv[1], "getuser"))
+    if (acl_is_change(argv[1]))
+        run_change(c, argv, argc, out);
+    else if (slice_is_word(argv[1], "getuser"))
         get_user(c, argv[2], out);
     else if (slice_is_word(argv[1], "list") || slice_is_word(argv[1], "users"))
         list_users(c, slice_is_word(argv[1], "users"), out);

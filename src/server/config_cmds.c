@@ -163,45 +163,94 @@ static bool set_local(struct server *s, const struct slice *argv, size_t argc, s
     return ok;
 }
 
-static void set_replicated(struct client *c, const struct slice *argv, size_t argc)
+/* Appends what the entry is to have of it, slot_pack's form without the number of words, which is returned. */
+static size_t put_entry_words(const struct slice *argv, size_t argc, struct buf *words)
 {
-    struct slice *pairs = mem_alloc(argc * sizeof *pairs);
     size_t count = 0;
-    char hash[sizeof RSM_HASH_PREFIX + 64] = RSM_HASH_PREFIX;
     for (size_t i = 2; i < argc; i += 2) {
-        bool password = slice_is_word(argv[i], "requirepass");
+        char hash[sizeof RSM_HASH_PREFIX + 64] = RSM_HASH_PREFIX;
+        bool hides = slice_is_word(argv[i], "requirepass") && argv[i + 1].len;
         if (!is_entry(argv[i]))
             continue;
-        pairs[count++] = argv[i];
-        pairs[count++] = password && argv[i + 1].len ? slice_cstr(hash) : argv[i + 1];
-        if (!password)
-            continue;
-        users_begin(c->server);
-        config_hash_password(argv[i + 1], hash + sizeof RSM_HASH_PREFIX - 1);
-        pairs[count - 1].len = argv[i + 1].len ? strlen(hash) : 0;
+        if (hides)
+            config_hash_password(argv[i + 1], hash + sizeof RSM_HASH_PREFIX - 1);
+        put_bytes(words, argv[i]);
+        put_bytes(words, hides ? slice_cstr(hash) : argv[i + 1]);
+        count += 2;
     }
+    return count;
+}
+
+static bool sets_password(const struct slice *argv, size_t argc)
+{
+    for (size_t i = 2; i < argc; i += 2)
+        if (slice_is_word(argv[i], "requirepass"))
+            return true;
+    return false;
+}
+
+static void set_replicated(struct client *c, const struct slice *argv, size_t argc)
+{
+    struct buf words = BUF_EMPTY;
+    size_t count = put_entry_words(argv, argc, &words);
+    struct slice *pairs = mem_alloc((count + 1) * sizeof *pairs);
+    struct reader r = reader_of(buf_slice(&words));
+    for (size_t i = 0; i < count; i++)
+        pairs[i] = get_bytes(&r);
+    if (sets_password(argv, argc))
+        users_begin(c->server);
     struct rsm_request req = {.kind = RSM_SETTING, .resp = c->resp, .argv = pairs, .argc = count};
     c->wait_asked =
         route_write(c, command_lookup(SLICE_LITERAL("config")), &req, KIND_SETTING, 0, false) == WAIT;
     mem_free(pairs);
+    buf_deinit(&words);
+}
+
+static size_t count_entries(const struct slice *argv, size_t argc)
+{
+    size_t count = 0;
+    for (size_t i = 2; i + 1 < argc; i += 2)
+        count += is_entry(argv[i]);
+    return count;
+}
+
+bool config_is_change(const struct slice *argv, size_t argc)
+{
+    return slice_is_word(argv[1], "set") && count_entries(argv, argc) > 0;
+}
+
+bool config_change_words(struct client *c, const struct slice *argv, size_t argc, struct slice head,
+                         struct buf *words, struct buf *out)
+{
+    if (argc % 2) {
+        resp_error(out, "ERR syntax error");
+        return false;
+    }
+    if (!check_set(c->server, argv, argc, out))
+        return false;
+    if (count_entries(argv, argc) != (argc - 2) / 2) {
+        resp_error(out, "ERR CONFIG SET of the cluster's settings and this node's together is not possible "
+                        "inside a transaction");
+        return false;
+    }
+    struct buf pairs = BUF_EMPTY;
+    put_varint(words, 1 + put_entry_words(argv, argc, &pairs));
+    put_bytes(words, head);
+    buf_append_slice(words, buf_slice(&pairs));
+    buf_deinit(&pairs);
+    if (sets_password(argv, argc))
+        users_begin(c->server);
+    return true;
 }
 
 static void config_set_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
-    if (argc % 2) {
+    bool replicated = count_entries(argv, argc) > 0;
+    if (argc % 2)
         resp_error(out, "ERR syntax error");
+    else if (!check_set(c->server, argv, argc, out) || !set_local(c->server, argv, argc, out))
         return;
-    }
-    bool replicated = false;
-    for (size_t i = 2; i < argc; i += 2)
-        replicated |= is_entry(argv[i]);
-    if (replicated && c->in_exec) {
-        resp_error(out, "ERR CONFIG SET of a replicated setting is not allowed inside a transaction");
-        return;
-    }
-    if (!check_set(c->server, argv, argc, out) || !set_local(c->server, argv, argc, out))
-        return;
-    if (!replicated)
+    else if (!replicated)
         resp_simple(out, "OK");
     else if (!c->server->node)
         resp_error(out, "LOADING Redis is loading the dataset in memory");

@@ -85,7 +85,9 @@ struct queued_command {
     uint32_t argc, db;
     bool local; /* answered by the server when the EXEC is */
     bool publishes;
-    bool denied; /* its user may not run it any more; `why` */
+    bool changes;    /* settings of the cluster, or users: `prepared` is where the entry's words begin */
+    size_t prepared; /* in transaction.prepared, as slot_pack has them */
+    bool denied;     /* its user may not run it any more; `why` */
     enum acl_verdict why;
 };
 
@@ -96,9 +98,10 @@ struct transaction {
     struct queued_command *commands;
     size_t count, cap;
     struct buf receipts; /* where its messages stand, and the replies to them */
-    uint32_t db;         /* as SELECT inside has left it */
-    bool failed;         /* an error while queueing: EXECABORT */
-    bool may_write;      /* one of them: CLIENT PAUSE WRITE holds its EXEC */
+    struct buf prepared;
+    uint32_t db;    /* as SELECT inside has left it */
+    bool failed;    /* an error while queueing: EXECABORT */
+    bool may_write; /* one of them: CLIENT PAUSE WRITE holds its EXEC */
 };
 
 struct watched_key {

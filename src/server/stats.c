@@ -179,6 +179,15 @@ void count_failed(struct server *s, const struct command *row, struct slice repl
         count_error(s, reply);
 }
 
+static const struct command *queued_row(const struct slice *argv, size_t argc)
+{
+    if (slice_equal(argv[0], RSM_CONFIG))
+        return command_find((const struct slice[]){SLICE_LITERAL("config"), SLICE_LITERAL("set")}, 2);
+    if (slice_equal(argv[0], RSM_USERS) && argc > 1)
+        return command_find((const struct slice[]){SLICE_LITERAL("acl"), argv[1]}, 2);
+    return command_find(argv, argc);
+}
+
 void count_failed_in_exec(struct server *s, struct slice payload, struct slice reply)
 {
     struct rsm_decoded d;
@@ -189,7 +198,7 @@ void count_failed_in_exec(struct server *s, struct slice payload, struct slice r
     const struct slice *argv = d.req.argv;
     for (size_t i = 0; i < d.req.commands && at < end; argv += d.req.counts[i++]) {
         size_t len = resp_reply_len(slice_of(at, (size_t)(end - at)));
-        const struct command *row = command_find(argv, d.req.counts[i]);
+        const struct command *row = queued_row(argv, d.req.counts[i]);
         if (*at == '-' && row)
             count_failed(s, row, slice_of(at, len));
         else if (*at == '-')

@@ -16,6 +16,7 @@ void transaction_free(struct transaction *t)
         return;
     buf_deinit(&t->bytes);
     buf_deinit(&t->receipts);
+    buf_deinit(&t->prepared);
     mem_free(t->ends);
     mem_free(t->commands);
     mem_free(t);
@@ -60,15 +61,19 @@ void transaction_queue(struct client *c, const struct command *row, const struct
         t->commands = mem_realloc(t->commands, t->cap * sizeof *t->commands);
     }
     bool publishes = h && (h->run == publish_command || h->run == spublish_command);
+    bool changes = h && ((h->run == config_command && config_is_change(argv, argc)) ||
+                         (h->run == acl_command && acl_is_change(argv[1])));
     if (h && h->run == select_command)
         queue_select(c, argv);
     /* TIME is the entry's time, so the state machine answers it; what is published becomes known when the rest does. */
-    t->commands[t->count++] = (struct queued_command){.row = row,
-                                                      .first_arg = t->arg_count,
-                                                      .argc = (uint32_t)argc,
-                                                      .db = t->db,
-                                                      .local = h && h->run != time_command && !publishes,
-                                                      .publishes = publishes};
+    t->commands[t->count++] =
+        (struct queued_command){.row = row,
+                                .first_arg = t->arg_count,
+                                .argc = (uint32_t)argc,
+                                .db = t->db,
+                                .local = h && h->run != time_command && !publishes && !changes,
+                                .changes = changes,
+                                .publishes = publishes};
     t->may_write |= pause_is_write(c->server, row, argv, argc);
     for (size_t i = 0; i < argc; i++)
         add_arg(t, argv[i]);
@@ -261,11 +266,70 @@ static uint32_t put_publish(const struct client *c, struct transaction *t, const
     return 5;
 }
 
+/* What an entry has of a change of settings or users; or, where it is wrong, its error. */
+static void prepare_change(struct client *c, struct transaction *t, struct queued_command *q)
+{
+    struct slice *argv = arguments(t, q);
+    struct buf error = BUF_EMPTY;
+    struct acl_words words = {0};
+    bool users = slice_is_word(argv[0], "acl");
+    q->prepared = t->prepared.len;
+    if (!users) {
+        config_change_words(c, argv, q->argc, RSM_CONFIG, &t->prepared, &error);
+    } else if (acl_change_words(c, argv, q->argc, &words, &error)) {
+        users_begin(c->server);
+        put_varint(&t->prepared, 1 + words.count);
+        put_bytes(&t->prepared, RSM_USERS);
+        for (size_t i = 0; i < words.count; i++)
+            put_bytes(&t->prepared, words.at[i]);
+    }
+    if (error.len) {
+        struct slice literal[] = {RSM_LITERAL, buf_slice(&error)};
+        buf_truncate(&t->prepared, q->prepared);
+        slot_pack(&t->prepared, literal, 2);
+    }
+    acl_words_deinit(&words);
+    buf_deinit(&error);
+    mem_free(argv);
+}
+
+/* The number of words in all. */
+static size_t prepare_changes(struct client *c, struct transaction *t)
+{
+    size_t count = 0;
+    buf_truncate(&t->prepared, 0);
+    for (size_t i = 0; i < t->count; i++) {
+        struct queued_command *q = &t->commands[i];
+        if (!q->changes || q->denied)
+            continue;
+        prepare_change(c, t, q);
+        struct reader r = reader_of(slice_drop(buf_slice(&t->prepared), q->prepared));
+        count += get_varint(&r);
+    }
+    return count;
+}
+
+static uint32_t put_queued(const struct transaction *t, const struct queued_command *q, struct slice *argv)
+{
+    for (uint32_t k = 0; k < q->argc; k++)
+        argv[k] = arg_at(t, q->first_arg + k);
+    return q->argc;
+}
+
+static uint32_t put_change(const struct transaction *t, const struct queued_command *q, struct slice *argv)
+{
+    struct reader r = reader_of(slice_drop(buf_slice(&t->prepared), q->prepared));
+    uint32_t count = (uint32_t)get_varint(&r);
+    for (uint32_t i = 0; i < count; i++)
+        argv[i] = get_bytes(&r);
+    return count;
+}
+
 /* The request for the data alone: counts, dbs and argv in one allocation, freed by the caller as req->argv. */
-static void fill_request(const struct client *c, struct transaction *t, struct rsm_request *req)
+static void fill_request(struct client *c, struct transaction *t, struct rsm_request *req)
 {
     size_t commands = t->count - count_local(t), publishes = count_publishes(t);
-    size_t args_max = t->arg_count + 2 * publishes + 2 * t->count;
+    size_t args_max = t->arg_count + 2 * publishes + 2 * t->count + prepare_changes(c, t);
     buf_truncate(&t->receipts, 0);
     buf_reserve(&t->receipts, MESSAGES_BEHIND_MAX + publishes * RECEIPT_MAX);
     messages_behind(c, &t->receipts);
@@ -296,13 +360,13 @@ static void fill_request(const struct client *c, struct transaction *t, struct r
             continue;
         }
         dbs[n] = q->db;
-        counts[n++] = q->publishes ? put_publish(c, t, q, behind, argv + req->argc) : q->argc;
-        if (q->publishes) {
-            req->argc += counts[n - 1];
-            continue;
-        }
-        for (uint32_t k = 0; k < q->argc; k++)
-            argv[req->argc++] = arg_at(t, q->first_arg + k);
+        if (q->publishes)
+            counts[n] = put_publish(c, t, q, behind, argv + req->argc);
+        else if (q->changes)
+            counts[n] = put_change(t, q, argv + req->argc);
+        else
+            counts[n] = put_queued(t, q, argv + req->argc);
+        req->argc += counts[n++];
     }
     for (size_t i = 0; i < c->watch_count; i++)
         watches[i] =

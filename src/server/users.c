@@ -45,7 +45,7 @@ static void lose(struct client *c)
     const struct slot *last = ring_empty(c) ? NULL : slot_at(c, c->tail - 1);
     client_become_default(c);
     c->authenticated = false;
-    if (last && last->kind == KIND_ACL && last->open)
+    if (last && (last->kind == KIND_ACL || last->kind == KIND_EXEC) && last->open)
         client_close_after_reply(c);
     else
         client_doom(c, "its user is gone");

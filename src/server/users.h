@@ -27,6 +27,14 @@ void acl_log_note(struct client *c, enum acl_verdict why, struct slice object, s
 void acl_log_clear(struct server *s);
 void acl_log_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out);
 
+/* acl_cmds.c: is it a change of users? Then what the entry is to have of it. false: the error was appended. */
+bool acl_is_change(struct slice subcommand);
+bool acl_change_words(struct client *c, const struct slice *argv, size_t argc, struct acl_words *words,
+                      struct buf *out);
+/* config_cmds.c: the same of a CONFIG SET, and of settings; slot_pack's form, behind `head`. */
+bool config_is_change(const struct slice *argv, size_t argc);
+bool config_change_words(struct client *c, const struct slice *argv, size_t argc, struct slice head,
+                         struct buf *words, struct buf *out);
 /* acl_cmds.c: a change that was asked for is answered. */
 void acl_answered(struct client *c, const struct slot *slot, struct slice reply, struct buf *out);
 

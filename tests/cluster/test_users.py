@@ -115,6 +115,40 @@ def restarted(checks, cluster):
                      [tried(conn, "AUTH", "ops", word) for word in ("other", "ops")], ["WRONGPASS", b"OK"])
 
 
+def in_transactions(checks, cluster):
+    """Users, passwords and the cluster's settings change in the place where they stand between MULTI and EXEC, or not at all."""
+    def transaction(conn, *commands):
+        conn.send(b"".join(encode(*command) for command in (("MULTI",), *commands, ("EXEC",))))
+        replies = [conn.reply() for _ in range(len(commands) + 2)]
+        out = replies[-1]
+        return [str(reply) if isinstance(reply, RespError) else reply for reply in out] if isinstance(out, list) else out
+
+    leader, (first, _) = cluster.wait_leader(), cluster.followers()
+    for port, name, where in ((leader.port, "tx", "on the leader"), (first.proxy_port, "ty", "through a follower")):
+        with Conn(port) as conn:
+            found = transaction(conn, ("SET", "k", name), ("ACL", "SETUSER", name, "on", ">pw", "~*", "+get"), ("CONFIG", "SET", "set-max-intset-entries", "7"),
+                                ("ACL", "SETUSER", name, "nonsense"), ("CONFIG", "SET", "maxmemory", "bla"), ("CONFIG", "SET", "maxmemory", "0", "timeout", "0"),
+                                ("ACL", "DELUSER", "nobody"), ("PING",), ("GET", "k"))
+            checks.equal("in a transaction %s" % where, found,
+                         [b"OK", b"OK", b"OK", "ERR Error in ACL SETUSER modifier 'nonsense': Syntax error",
+                          "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value",
+                          "ERR CONFIG SET of the cluster's settings and this node's together is not possible inside a transaction", 0, b"PONG",
+                          name.encode()])
+            with as_user(leader.port, name, "pw") as user:
+                checks.equal("they hold %s" % where, [tried(user, "GET", "k"), tried(user, "SET", "k", "v")], [name.encode(), "NOPERM"])
+                checks.equal("a user is removed %s" % where, transaction(conn, ("INCR", "n"), ("ACL", "DELUSER", name))[1], 1)
+                checks.ok("and its connections with it %s" % where, is_closed(user))
+            same_everywhere(checks, cluster, "all nodes have the setting %s" % where, "CONFIG", "GET", "set-max-intset-entries")
+            conn.call("WATCH", "w")
+            ask(leader.port, "SET", "w", "1")
+            checks.equal("where a key has changed nothing does %s" % where, transaction(conn, ("ACL", "SETUSER", "late", "on")), None)
+            checks.equal("no such user %s" % where, conn.call("ACL", "GETUSER", "late"), None)
+            conn.call("CONFIG", "SET", "set-max-intset-entries", "512")
+    with as_user(leader.port, "ops", "ops") as conn:
+        checks.equal("who removes himself hears so", transaction(conn, ("PING",), ("ACL", "DELUSER", "ops")), [b"PONG", 1])
+        checks.ok("and is sent away", is_closed(conn))
+
+
 def password(checks, cluster):
     """requirepass is the default user's password, on all nodes."""
     early = [Conn(node.proxy_port) for node in cluster.nodes]
@@ -142,7 +176,7 @@ def main():
              lambda: all(ask(node.port, "ACL", "GETUSER", "ops") for node in cluster.nodes))
         ask(cluster.nodes[0].port, "ACL", "SETUSER", "a-user-with-a-password", ">geheimes")
         ask(cluster.nodes[0].port, "ACL", "DELUSER", "a-user-with-a-password")
-        for test in (set_anywhere, enforced, revoked, restarted, password):
+        for test in (set_anywhere, enforced, revoked, restarted, in_transactions, password):
             checks.run(test.__name__.replace("_", " "), test, checks, cluster)
     finally:
         cluster.kill()

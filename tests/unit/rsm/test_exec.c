@@ -17,6 +17,15 @@ static const char *exec_watching(struct machine *m, const char *key, uint64_t ve
     return exec_request(m, q, (const char *[]){"INCR ran", NULL});
 }
 
+/* The node has to stop: nothing was changed, and there is no reply. */
+static void apply_request_unknown(struct machine *m, const struct rsm_request *q)
+{
+    uint64_t digest = rsm_digest(m->rsm), applied = rsm_applied(m->rsm);
+    assert_string_equal(apply_request(m, q), "");
+    assert_int_equal(m->result.outcome, RSM_UNKNOWN_KIND);
+    assert_true(rsm_digest(m->rsm) == digest && rsm_applied(m->rsm) == applied);
+}
+
 static void test_one_after_another(void **state)
 {
     struct machine m = machine_new();
@@ -72,6 +81,56 @@ static void test_literal_and_time(void **state)
     assert_string_equal(apply_request(&m, &q), "*2\r\n+PONG\r\n*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n");
     q = (struct rsm_request){
         .kind = RSM_COMMAND, .argv = argv, .argc = 2}; /* but only inside a transaction */
+    assert_memory_equal(apply_request(&m, &q), "-ERR unknown command", 20);
+    machine_free(&m);
+}
+
+/* Settings and users change in their turn; what is wrong with one is its element, and does not stop the others. */
+static void test_settings_and_users(void **state)
+{
+    struct machine m = machine_newest();
+    struct slice argv[] = {RSM_CONFIG,
+                           SLICE_LITERAL("hash-max-listpack-entries"),
+                           SLICE_LITERAL("1"),
+                           SLICE_LITERAL("HSET"),
+                           SLICE_LITERAL("h"),
+                           SLICE_LITERAL("a"),
+                           SLICE_LITERAL("1"),
+                           SLICE_LITERAL("b"),
+                           SLICE_LITERAL("2"),
+                           RSM_CONFIG,
+                           SLICE_LITERAL("maxmemory"),
+                           SLICE_LITERAL("x"),
+                           RSM_USERS,
+                           SLICE_LITERAL("setuser"),
+                           SLICE_LITERAL("bob"),
+                           SLICE_LITERAL("on"),
+                           RSM_USERS,
+                           SLICE_LITERAL("setuser"),
+                           SLICE_LITERAL("eve"),
+                           SLICE_LITERAL("nonsense")};
+    struct rsm_request q = {.kind = RSM_EXEC,
+                            .argv = argv,
+                            .argc = 20,
+                            .counts = (const uint32_t[]){3, 6, 3, 4, 4},
+                            .dbs = (const uint32_t[]){0, 0, 0, 0, 0},
+                            .commands = 5,
+                            .resp = 2};
+    uint64_t due;
+    (void)state;
+    const char *reply = apply_request(&m, &q);
+    assert_memory_equal(reply, "*5\r\n+OK\r\n:2\r\n-ERR CONFIG SET failed", 35);
+    assert_non_null(strstr(reply, "\r\n+OK\r\n-ERR Error in ACL SETUSER modifier 'nonsense'"));
+    assert_string_equal(query(&m, m.stamp_ms, "OBJECT ENCODING h", &due), "$9\r\nhashtable\r\n");
+    assert_string_equal(rsm_setting(m.rsm, "hash-max-listpack-entries"), "1");
+    assert_int_equal(acl_user_born(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("bob"))), rsm_applied(m.rsm));
+    assert_null(acl_find(rsm_acl(m.rsm), SLICE_LITERAL("eve")));
+    argv[1] = SLICE_LITERAL("no-such-setting"); /* of a newer build */
+    apply_request_unknown(&m, &q);
+    argv[1] = SLICE_LITERAL("maxmemory");
+    argv[13] = SLICE_LITERAL("of a newer build");
+    apply_request_unknown(&m, &q);
+    q = (struct rsm_request){.kind = RSM_COMMAND, .argv = argv, .argc = 3, .resp = 2};
     assert_memory_equal(apply_request(&m, &q), "-ERR unknown command", 20);
     machine_free(&m);
 }
@@ -191,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_errors_are_elements),
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_literal_and_time),
+        cmocka_unit_test(test_settings_and_users),
         cmocka_unit_test(test_watch),
         cmocka_unit_test(test_watch_and_expiry),
         cmocka_unit_test(test_watch_and_checkpoint),

@@ -11,6 +11,8 @@ static const char *const left_out[][2] = {
     {"script|flush", "the scripts of other rows would hardly ever be known"},
     {"function|restore", "its payload is what FUNCTION DUMP gives"},
     {"evalsha_ro", "a read of what EVALSHA runs"},
+    {"migrate", "it makes entries of others"},
+    {"restore-asking", "RESTORE by another name"},
     {"flushall", "it empties what other clients write; FLUSHDB goes the same way"},
 };
 
