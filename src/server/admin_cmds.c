@@ -196,3 +196,24 @@ void failover_command(struct client *c, const struct slice *argv, size_t argc, s
     (void)c, (void)argv, (void)argc;
     resp_error(out, "ERR FAILOVER not allowed in cluster mode.");
 }
+
+/* There are none, for what one does on one node the others would have to do, too. What Redis says of them by default. */
+void module_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    static const char *const lines[] = {
+        "MODULE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "LIST",
+        "    Return a list of loaded modules.",
+        "HELP",
+        "    Print this help.",
+    };
+    (void)c, (void)argc;
+    if (slice_is_word(argv[1], "list"))
+        resp_array(out, 0);
+    else if (slice_is_word(argv[1], "help"))
+        reply_lines(out, lines, sizeof lines / sizeof lines[0]);
+    else
+        resp_error(out, "ERR MODULE command not allowed. If the enable-module-command option is set to "
+                        "\"local\", you can run it from a local connection, otherwise you need to set this "
+                        "option in the configuration file, and then restart the server.");
+}

@@ -35,6 +35,7 @@ static const struct handler table[] = {
     {"failover", failover_command, H_IN_EXEC},
     {"memory", memory_command, H_IN_EXEC},
     {"migrate", migrate_command, 0},
+    {"module", module_command, H_IN_EXEC},
     {"latency", latency_command, H_IN_EXEC},
     {"subscribe", subscribe_command, H_IN_EXEC | H_SUBSCRIBED},
     {"psubscribe", psubscribe_command, H_IN_EXEC | H_SUBSCRIBED},

@@ -389,7 +389,7 @@ handler_fn ping_command, echo_command, quit_command, reset_command, hello_comman
 handler_fn client_command, config_command, info_command, cluster_command, role_command, wait_command,
     save_command, bgsave_command, lastsave_command, shutdown_command, debug_command, bgrewriteaof_command,
     acl_command, replicaof_command, memory_command, latency_command, failover_command, slowlog_command,
-    monitor_command, replconf_command, sync_command, migrate_command;
+    monitor_command, replconf_command, sync_command, migrate_command, module_command;
 handler_fn subscribe_command, psubscribe_command, ssubscribe_command, unsubscribe_command,
     punsubscribe_command, sunsubscribe_command, publish_command, spublish_command, pubsub_command;
 handler_fn multi_command, exec_command, discard_command, watch_command, unwatch_command;
