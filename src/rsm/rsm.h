@@ -237,8 +237,10 @@ struct rsm_script_call {
     uint32_t db;
     const struct slice *argv;
     size_t argc;
-    struct slice error; /* RESP bytes; empty: it did not fail */
-    bool refused;       /* it was not run; `row` may be NULL */
+    struct slice error;      /* RESP bytes; empty: it did not fail */
+    bool refused;            /* it was not run; `row` may be NULL */
+    enum acl_verdict denied; /* why its user may not run it, and the argument in question */
+    size_t denied_arg;
 };
 enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
 struct rsm_listener {

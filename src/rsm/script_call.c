@@ -7,20 +7,20 @@
 
 /* Who may do what is the log's, so all nodes judge alike. Until the log has said something, nobody is forbidden anything here. */
 static enum acl_verdict judge(const struct rsm_caller *caller, const struct command *row,
-                              const struct slice *argv, size_t argc)
+                              const struct slice *argv, size_t argc, size_t *which)
 {
-    size_t which;
     const struct acl *a = rsm_acl(caller->r);
     const struct acl_user *u = a ? acl_find(a, caller->c->user) : NULL;
     if (!a)
         return ACL_GRANTED;
-    return u ? acl_check(a, u, row, argv, argc, &which) : ACL_NO_COMMAND;
+    return u ? acl_check(a, u, row, argv, argc, which) : ACL_NO_COMMAND;
 }
 
 int rsm_script_permits(void *host, const struct slice *argv, size_t argc)
 {
     const struct command *row = command_find(argv, argc);
-    return row ? judge(host, row, argv, argc) == ACL_GRANTED : -1;
+    size_t which;
+    return row ? judge(host, row, argv, argc, &which) == ACL_GRANTED : -1;
 }
 
 static const char *denial(enum acl_verdict verdict)
@@ -47,16 +47,19 @@ static bool is_debug_protocol(const struct command *row, const struct slice *arg
 }
 
 /* NULL: it may run. */
-static const char *objection(const struct rsm_caller *caller, const struct command *row,
-                             const struct slice *argv, size_t argc)
+static const char *objection(const struct rsm_caller *caller, struct rsm_script_call *call)
 {
+    const struct command *row = call->row;
+    const struct slice *argv = call->argv;
+    size_t argc = call->argc;
     if (!row || (row->flags & CMD_SINCE_3 && caller->r->apply_version < 3))
         return "Unknown Redis command called from script";
     if (!command_arity_ok(row, argc))
         return "Wrong number of args calling Redis command from script";
     if (row->flags & CMD_NOSCRIPT && !is_debug_protocol(row, argv, argc))
         return "This Redis command is not allowed from script";
-    return denial(judge(caller, row, argv, argc));
+    call->denied = judge(caller, row, argv, argc, &call->denied_arg);
+    return denial(call->denied);
 }
 
 /* ---- commands that are not about the keyspace ---- */
@@ -134,11 +137,11 @@ static void tell_called(const struct rsm_caller *caller, const struct rsm_script
 }
 
 /* Why it is not run, in `reply`; false: nothing speaks against it. */
-static bool is_refused(const struct rsm_caller *caller, const struct command *row, const struct slice *argv,
-                       size_t argc, struct buf *reply)
+static bool is_refused(const struct rsm_caller *caller, struct rsm_script_call *call, struct buf *reply)
 {
     const struct command_context *c = caller->c;
-    const char *wrong = objection(caller, row, argv, argc);
+    const struct command *row = call->row;
+    const char *wrong = objection(caller, call);
     bool effects = row && row->flags & (CMD_WRITE | CMD_MAY_REPLICATE);
     if (!wrong && effects && (caller->read_only || !(c->view.writing || c->trial)))
         wrong = "Write commands are not allowed from read-only scripts.";
@@ -147,7 +150,7 @@ static bool is_refused(const struct rsm_caller *caller, const struct command *ro
     else if (row->flags & CMD_DENYOOM && c->oom && !caller->wrote &&
              !(caller->flags & SCRIPT_DECLARED && caller->flags & SCRIPT_ALLOW_OOM))
         resp_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
-    else if (command_may_wait(row, argv, argc) && strncmp(row->name, "xread", 5) == 0)
+    else if (command_may_wait(row, call->argv, call->argc) && strncmp(row->name, "xread", 5) == 0)
         resp_errorf(reply, "ERR %s command is not allowed with BLOCK option from scripts", row->name);
     else
         return false;
@@ -163,7 +166,7 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
     size_t start = reply->len;
     struct rsm_script_call call = {
         .entry = outer->view.writing, .row = row, .db = caller->db, .argv = argv, .argc = argc};
-    *error = call.refused = is_refused(caller, row, argv, argc, reply);
+    *error = call.refused = is_refused(caller, &call, reply);
     if (call.refused) {
         call.error = slice_drop(buf_slice(reply), start);
         tell_called(caller, &call);

@@ -11,9 +11,15 @@ struct denial {
     struct list link;
     uint64_t count, at_us;
     enum acl_verdict why;
-    bool in_transaction;
+    const char *context;
     struct buf object, user, client;
 };
+
+static const char *context_of(const struct client *c)
+{
+    static const char top[] = "toplevel", multi[] = "multi", lua[] = "lua";
+    return c->in_script ? lua : c->txn || c->in_exec ? multi : top;
+}
 
 static void drop(struct server *s, struct denial *d)
 {
@@ -38,8 +44,7 @@ static struct denial *find_same(struct server *s, const struct denial *d)
         struct denial *old = list_entry(it, struct denial, link);
         if (looked_at++ == LOOKED_AT)
             break;
-        if (old->why == d->why && old->in_transaction == d->in_transaction &&
-            d->at_us - old->at_us <= SAME_WITHIN_US &&
+        if (old->why == d->why && old->context == d->context && d->at_us - old->at_us <= SAME_WITHIN_US &&
             slice_equal(buf_slice(&old->object), buf_slice(&d->object)) &&
             slice_equal(buf_slice(&old->user), buf_slice(&d->user)))
             return old;
@@ -53,7 +58,7 @@ void acl_log_note(struct client *c, enum acl_verdict why, struct slice object, s
     struct denial *d = mem_calloc(1, sizeof *d);
     d->at_us = s->now_us;
     d->why = why;
-    d->in_transaction = c->txn || c->in_exec;
+    d->context = context_of(c);
     buf_append_slice(&d->object, object);
     buf_append_slice(&d->user, user);
     list_init(&d->link);
@@ -80,7 +85,7 @@ static void put(struct client *c, const struct denial *d, struct buf *out)
     resp_bulk_cstr(out, "reason");
     resp_bulk_cstr(out, reasons[d->why]);
     resp_bulk_cstr(out, "context");
-    resp_bulk_cstr(out, d->in_transaction ? "multi" : "toplevel");
+    resp_bulk_cstr(out, d->context);
     resp_bulk_cstr(out, "object");
     resp_bulk(out, buf_slice(&d->object));
     resp_bulk_cstr(out, "username");

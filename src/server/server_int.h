@@ -137,7 +137,7 @@ struct client {
         replicates; /* it is a replica: what goes out is the state and what follows, in it comes only REPLCONF */
     bool told;      /* a request of it was refused, so it knows that this node does not lead */
     bool wait_asked; /* a handler found that its request has to wait in the input */
-    bool watch_failed, in_exec;
+    bool watch_failed, in_exec, in_script;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
     bool unseen;                           /* MIGRATE's: neither MONITOR nor SLOWLOG shows it */
     bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
@@ -261,7 +261,7 @@ struct running_script {
     bool busy, killed;       /* others hear BUSY; SCRIPT KILL was heard */
     bool polling;            /* sockets are read in the middle of it */
     uint64_t since_us, polled_us;
-    const struct client *client; /* that has it run, while a reply of it is being written; NULL: none is */
+    struct client *client; /* that has it run, while a reply of it is being written; NULL: none is */
 };
 
 struct server {

@@ -53,7 +53,7 @@ static bool runs_on(struct server *s)
 bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, const struct rsm_running *what)
 {
     struct server *s = arg;
-    const struct client *client = s->script.client;
+    struct client *client = s->script.client;
     if (phase == RSM_SCRIPT_RUNS)
         return runs_on(s);
     s->passed_errors += what->passed_error && script_is_ours(s, what->entry);

@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/info.h"
+#include "server/slots.h"
+#include "server/users.h"
 
 enum { SAMPLE_US = 1000000, TIMED_SHARE = 16 };
 
@@ -214,6 +216,20 @@ bool script_is_ours(const struct server *s, bool entry)
     return entry ? s->write_index == rsm_applied(node_rsm(s->node)) + 1 : s->in_query;
 }
 
+/* To ACL LOG, as what the client did whose script it is. */
+static void note_denial(struct server *s, const struct rsm_script_call *call)
+{
+    uint32_t seq;
+    struct client *c = call->entry ? ticket_client(s, s->write_ticket, &seq) : s->script.client;
+    if (!c || call->denied == ACL_GRANTED || call->denied >= ACL_NO_SORT_BY)
+        return;
+    c->in_script = true;
+    acl_log_note(c, call->denied,
+                 call->denied == ACL_NO_COMMAND ? slice_cstr(call->row->name) : call->argv[call->denied_arg],
+                 client_user(c));
+    c->in_script = false;
+}
+
 void script_called(void *arg, const struct rsm_script_call *call)
 {
     struct server *s = arg;
@@ -225,6 +241,7 @@ void script_called(void *arg, const struct rsm_script_call *call)
     if (call->refused) {
         if (stat)
             stat->rejected++;
+        note_denial(s, call);
         return;
     }
     stat->calls++;

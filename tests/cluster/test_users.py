@@ -149,6 +149,21 @@ def in_transactions(checks, cluster):
         checks.ok("and is sent away", is_closed(conn))
 
 
+def denied_in_scripts(checks, cluster):
+    """What a script's user may not do is in the ACL LOG of the node that has the script run, of reads and of entries."""
+    leader = cluster.wait_leader()
+    ask(leader.port, "ACL", "SETUSER", "scripter", "on", ">pw", "~mine", "+@all", "-incr")
+    ask(leader.port, "ACL", "LOG", "RESET")
+    with as_user(leader.port, "scripter", "pw") as conn:
+        for script in ("redis.call('set','mine',1) return redis.call('incr','mine')", "#!lua flags=no-writes\nreturn redis.pcall('get','theirs')"):
+            for _ in range(2):
+                tried(conn, "EVAL", script, 0)
+    log = [dict(zip(entry[::2], entry[1::2])) for entry in ask(leader.port, "ACL", "LOG")]
+    checks.equal("denials in scripts", [(entry[b"context"], entry[b"reason"], entry[b"object"], entry[b"username"], entry[b"count"]) for entry in log],
+                 [(b"lua", b"key", b"theirs", b"scripter", 2), (b"lua", b"command", b"incr", b"scripter", 2)])
+    ask(leader.port, "ACL", "DELUSER", "scripter")
+
+
 def password(checks, cluster):
     """requirepass is the default user's password, on all nodes."""
     early = [Conn(node.proxy_port) for node in cluster.nodes]
@@ -176,7 +191,7 @@ def main():
              lambda: all(ask(node.port, "ACL", "GETUSER", "ops") for node in cluster.nodes))
         ask(cluster.nodes[0].port, "ACL", "SETUSER", "a-user-with-a-password", ">geheimes")
         ask(cluster.nodes[0].port, "ACL", "DELUSER", "a-user-with-a-password")
-        for test in (set_anywhere, enforced, revoked, restarted, in_transactions, password):
+        for test in (set_anywhere, enforced, revoked, restarted, denied_in_scripts, in_transactions, password):
             checks.run(test.__name__.replace("_", " "), test, checks, cluster)
     finally:
         cluster.kill()
