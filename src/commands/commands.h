@@ -58,6 +58,7 @@ struct command_wait {
 /* Who runs scripts for commands: EVAL and its kin, and SCRIPT. Appends exactly one reply, but for a read whose view's due_ms is set. */
 /* A script that is only tried, on a state that it must not change. */
 struct command_trial {
+    bool told;    /* asked: what it calls is told, see rsm_listener */
     bool writes;  /* it wanted to: there is no reply */
     bool stopped; /* it did not end by itself */
 };

@@ -183,6 +183,9 @@ void node_look_ahead(const struct node *n, const struct store_ahead *keys, size_
 /* Runs a read command. false: due, see above. */
 bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                 const struct slice *argv, size_t argc, struct buf *reply, uint64_t *due_ms);
+/* rsm_try_script. */
+void node_try(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+              const struct slice *argv, size_t argc, struct buf *reply, struct command_trial *trial);
 bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                 uint64_t *due_ms);
 

@@ -110,6 +110,12 @@ bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct s
     return rsm_query(n->rsm, now_ms, db, resp, user, argv, argc, &n->chance, reply, due_ms);
 }
 
+void node_try(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
+              const struct slice *argv, size_t argc, struct buf *reply, struct command_trial *trial)
+{
+    rsm_try_script(n->rsm, now_ms, db, resp, user, argv, argc, &n->chance, reply, trial);
+}
+
 bool node_watch(struct node *n, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,
                 uint64_t *due_ms)
 {

@@ -220,8 +220,10 @@ void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struc
     c.argv = argv;
     c.argc = argc;
     c.trial = trial;
-    *trial = (struct command_trial){0};
+    trial->writes = trial->stopped = false;
+    size_t before = reply->len;
     run(r, &c);
+    trial->writes |= reply->len == before; /* a key is due, and goes by an entry */
 }
 
 bool rsm_version(struct rsm *r, uint64_t now_ms, uint32_t db, struct slice key, uint64_t *version,

@@ -183,7 +183,7 @@ uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
 bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                uint64_t *due_ms);
-/* Runs a script as far as it only reads; like rsm_query, but for `trial`. Its first run is not to be one that all nodes have to get through. */
+/* Runs a script as far as it only reads; like rsm_query, but for `trial`. Where a key is due, it writes. */
 void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                     const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                     struct command_trial *trial);
@@ -214,8 +214,10 @@ uint64_t rsm_functions_digest(const struct rsm *r);
 /* FUNCTION STATS. `running`: a function that runs, for that long; NULL: none. */
 void rsm_reply_function_stats(const struct rsm *r, const struct rsm_running *running, uint64_t ms, int resp,
                               struct buf *out);
-/* Of a row with CMD_BY_SCRIPT: is it a read? Else it is an entry. */
-bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc);
+/* Of a row with CMD_BY_SCRIPT. One that may be a read is tried as one, and is an entry if it writes: it has not when an entry ran it
+ * last. */
+enum rsm_script_way { RSM_SCRIPT_IS_ENTRY, RSM_SCRIPT_MAY_READ, RSM_SCRIPT_IS_READ };
+enum rsm_script_way rsm_script_way(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The same of one whose body has yet to be kept, which takes an entry. */
 bool rsm_script_never_writes(const struct rsm *r, const struct slice *argv, size_t argc);
 /* The version WATCH remembers. Same rule for due keys. */

@@ -255,6 +255,7 @@ struct rsm_caller {
     uint32_t db;               /* SELECT in a script is the script's own */
     unsigned flags;            /* as it has declared */
     bool read_only, wrote;
+    bool changed;         /* called what takes an entry */
     bool passed_error;    /* it has ended, with the error of a command */
     const char *function; /* NULL: a script */
 };
@@ -269,7 +270,7 @@ void rsm_script_command(void *arg, struct command_context *c);
 struct rsm_program {
     struct slice code;
     const struct library *library;      /* NULL: a script */
-    const struct stored_script *script; /* NULL: none of those that were known before */
+    const struct stored_script *script; /* NULL: not one of those that are likely to come again */
     const char *name;
     unsigned flags;
     bool called_to_read;
@@ -277,7 +278,8 @@ struct rsm_program {
 };
 /* The number of keys, argv[2]. false: the error was appended; `no_number` if it is none. */
 bool rsm_script_keys(struct command_context *c, const char *no_number, size_t *keys);
-void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p);
+/* Did it call what takes an entry? */
+bool rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p);
 
 /* function_commands.c */
 void rsm_fcall(struct rsm *r, struct command_context *c);

@@ -132,7 +132,8 @@ static void run(struct rsm_caller *caller, struct command_context *c, const stru
 static void tell_called(const struct rsm_caller *caller, const struct rsm_script_call *call)
 {
     const struct rsm_listener *l = &caller->r->listener;
-    if (l->called && !caller->c->trial)
+    const struct command_trial *trial = caller->c->trial;
+    if (l->called && (!trial || trial->told))
         l->called(l->arg, call);
 }
 
@@ -172,8 +173,8 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
         tell_called(caller, &call);
         return true;
     }
-    bool writes = row->flags & CMD_WRITE;
-    if ((writes || row->flags & CMD_MAY_REPLICATE) && outer->trial) {
+    bool writes = row->flags & CMD_WRITE, changes = writes || row->flags & CMD_MAY_REPLICATE;
+    if (changes && outer->trial) {
         outer->trial->writes = true;
         return false;
     }
@@ -192,6 +193,7 @@ bool rsm_script_call(void *host, const struct slice *argv, size_t argc, int resp
         run(caller, &c, row);
     outer->view.due_ms = c.view.due_ms;
     caller->wrote |= writes;
+    caller->changed |= changes;
     if (c.view.due_ms)
         return false;
     if (reply->len > start && reply->data[start] == '-')

@@ -56,10 +56,10 @@ static bool may_run(struct command_context *c, unsigned flags, bool read_only)
     return false;
 }
 
-void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p)
+bool rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_program *p)
 {
     if (!may_run(c, p->flags, p->called_to_read))
-        return;
+        return false;
     struct rsm_caller caller = {.r = r,
                                 .c = c,
                                 .db = c->view.db,
@@ -88,21 +88,25 @@ void rsm_run_program(struct rsm *r, struct command_context *c, const struct rsm_
     rsm_script_tell(&caller, RSM_SCRIPT_ENDS);
     if (c->trial)
         c->trial->stopped = end == SCRIPT_STOPPED;
+    return caller.changed;
 }
 
-/* script: NULL if it was not known before. */
+/* script: as it is stored, NULL: it is not. `fresh`: it has only just been. */
 static void run(struct rsm *r, struct command_context *c, struct slice body, const char *name,
-                const struct stored_script *script, size_t keys)
+                struct stored_script *script, bool fresh, size_t keys)
 {
     struct buf error = BUF_EMPTY;
-    struct rsm_program p = {.script = script,
+    bool changed = false;
+    struct rsm_program p = {.script = fresh ? NULL : script,
                             .name = name,
                             .keys = keys,
                             .called_to_read = is(c, "eval_ro") || is(c, "evalsha_ro")};
     if (script_shebang(body, &p.flags, &p.code, &error))
-        rsm_run_program(r, c, &p);
+        changed = rsm_run_program(r, c, &p);
     else
         resp_errorf(c->out, "ERR %.*s", (int)error.len, error.data);
+    if (script && c->view.writing)
+        script->wrote = changed;
     buf_deinit(&error);
 }
 
@@ -136,7 +140,7 @@ static void eval(struct rsm *r, struct command_context *c)
     }
     if (!used)
         sha1_hex(c->argv[1], name);
-    run(r, c, c->argv[1], used ? used->name : name, known, keys);
+    run(r, c, c->argv[1], used ? used->name : name, used, !known, keys);
 }
 
 static void evalsha(struct rsm *r, struct command_context *c)
@@ -155,7 +159,7 @@ static void evalsha(struct rsm *r, struct command_context *c)
     }
     if (c->view.writing)
         scripts_used(&r->scripts, known);
-    run(r, c, slice_of(known->body, known->len), known->name, known, keys);
+    run(r, c, slice_of(known->body, known->len), known->name, known, false, keys);
 }
 
 /* ---- SCRIPT ---- */
@@ -256,43 +260,59 @@ bool rsm_script_body(const struct rsm *r, struct slice name, struct slice *body)
     return known;
 }
 
-/* known: whether it is there already, or need not be. */
-static bool never_writes(const struct rsm *r, const struct slice *argv, size_t argc, bool *is_known)
+struct named_script {
+    const struct stored_script *known; /* NULL: it is not */
+    struct slice body;
+    bool by_name, called_to_read;
+};
+
+static struct named_script find_named(const struct rsm *r, const struct slice *argv)
 {
-    struct buf error = BUF_EMPTY;
-    struct slice body, code;
-    unsigned flags = 0;
-    const struct stored_script *known;
-    *is_known = true;
-    if (slice_is_word(argv[0], "script") || argc < 3)
-        return false;
-    if (slice_is_word(argv[0], "fcall") || slice_is_word(argv[0], "fcall_ro"))
-        return rsm_fcall_reads(r, argv);
-    bool by_name = slice_is_word(argv[0], "evalsha") || slice_is_word(argv[0], "evalsha_ro");
-    bool read_only = slice_is_word(argv[0], "eval_ro") || slice_is_word(argv[0], "evalsha_ro");
-    if (by_name) {
-        known = scripts_find(&r->scripts, argv[1]);
-        body = known ? slice_of(known->body, known->len) : slice_of(NULL, 0);
-    } else {
-        known = scripts_find_body(&r->scripts, argv[1]);
-        body = argv[1];
-    }
-    *is_known = known || by_name;
-    if (!known && by_name)
-        return read_only;
-    bool ok = script_shebang(body, &flags, &code, &error);
-    buf_deinit(&error);
-    return read_only || (ok && flags & SCRIPT_NO_WRITES);
+    struct named_script s = {
+        .by_name = slice_is_word(argv[0], "evalsha") || slice_is_word(argv[0], "evalsha_ro"),
+        .called_to_read = slice_is_word(argv[0], "eval_ro") || slice_is_word(argv[0], "evalsha_ro")};
+    s.known = s.by_name ? scripts_find(&r->scripts, argv[1]) : scripts_find_body(&r->scripts, argv[1]);
+    s.body = !s.by_name ? argv[1] : s.known ? slice_of(s.known->body, s.known->len) : slice_of(NULL, 0);
+    return s;
 }
 
-bool rsm_script_reads(const struct rsm *r, const struct slice *argv, size_t argc)
+static bool is_function(const struct slice *argv)
 {
-    bool known;
-    return never_writes(r, argv, argc, &known) && known;
+    return slice_is_word(argv[0], "fcall") || slice_is_word(argv[0], "fcall_ro");
+}
+
+static unsigned flags_of(struct slice body)
+{
+    struct buf error = BUF_EMPTY;
+    struct slice code;
+    unsigned flags = 0;
+    bool ok = script_shebang(body, &flags, &code, &error);
+    buf_deinit(&error);
+    return ok ? flags : SCRIPT_DECLARED;
+}
+
+enum rsm_script_way rsm_script_way(const struct rsm *r, const struct slice *argv, size_t argc)
+{
+    if (argc < 3 || slice_is_word(argv[0], "script"))
+        return RSM_SCRIPT_IS_ENTRY;
+    if (is_function(argv))
+        return rsm_fcall_reads(r, argv) ? RSM_SCRIPT_IS_READ : RSM_SCRIPT_IS_ENTRY;
+    struct named_script s = find_named(r, argv);
+    if (!s.known)
+        return s.by_name && s.called_to_read ? RSM_SCRIPT_IS_READ : RSM_SCRIPT_IS_ENTRY;
+    unsigned flags = flags_of(s.body);
+    if (s.called_to_read || flags & SCRIPT_NO_WRITES)
+        return RSM_SCRIPT_IS_READ;
+    return flags || s.known->wrote || scripts_is_old(&r->scripts, s.known) ? RSM_SCRIPT_IS_ENTRY
+                                                                           : RSM_SCRIPT_MAY_READ;
 }
 
 bool rsm_script_never_writes(const struct rsm *r, const struct slice *argv, size_t argc)
 {
-    bool known;
-    return never_writes(r, argv, argc, &known);
+    if (argc < 3 || slice_is_word(argv[0], "script"))
+        return false;
+    if (is_function(argv))
+        return rsm_fcall_reads(r, argv);
+    struct named_script s = find_named(r, argv);
+    return s.called_to_read || flags_of(s.body) & SCRIPT_NO_WRITES;
 }

@@ -111,6 +111,8 @@ struct stored_script *scripts_add(struct scripts *s, struct slice body, bool loa
         return script;
     script = mem_alloc(sizeof *script + body.len);
     script->loaded = loaded;
+    script->wrote = false;
+    script->used = s->uses;
     script->len = (uint32_t)body.len;
     script->hash = siphash(&s->seed, body.data, body.len);
     memcpy(script->name, name, sizeof name);
@@ -130,6 +132,12 @@ void scripts_used(struct scripts *s, struct stored_script *script)
 {
     list_remove(&script->in_use_order);
     list_push_back(&s->in_use_order, &script->in_use_order);
+    script->used = ++s->uses;
+}
+
+bool scripts_is_old(const struct scripts *s, const struct stored_script *script)
+{
+    return !script->loaded && s->uses - script->used > SCRIPTS_BY_EVAL / 2;
 }
 
 void scripts_save(const struct stored_script *script, struct buf *out)

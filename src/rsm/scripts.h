@@ -14,8 +14,10 @@ struct stored_script {
     struct list in_use_order; /* first, see list_entry */
     char name[SHA1_HEX + 1];
     bool loaded; /* by SCRIPT LOAD */
+    bool wrote;  /* when an entry ran it last. No part of the state */
     uint32_t len;
     uint64_t hash; /* of its body */
+    uint64_t used; /* the table's `uses` when an entry ran it last */
     char body[];
 };
 struct scripts {
@@ -24,6 +26,7 @@ struct scripts {
     struct hash_seed seed;
     struct list in_use_order; /* least recently used first */
     size_t by_eval;
+    uint64_t uses;   /* by entries. No part of the state */
     uint64_t digest; /* of their names and how they came, whatever their order */
 };
 void scripts_init(struct scripts *s, struct hash_seed seed);
@@ -34,6 +37,8 @@ struct stored_script *scripts_find_body(const struct scripts *s, struct slice bo
 struct stored_script *scripts_add(struct scripts *s, struct slice body, bool loaded);
 /* By an entry: it is the last to be forgotten. */
 void scripts_used(struct scripts *s, struct stored_script *script);
+/* Might it be forgotten before long? */
+bool scripts_is_old(const struct scripts *s, const struct stored_script *script);
 void scripts_flush(struct scripts *s);
 size_t scripts_count(const struct scripts *s);
 /* As bytes in a snapshot, in the order of their use. load false: malformed, or there already. */

@@ -269,6 +269,18 @@ static uint64_t read_time(struct server *s, const struct slot *slot)
     return slot->now_ms > stamp_ms ? slot->now_ms : stamp_ms;
 }
 
+static bool guess(struct client *c, uint32_t db, uint64_t now_ms, const struct slice *argv, size_t argc,
+                  struct buf *out)
+{
+    struct server *s = c->server;
+    struct command_trial trial = {.told = true};
+    buf_truncate(&s->guessed, 0);
+    s->guessing = true;
+    node_try(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, &trial);
+    s->guessing = false;
+    return !trial.writes;
+}
+
 bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_t now_ms,
                const struct slice *argv, size_t argc, struct buf *out, uint64_t *due_ms)
 {
@@ -284,12 +296,14 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
     s->script_read = false;
     s->passed_errors = 0;
     s->script.client = c;
-    bool done = node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms);
+    bool done = due_ms ? node_query(s->node, now_ms, db, c->resp, client_user(c), argv, argc, out, due_ms)
+                       : guess(c, db, now_ms, argv, argc, out);
     s->in_query = nested;
     s->script.client = NULL;
     if (may_take_long)
         s->hooks.busy(s->hooks.arg, false);
-    ran(c, row, argv, argc, time_end(s, stat, begun_ns));
+    if (due_ms || done)
+        ran(c, row, argv, argc, time_end(s, stat, begun_ns));
     if (done && out->data[start] == '-')
         count_failed(s, row, slice_drop(buf_slice(out), start));
     return done;
@@ -313,6 +327,8 @@ static bool query(struct client *c, struct slot *slot, uint64_t now_ms, struct b
         return true;
     if (!query_run(c, slot->row, slot->db, now_ms, c->server->argv, argc, out, due_ms))
         return false;
+    if (!due_ms)
+        script_calls_tell(c);
     if (slot->tracked)
         caches_remember(c, slot->row, c->server->argv, argc);
     return true;
@@ -322,6 +338,8 @@ bool run_read(struct client *c, struct slot *slot, struct buf *out)
 {
     struct server *s = c->server;
     uint64_t due_ms = 0;
+    if (slot->guess)
+        return query(c, slot, read_time(s, slot), out, NULL) || route_guess_writes(c, slot, out);
     for (;;) {
         uint64_t now_ms = read_time(s, slot);
         bool done =

@@ -321,7 +321,7 @@ static void keep_sent(void *arg, struct slice key)
 void caches_sent(struct client *c, struct slot *slot, const struct command *row, const struct slice *argv,
                  size_t argc)
 {
-    struct keeping k = {.client = c, .slot = slot, .db = c->db};
+    struct keeping k = {.client = c, .slot = slot, .db = slot->db};
     each_key(row, argv, argc, keep_sent, &k);
 }
 

@@ -116,26 +116,26 @@ static enum verdict run_read_script(struct client *c, const struct command *row,
     return route_read(c, row, argv, argc);
 }
 
-static bool is_entry(const struct server *s, const struct command *row, const struct slice *argv, size_t argc)
-{
-    return row->flags & CMD_BY_SCRIPT ? !rsm_script_reads(node_rsm(s->node), argv, argc)
-                                      : row->flags & CMD_WRITE;
-}
-
 static enum verdict run(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                         bool numbered)
 {
     struct server *s = c->server;
     if (is_loading(s))
         return reject(c, row, loading);
-    bool may_wait = command_may_wait(row, argv, argc), entry = is_entry(s, row, argv, argc);
-    if (row->flags & CMD_BY_SCRIPT && !entry)
-        return run_read_script(c, row, argv, argc);
-    if (!may_wait && !entry)
+    bool may_wait = command_may_wait(row, argv, argc);
+    if (row->flags & CMD_BY_SCRIPT) {
+        enum verdict verdict;
+        enum rsm_script_way way = rsm_script_way(node_rsm(s->node), argv, argc);
+        if (way == RSM_SCRIPT_IS_READ)
+            return run_read_script(c, row, argv, argc);
+        if (way == RSM_SCRIPT_MAY_READ && !numbered && c->trial == TRIAL_NONE &&
+            route_guess(c, row, argv, argc))
+            return TAKEN;
+        if (slow_scripts_hold(c, argv, argc, &verdict))
+            return verdict;
+    }
+    if (!may_wait && !(row->flags & (CMD_WRITE | CMD_BY_SCRIPT)))
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
-    enum verdict held;
-    if (row->flags & CMD_BY_SCRIPT && slow_scripts_hold(c, argv, argc, &held))
-        return held;
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};
     uint16_t key_slot = s->clustered ? route_key_slot(row, argv, argc) : 0;
     req.asker = may_wait ? s->self : 0;

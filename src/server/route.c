@@ -5,6 +5,7 @@
 #include "base/checksum.h"
 #include "base/log.h"
 #include "server/caches.h"
+#include "server/slots.h"
 
 enum { KEYS_LOOKED_AT = 1024 };
 
@@ -116,8 +117,15 @@ static enum verdict redirect_or_park(struct client *c, uint16_t slot, bool write
 
 /* ---- reads ---- */
 
+/* Before what it calls. */
+static void show_script(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
+{
+    if (__builtin_expect(!list_empty(&c->server->monitors), 0))
+        monitor_show(c->server, row, c->db, c->peer, argv, argc);
+}
+
 static struct slot *push_read(struct client *c, const struct command *row, const struct slice *argv,
-                              size_t argc)
+                              size_t argc, bool guess)
 {
     struct slot *slot = slot_push(c, SLOT_READ, KIND_COMMAND);
     slot->row = row;
@@ -125,16 +133,26 @@ static struct slot *push_read(struct client *c, const struct command *row, const
     slot->tracked = c->tracks;
     slot_pack(&slot->bytes, argv, argc);
     c->reads_open++;
+    if (guess) {
+        slot->guess = true;
+        c->guesses_open++;
+        put_u64(&slot->bytes, c->request_id + 1);
+        show_script(c, row, argv, argc);
+    }
     return slot;
 }
 
 /* The common case of a node alone: nothing is pending, the round is done at once, the reply goes straight out. */
 static bool run_now(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
-                    uint64_t now_ms)
+                    uint64_t now_ms, bool guess)
 {
     uint64_t due_ms;
-    if (!query_run(c, row, c->db, now_ms, argv, argc, client_out(c), &due_ms))
+    if (!query_run(c, row, c->db, now_ms, argv, argc, client_out(c), guess ? NULL : &due_ms))
         return false;
+    if (guess) {
+        show_script(c, row, argv, argc);
+        script_calls_tell(c);
+    }
     if (c->tracks)
         caches_remember(c, row, argv, argc);
     client_touch(c);
@@ -143,21 +161,25 @@ static bool run_now(struct client *c, const struct command *row, const struct sl
 
 /* Reads that came in one go share one round and one ticket: all of them had been received when it was asked for. */
 static enum node_outcome read_here(struct client *c, const struct command *row, const struct slice *argv,
-                                   size_t argc, bool follower)
+                                   size_t argc, bool follower, bool guess)
 {
     struct server *s = c->server;
     if (c->group_open && !ring_empty(c)) {
-        push_read(c, row, argv, argc)->group = c->group;
+        push_read(c, row, argv, argc, guess)->group = c->group;
         return NODE_PENDING;
     }
     uint32_t seq = c->tail;
     uint64_t after = c->writes_open && !follower ? node_pending_index(s->node) : c->last_index, now_ms = 0;
     enum node_outcome outcome = node_read(s->node, after, follower, ticket_of(c, seq), &now_ms);
-    if (outcome == NODE_DONE && ring_empty(c) && run_now(c, row, argv, argc, now_ms))
-        return NODE_DONE;
+    if (outcome == NODE_DONE && ring_empty(c)) {
+        if (run_now(c, row, argv, argc, now_ms, guess))
+            return NODE_DONE;
+        if (guess)
+            return NODE_NOT_LEADER;
+    }
     if (outcome != NODE_DONE && outcome != NODE_PENDING)
         return outcome;
-    struct slot *slot = push_read(c, row, argv, argc);
+    struct slot *slot = push_read(c, row, argv, argc, guess);
     slot->group = seq;
     slot->released = outcome == NODE_DONE;
     slot->now_ms = now_ms;
@@ -218,7 +240,7 @@ enum verdict route_read(struct client *c, const struct command *row, const struc
     buf_truncate(&s->error, 0);
     enum node_outcome outcome = NODE_NOT_LEADER;
     if (serving || (c->readonly && !proxy))
-        outcome = read_here(c, row, argv, argc, !serving);
+        outcome = read_here(c, row, argv, argc, !serving, false);
     else if (proxy)
         outcome = read_forwarded(c, row, argv, argc);
     if (outcome == NODE_PENDING || outcome == NODE_DONE) {
@@ -228,6 +250,20 @@ enum verdict route_read(struct client *c, const struct command *row, const struc
     if (outcome == NODE_REFUSED || proxy)
         return read_refused(c);
     return redirect_or_park(c, route_key_slot(row, argv, argc), false, false);
+}
+
+/* ---- guesses ---- */
+
+/* Not behind a write that is open: it would wait for that, and what comes behind it for both, where all of them may be one block. */
+bool route_guess(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
+{
+    struct server *s = c->server;
+    if (!node_is_serving(s->node) || c->mode == MODE_PROXY || c->poison || c->writes_open)
+        return false;
+    enum node_outcome outcome = read_here(c, row, argv, argc, false, true);
+    bool taken = outcome == NODE_PENDING || outcome == NODE_DONE;
+    stat_of(s, row)->calls += taken;
+    return taken;
 }
 
 /* ---- writes ---- */
@@ -278,7 +314,7 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     bool forward = proxy || ((kind == KIND_SESSION || kind == KIND_ACL) && !serving);
     if (!forward && !serving)
         return redirect_or_park(c, key_slot, true, numbered);
-    if (proxy && c->reads_open)
+    if ((proxy && c->reads_open) || c->guesses_open)
         return WAIT;
     if (node_is_full(s->node)) {
         /* Its socket is not read meanwhile; woken in each pass. */
@@ -307,6 +343,43 @@ enum verdict route_write(struct client *c, const struct command *row, struct rsm
     default:
         return write_refused(c, row, kind);
     }
+}
+
+/* Its place in the order of writes is still free, since none behind it was taken. */
+bool route_guess_writes(struct client *c, struct slot *slot, struct buf *out)
+{
+    struct server *s = c->server;
+    struct buf packed = slot->bytes;
+    bool tracked = slot->tracked;
+    slot->bytes = (struct buf)BUF_EMPTY;
+    slot->tracked = false;
+    slot_close(c, slot);
+    size_t argc = slot_unpack(s, buf_slice(&packed));
+    struct reader id = reader_of(slice_drop(buf_slice(&packed), packed.len - sizeof(uint64_t)));
+    struct rsm_request req = {
+        .kind = RSM_COMMAND, .db = slot->db, .resp = c->resp, .argv = s->argv, .argc = argc, .judged = true};
+    session_stamp(c, &req, false);
+    req.request_id = get_u64(&id);
+    slot->key_slot = s->clustered ? route_key_slot(slot->row, s->argv, argc) : 0;
+    slot->write = true;
+    buf_truncate(&s->error, 0);
+    enum node_outcome outcome = node_write(s->node, &req, ticket_of(c, c->head), &s->error);
+    if (outcome == NODE_PENDING) {
+        slot->state = SLOT_NODE;
+        slot->open = true;
+        c->writes_open++;
+        if (tracked)
+            caches_sent(c, slot, slot->row, s->argv, argc);
+    } else if (outcome == NODE_NOT_LEADER) {
+        slot->state = SLOT_ROUTE;
+        poison(c);
+    } else {
+        buf_append_slice(out, buf_slice(&s->error));
+        count_error(s, buf_slice(&s->error));
+        stat_of(s, slot->row)->rejected++;
+    }
+    buf_deinit(&packed);
+    return outcome != NODE_PENDING && outcome != NODE_NOT_LEADER;
 }
 
 /* As in Redis Cluster: a command that would be redirected is so when it is queued, and fails the transaction. */

@@ -97,6 +97,7 @@ void server_free(struct server *s)
     caches_deinit(s);
     users_deinit(s);
     buf_deinit(&s->scratch);
+    buf_deinit(&s->guessed);
     buf_deinit(&s->error);
     mem_free(s);
 }

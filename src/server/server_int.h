@@ -74,6 +74,7 @@ struct slot {
     bool drop_copies; /* its client is told to, behind this reply */
     bool publishes;   /* EXEC: of what it publishes, the connection's later messages must not come before */
     bool quiet;       /* CLIENT REPLY: the reply is thrown away */
+    bool guess;       /* READ: a script that may write after all, and is an entry then */
 };
 
 /* After a write was refused or lost its outcome, its successors must not run (DESIGN 5). */
@@ -154,6 +155,7 @@ struct client {
     struct slot *ring;
     uint32_t ring_cap, head, tail; /* slots head..tail-1, seq & (ring_cap-1) */
     uint32_t writes_open, reads_open;
+    uint32_t guesses_open; /* of reads_open: what is behind one may be no write before it is known */
     uint32_t group;
     struct resp_parser *parser; /* NULL: no request has arrived in part */
     struct transaction *txn;    /* queueing */
@@ -320,7 +322,9 @@ struct server {
     struct list replicas; /* that have asked for the state */
     struct messages *messages;
     struct caches *caches;
-    bool in_query; /* a reply is being written */
+    bool in_query;      /* a reply is being written */
+    bool guessing;      /* ... of a script that may turn out to write */
+    struct buf guessed; /* what it has called */
 
     uint64_t self;   /* this node's id */
     uint64_t leader; /* the last one known; kept while there is none */
@@ -403,6 +407,10 @@ enum verdict {
 /* `row`: command_lookup of argv[0]. */
 enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
+/* A script that may read: as a read, for as long as it does. false: it is to be an entry. */
+bool route_guess(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
+/* Of the guess in the first slot it has shown that it writes. false: the reply is still to come. */
+bool route_guess_writes(struct client *c, struct slot *slot, struct buf *out);
 /* `numbered`: the number is c->next_number when the connection has a session. `kind` tells what the answer is for. */
 enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
                          enum slot_kind kind, uint16_t key_slot, bool numbered);
@@ -451,7 +459,8 @@ void before_from_node(void *arg, uint64_t ticket, struct slice payload);
 void answer_from_node(void *arg, uint64_t ticket, const struct node_answer *answer);
 void read_ready_from_node(void *arg, uint64_t ticket, enum node_outcome outcome, uint64_t now_ms);
 void changed_from_node(void *arg, bool was_leader);
-/* Runs a read on the state; appends its reply. false: a key is due at *due_ms. */
+/* Runs a read on the state; appends its reply. false: a key is due at *due_ms. Without due_ms it is a guess, false: that writes; its calls
+ * are to be told with script_calls_tell. */
 bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_t now_ms,
                const struct slice *argv, size_t argc, struct buf *out, uint64_t *due_ms);
 /* Runs the read in the first slot; false: it has to wait on. */
@@ -559,8 +568,9 @@ void ran(struct client *c, const struct command *row, const struct slice *argv, 
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc);
 bool script_is_ours(const struct server *s, bool entry);
-/* rsm_listener.called */
+/* rsm_listener.called. Of a guess they are kept until it is known to be one that reads. */
 void script_called(void *arg, const struct rsm_script_call *call);
+void script_calls_tell(struct client *c);
 /* An argument that goes into no log and is shown to nobody: a password. */
 bool argument_is_secret(const struct slice *argv, size_t argc, size_t i);
 

@@ -39,7 +39,7 @@ struct slot *slot_push(struct client *c, enum slot_state state, enum slot_kind k
     slot->kind = (uint8_t)kind;
     slot->released = slot->write = slot->open = slot->publishes = false;
     slot->quiet = c->reply_off || c->reply_skip;
-    slot->tracked = slot->drop_copies = false;
+    slot->tracked = slot->drop_copies = slot->guess = false;
     slot->row = NULL;
     slot->group = 0;
     slot->key_slot = 0;
@@ -148,6 +148,8 @@ void slot_close(struct client *c, struct slot *slot)
         assert(*open > 0);
         --*open;
         slot->open = false;
+        c->guesses_open -= slot->guess;
+        slot->guess = false;
     }
     /* Behind one that is exclusive nothing is parsed, so it is the last: of those before it, an EXEC is none. */
     if (slot->kind != KIND_COMMAND && slot == slot_at(c, c->tail - 1))
@@ -199,7 +201,7 @@ static bool route_again(struct client *c, struct slot *slot)
         slot->key_slot = route_key_slot(slot->row, s->argv, argc);
     }
     buf_truncate(&slot->bytes, 0);
-    route_refuse(c, &slot->bytes, slot->key_slot, slot->write, slot->write && c->session);
+    route_refuse(c, &slot->bytes, slot->key_slot, slot->write || slot->guess, slot->write && c->session);
     slot->state = SLOT_READY;
     slot_close(c, slot);
     return true;

@@ -214,17 +214,15 @@ bool slow_scripts_hold(struct client *c, const struct slice *argv, size_t argc, 
 
 static void try_script(struct server *s, struct client *c)
 {
-    struct command_trial trial;
+    struct command_trial trial = {.told = false};
     struct buf reply = BUF_EMPTY;
-    struct prng chance;
     char name[SHA1_HEX + 1];
     struct slice body;
     size_t argc = slot_unpack(s, buf_slice(&c->trial_bytes));
     bool there = find_body(s, s->argv, argc, &body, name);
-    prng_seed(&chance, s->now_us);
     s->script.client = c;
-    rsm_try_script(node_rsm(s->node), node_cluster_ms(s->node), c->db, c->resp, client_user(c), s->argv, argc,
-                   &chance, &reply, &trial);
+    node_try(s->node, node_cluster_ms(s->node), c->db, c->resp, client_user(c), s->argv, argc, &reply,
+             &trial);
     s->script.client = NULL;
     if (there && !trial.stopped)
         *hint(s, name) = digits(name + HINT_DIGITS, TAG_DIGITS) | 1;

@@ -230,9 +230,54 @@ static void note_denial(struct server *s, const struct rsm_script_call *call)
     c->in_script = false;
 }
 
+/* u64 row, db, u8 refused, u8 denied, the argument that was, error; the arguments, where somebody sees them. */
+static void keep_call(struct server *s, const struct rsm_script_call *call)
+{
+    put_u64(&s->guessed, (uint64_t)(uintptr_t)call->row);
+    put_varint(&s->guessed, call->db);
+    put_u8(&s->guessed, call->refused);
+    put_u8(&s->guessed, (uint8_t)call->denied);
+    put_varint(&s->guessed, call->denied_arg);
+    put_bytes(&s->guessed, call->error);
+    slot_pack(&s->guessed, call->argv,
+              list_empty(&s->monitors) && call->denied == ACL_GRANTED ? 0 : call->argc);
+}
+
+void script_calls_tell(struct client *c)
+{
+    struct server *s = c->server;
+    struct client *outer = s->script.client;
+    struct reader r = reader_of(buf_slice(&s->guessed));
+    bool nested = s->in_query;
+    s->in_query = true;
+    s->script.client = c;
+    while (reader_left(&r)) {
+        struct rsm_script_call call = {.row = (const struct command *)(uintptr_t)get_u64(&r)};
+        call.db = (uint32_t)get_varint(&r);
+        call.refused = get_u8(&r);
+        call.denied = get_u8(&r);
+        call.denied_arg = get_varint(&r);
+        call.error = get_bytes(&r);
+        call.argc = get_varint(&r);
+        struct slice *argv = call.argc ? mem_alloc(call.argc * sizeof *argv) : NULL;
+        for (size_t i = 0; i < call.argc; i++)
+            argv[i] = get_bytes(&r);
+        call.argv = argv;
+        script_called(s, &call);
+        mem_free(argv);
+    }
+    s->in_query = nested;
+    s->script.client = outer;
+    buf_truncate(&s->guessed, 0);
+}
+
 void script_called(void *arg, const struct rsm_script_call *call)
 {
     struct server *s = arg;
+    if (s->guessing) {
+        keep_call(s, call);
+        return;
+    }
     struct command_stat *stat = call->row ? stat_of(s, call->row) : NULL;
     if (!script_is_ours(s, call->entry))
         return;

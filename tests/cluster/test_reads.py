@@ -35,12 +35,48 @@ class Counter(threading.Thread):
             self.error = "%s: %s" % (type(error).__name__, error)
 
 
-class Reader(threading.Thread):
-    """Reads the counter at one port for ever, several at a time; `stale` gets what it should not have seen."""
+GET = "return redis.call('GET', KEYS[1])"
+TAKE = "local v = redis.call('GET', KEYS[1]) if v then return v end redis.call('SET', KEYS[1], ARGV[1]) return ARGV[1]"
 
-    def __init__(self, counter, port, readonly=False):
+
+class Taker(threading.Thread):
+    """Takes keys for itself by a script that writes where nobody was before: some runs are reads, some entries, some begin as a read."""
+
+    def __init__(self, name, ports):
         super().__init__(daemon=True)
-        self.counter, self.port, self.readonly = counter, port, readonly
+        self.name, self.ports, self.ending, self.owners, self.strange = name, ports, False, {}, set()
+
+    def run(self):
+        key = 0
+        while not self.ending:
+            for port in self.ports:
+                try:
+                    with Conn(port, 5) as conn:
+                        while not self.ending:
+                            keys = [key, max(0, key - 1)]  # the second one is taken, most likely
+                            for k in keys:
+                                conn.send(encode("EVAL", TAKE, 1, "taken:%d" % k, self.name))
+                            for k in keys:
+                                reply = conn.reply()
+                                if isinstance(reply, RespError):
+                                    raise reply
+                                self.owners.setdefault(k, set()).add(reply)
+                            key += 1
+                except RespError as error:
+                    if not str(error).startswith(("MOVED", "CLUSTERDOWN", "MAYBE")):
+                        self.strange.add(str(error))
+                except OSError:
+                    pass
+            time.sleep(0.01)
+
+
+class Reader(threading.Thread):
+    """Reads the counter at one port for ever, several at a time; `stale` gets what it should not have seen. Where it needs a leader, every
+    other time by a script."""
+
+    def __init__(self, counter, port, readonly=False, scripts=False):
+        super().__init__(daemon=True)
+        self.counter, self.port, self.readonly, self.scripts = counter, port, readonly, scripts
         self.ending, self.good, self.refused, self.stale, self.strange = False, 0, 0, [], set()
 
     def run(self):
@@ -59,11 +95,12 @@ class Reader(threading.Thread):
         while not self.ending:
             while len(floor) < 4:  # each is sent for itself: what it must see is what was acknowledged by then
                 floor.append(self.counter.acknowledged)
-                conn.send(encode("GET", self.counter.key))
+                by_script = self.scripts and len(floor) % 2 == 0
+                conn.send(encode(*(["EVAL", GET, 1] if by_script else ["GET"]), self.counter.key))
             reply, least = conn.reply(), floor.pop(0)
             if isinstance(reply, RespError):
                 self.refused += 1
-                if not str(reply).startswith(("MOVED", "CLUSTERDOWN")):
+                if not str(reply).startswith(("MOVED", "CLUSTERDOWN") + (("MAYBE",) if self.scripts else ())):
                     self.strange.add(str(reply))
                 time.sleep(0.02)
                 continue
@@ -77,9 +114,10 @@ class Reader(threading.Thread):
 def stopped_leaders(checks, cluster):
     ports = [node.port for node in cluster.nodes]
     counter = Counter("counter", ports)
-    readers = [Reader(counter, port) for port in ports] + [Reader(counter, port, True) for port in ports]
+    readers = [Reader(counter, port, scripts=True) for port in ports] + [Reader(counter, port, True) for port in ports]
     readers += [Reader(counter, node.proxy_port) for node in cluster.nodes]
-    for thread in [counter] + readers:
+    takers = [Taker(name, ports) for name in "abc"]
+    for thread in [counter] + readers + takers:
         thread.start()
     wait("the count to begin", lambda: counter.acknowledged > 20)
     gaps = []
@@ -105,6 +143,17 @@ def stopped_leaders(checks, cluster):
         reader.ending = True
     for reader in readers:
         reader.join(15)
+    for taker in takers:
+        taker.ending = True
+    for taker in takers:
+        taker.join(15)
+    owners = {}
+    for taker in takers:
+        for key, names in taker.owners.items():
+            owners.setdefault(key, set()).update(names)
+    checks.ok("a key is taken once", len(owners) > 100 and all(len(names) == 1 for names in owners.values()),
+              [(key, names) for key, names in owners.items() if len(names) > 1][:5] or len(owners))
+    checks.ok("takers hear nothing strange", not any(t.strange for t in takers), [t.strange for t in takers])
     checks.ok("the count went on", not counter.error, counter.error)
     checks.ok("no read was stale", not any(r.stale for r in readers), [(r.port, r.readonly, r.stale[:3]) for r in readers if r.stale])
     checks.ok("each reader read, where a leader need not be", all(r.good > 50 for r in readers if r.readonly or r.port not in ports), [(r.port, r.readonly, r.good, r.refused) for r in readers])

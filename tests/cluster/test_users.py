@@ -155,12 +155,12 @@ def denied_in_scripts(checks, cluster):
     ask(leader.port, "ACL", "SETUSER", "scripter", "on", ">pw", "~mine", "+@all", "-incr")
     ask(leader.port, "ACL", "LOG", "RESET")
     with as_user(leader.port, "scripter", "pw") as conn:
-        for script in ("redis.call('set','mine',1) return redis.call('incr','mine')", "#!lua flags=no-writes\nreturn redis.pcall('get','theirs')"):
+        for script in ("redis.call('set','mine',1) return redis.call('incr','mine')", "return redis.pcall('llen','others')", "#!lua flags=no-writes\nreturn redis.pcall('get','theirs')"):
             for _ in range(2):
                 tried(conn, "EVAL", script, 0)
     log = [dict(zip(entry[::2], entry[1::2])) for entry in ask(leader.port, "ACL", "LOG")]
     checks.equal("denials in scripts", [(entry[b"context"], entry[b"reason"], entry[b"object"], entry[b"username"], entry[b"count"]) for entry in log],
-                 [(b"lua", b"key", b"theirs", b"scripter", 2), (b"lua", b"command", b"incr", b"scripter", 2)])
+                 [(b"lua", b"key", b"theirs", b"scripter", 2), (b"lua", b"key", b"others", b"scripter", 2), (b"lua", b"command", b"incr", b"scripter", 2)])
     ask(leader.port, "ACL", "DELUSER", "scripter")
 
 

@@ -67,9 +67,9 @@ static void test_which_are_reads(void **state)
     (void)state;
     ASK(&m, "function", "load", one);
     ASK(&m, "function", "load", two);
-    assert_false(rsm_script_reads(m.rsm, put, 3));
-    assert_true(rsm_script_reads(m.rsm, get, 3));
-    assert_true(rsm_script_reads(m.rsm, read_only, 3));
+    assert_int_equal(rsm_script_way(m.rsm, put, 3), RSM_SCRIPT_IS_ENTRY);
+    assert_int_equal(rsm_script_way(m.rsm, get, 3), RSM_SCRIPT_IS_READ);
+    assert_int_equal(rsm_script_way(m.rsm, read_only, 3), RSM_SCRIPT_IS_READ);
     machine_free(&m);
 }
 

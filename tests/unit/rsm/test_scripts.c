@@ -37,7 +37,7 @@ static const char *read_now(struct machine *m, const char *const *words)
 static bool reads(const struct machine *m, const char *a, const char *b)
 {
     struct slice argv[] = {slice_cstr(a), slice_cstr(b), SLICE_LITERAL("0")};
-    return rsm_script_reads(m->rsm, argv, 3);
+    return rsm_script_way(m->rsm, argv, 3) == RSM_SCRIPT_IS_READ;
 }
 
 static void test_not_before_version_3(void **state)
@@ -205,6 +205,58 @@ static void test_over_budget(void **state)
     machine_free(&m);
 }
 
+/* One whose room was another's before: what was kept of that is not taken for its own. */
+static void test_gone_is_forgotten(void **state)
+{
+    struct machine m = machine_newest();
+    char body[64];
+    (void)state;
+    for (int i = 1; i < 5; i++) {
+        snprintf(body, sizeof body, "return %d", i);
+        for (int n = 0; n < 3; n++)
+            assert_int_equal(ASK(&m, "eval", body, "0")[1], '0' + i);
+        ASK(&m, "script", "flush");
+    }
+    machine_free(&m);
+}
+
+static enum rsm_script_way way(const struct machine *m, const char *command, const char *script)
+{
+    struct slice argv[] = {slice_cstr(command), slice_cstr(script), SLICE_LITERAL("0")};
+    return rsm_script_way(m->rsm, argv, 3);
+}
+
+/* One that is known, and did not write when an entry ran it last, may be a read; but not for so long that it would be forgotten. */
+static void test_may_read(void **state)
+{
+    static const char get[] = "return redis.call('get','k')", set[] = "return redis.call('set','k',1)",
+                      says[] = "return redis.call('publish','c','m')", flags[] = "#!lua\nreturn 1";
+    struct machine m = machine_newest();
+    char sha[64], body[64];
+    (void)state;
+    assert_int_equal(way(&m, "eval", get), RSM_SCRIPT_IS_ENTRY);
+    ASK(&m, "eval", get, "0");
+    ASK(&m, "eval", set, "0");
+    ASK(&m, "eval", says, "0");
+    ASK(&m, "eval", flags, "0");
+    assert_int_equal(way(&m, "eval", get), RSM_SCRIPT_MAY_READ);
+    assert_int_equal(way(&m, "eval_ro", get), RSM_SCRIPT_IS_READ);
+    assert_int_equal(way(&m, "eval", set), RSM_SCRIPT_IS_ENTRY);
+    assert_int_equal(way(&m, "eval", says), RSM_SCRIPT_IS_ENTRY);
+    assert_int_equal(way(&m, "eval", flags), RSM_SCRIPT_IS_ENTRY);
+    snprintf(sha, sizeof sha, "%.40s", ASK(&m, "script", "load", set) + 5);
+    assert_int_equal(way(&m, "evalsha", sha), RSM_SCRIPT_IS_ENTRY);
+    for (int i = 0; i < 248; i++) {
+        assert_int_equal(way(&m, "eval", get), RSM_SCRIPT_MAY_READ);
+        snprintf(body, sizeof body, "return %d", i);
+        ASK(&m, "eval", body, "0");
+    }
+    assert_int_equal(way(&m, "eval", get), RSM_SCRIPT_IS_ENTRY);
+    ASK(&m, "eval", get, "0");
+    assert_int_equal(way(&m, "eval", get), RSM_SCRIPT_MAY_READ);
+    machine_free(&m);
+}
+
 static void hear_call(void *arg, const struct rsm_script_call *call)
 {
     buf_printf(arg, "%s%u:%s:%zu%.*s%s ", call->entry ? "+" : "", (unsigned)call->db,
@@ -227,7 +279,7 @@ static void test_calls_are_told(void **state)
     struct slice argv[] = {SLICE_LITERAL("eval"), slice_cstr(script), SLICE_LITERAL("0")};
     struct machine m = machine_newest();
     struct buf told = BUF_EMPTY;
-    struct command_trial trial;
+    struct command_trial trial = {.told = false};
     struct prng chance;
     (void)state;
     rsm_listen(m.rsm, &(struct rsm_listener){.arg = &told, .called = hear_call}, 0);
@@ -283,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_short_of_memory),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_over_budget),
+        cmocka_unit_test(test_gone_is_forgotten),
+        cmocka_unit_test(test_may_read),
         cmocka_unit_test(test_calls_are_told),
         cmocka_unit_test(test_passed_errors_are_told),
     };

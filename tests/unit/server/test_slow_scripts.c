@@ -223,12 +223,198 @@ static void test_shown_in_order(void **state)
     bench_stop(&b);
 }
 
+#define READS_OR_WRITES                                                                                      \
+    "EVAL \"local v = redis.call('GET','k') if v == ARGV[1] then redis.call('SET','k','by script') end "     \
+    "return v\" 0 "
+
+/* Makes it known on all nodes, which takes an entry. */
+static void make_known(struct bench *b, int fd)
+{
+    bench_send(b, fd, READS_OR_WRITES "nothing");
+    fake_commit(b->node, 1);
+    bench_run(b);
+    bench_read(b, fd);
+}
+
+/* A script that did not write the last time is a read like others: one round for all, at their place. */
+static void test_starts_as_a_read(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    make_known(&b, fd);
+    assert_int_equal(b.node->reads_asked, 0);
+    bench_send(&b, fd, READS_OR_WRITES "nothing\r\nGET k\r\n" READS_OR_WRITES "nothing");
+    assert_int_equal(b.node->reads_asked, 1);
+    assert_int_equal(b.node->write_count, 0);
+    bench_send(&b, other, "SET k v");
+    fake_commit(b.node, 1);
+    assert_reply(&b, fd, "");
+    fake_round(b.node, NODE_DONE);
+    bench_run(&b);
+    assert_reply(&b, fd, "$1|v|$1|v|$1|v|");
+    b.node->alone = true;
+    bench_send(&b, fd, READS_OR_WRITES "nothing");
+    assert_reply(&b, fd, "$1|v|");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
+/* Behind a write of its own it is an entry, which sees that; and what is behind it waits until it is known not to write. */
+static void test_guess_keeps_order(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port);
+    make_known(&b, fd);
+    bench_send(&b, fd, "SET k own\r\n" READS_OR_WRITES "nothing");
+    assert_int_equal(b.node->write_count, 2);
+    fake_commit(b.node, 2);
+    bench_run(&b);
+    assert_reply(&b, fd, "+OK|$3|own|");
+    bench_send(&b, fd, READS_OR_WRITES "nothing\r\nGET k\r\nSET k later\r\nGET k");
+    assert_int_equal(b.node->write_count, 0);
+    fake_round(b.node, NODE_DONE);
+    bench_run(&b);
+    assert_int_equal(b.node->write_count, 1);
+    fake_commit(b.node, 1);
+    fake_round(b.node, NODE_DONE);
+    bench_run(&b);
+    assert_reply(&b, fd, "$3|own|$3|own|+OK|$5|later|");
+    close(fd);
+    bench_stop(&b);
+}
+
+/* At its first write it is dropped, and becomes an entry: before what is behind it, and without a trace of the first run. */
+static void test_guess_that_writes(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port);
+    make_known(&b, fd);
+    for (int alone = 0; alone < 2; alone++) {
+        b.node->alone = false;
+        bench_send(&b, fd, "SET k v");
+        fake_commit(b.node, 1);
+        bench_read(&b, fd);
+        bench_send(&b, fd, "CONFIG RESETSTAT");
+        b.node->alone = alone;
+        bench_send(&b, fd, READS_OR_WRITES "v\r\nGET k\r\nSET k later\r\nGET k");
+        fake_round(b.node, NODE_DONE);
+        bench_run(&b);
+        assert_reply(&b, fd, "+OK|");
+        fake_commit(b.node, b.node->write_count);
+        bench_run(&b);
+        fake_commit(b.node, b.node->write_count);
+        fake_round(b.node, NODE_DONE);
+        bench_run(&b);
+        assert_reply(&b, fd, "$1|v|$9|by script|+OK|$5|later|");
+        bench_send(&b, fd,
+                   READS_OR_WRITES "nothing"); /* it wrote: an entry, which says that it does not any more */
+        assert_int_equal(b.node->write_count, 1);
+        fake_commit(b.node, 1);
+        bench_run(&b);
+        assert_reply(&b, fd, "$5|later|");
+        bench_send(&b, fd, "INFO commandstats");
+        const char *info = bench_read(&b, fd);
+        assert_non_null(strstr(info, "cmdstat_eval:calls=2,"));
+        assert_non_null(strstr(info, "cmdstat_get:calls=4,"));
+        assert_non_null(strstr(info, "cmdstat_set:calls=2,"));
+    }
+    close(fd);
+    bench_stop(&b);
+}
+
+/* Its round is lost with the office: it may be a write, so what is behind it must not run. */
+static void test_guess_without_office(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port);
+    make_known(&b, fd);
+    bench_send(&b, fd, READS_OR_WRITES "v\r\nSET k later");
+    bench_role(&b, false, FAKE_OTHER);
+    fake_round(b.node, NODE_NOT_LEADER);
+    bench_run(&b);
+    const char *reply = bench_read(&b, fd);
+    assert_memory_equal(reply, "-MOVED ", 7);
+    assert_non_null(strstr(reply, "|-MOVED "));
+    close(fd);
+    bench_role(&b, true, FAKE_SELF);
+    fd = bench_connect(&b, b.port);
+    bench_send(&b, fd, READS_OR_WRITES "v\r\nSET k later");
+    b.node->serving = false; /* and in office again before it is the other's turn */
+    b.node->leader = FAKE_OTHER;
+    fake_round(b.node, NODE_NOT_LEADER);
+    b.node->serving = true;
+    b.node->leader = FAKE_SELF;
+    bench_run(&b);
+    assert_int_equal(b.node->write_count, 0);
+    close(fd);
+    bench_stop(&b);
+}
+
+/* What it calls is shown behind it, and once; a key that is due makes it an entry; a numbered request is one. */
+static void test_guess_shown(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "5000");
+    int fd = bench_connect(&b, b.port), watcher = bench_connect(&b, b.port);
+    make_known(&b, fd);
+    bench_send(&b, fd, "SET k v PX 5");
+    fake_commit(b.node, 1);
+    bench_read(&b, fd);
+    bench_send(&b, watcher, "MONITOR");
+    assert_reply(&b, watcher, "+OK|");
+    b.node->alone = true;
+    bench_send(&b, fd, READS_OR_WRITES "x");
+    assert_reply(&b, fd, "$1|v|");
+    b.node->now_ms += 10;
+    bench_send(&b, fd, READS_OR_WRITES "x");
+    assert_int_equal(b.node->write_count, 1);
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "$-1|");
+    const char *shown = bench_read(&b, watcher);
+    size_t evals = 0, gets = 0;
+    for (const char *at = shown; (at = strstr(at, "\"EVAL\"")); at++, evals++)
+        ;
+    for (const char *at = shown; (at = strstr(at, "lua] \"GET\"")); at++, gets++)
+        ;
+    assert_int_equal(evals, 2);
+    assert_int_equal(gets, 2);
+    assert_true(strstr(shown, "\"EVAL\"") < strstr(shown, "lua] \"GET\""));
+    bench_send(&b, fd, "CLIENT SETNAME me@seq=1");
+    fake_commit(b.node, 1);
+    bench_run(&b);
+    assert_reply(&b, fd, "+OK|");
+    bench_send(&b, fd, READS_OR_WRITES "x");
+    assert_int_equal(b.node->write_count, 1);
+    close(fd);
+    close(watcher);
+    bench_stop(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_killed),          cmocka_unit_test(test_killed_by_who_comes_meanwhile),
-        cmocka_unit_test(test_function_killed), cmocka_unit_test(test_entry_goes_on),
-        cmocka_unit_test(test_tried_in_order),  cmocka_unit_test(test_shown_in_order),
+        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_killed_by_who_comes_meanwhile),
+        cmocka_unit_test(test_function_killed),
+        cmocka_unit_test(test_entry_goes_on),
+        cmocka_unit_test(test_tried_in_order),
+        cmocka_unit_test(test_shown_in_order),
+        cmocka_unit_test(test_starts_as_a_read),
+        cmocka_unit_test(test_guess_keeps_order),
+        cmocka_unit_test(test_guess_that_writes),
+        cmocka_unit_test(test_guess_without_office),
+        cmocka_unit_test(test_guess_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
