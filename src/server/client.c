@@ -241,8 +241,8 @@ void client_cron(struct client *c)
         client_doom(c, "it did not authenticate in time");
         return;
     }
-    if (s->config->timeout_s && ring_empty(c) && !replica_is_attached(c) && !client_is_subscribed(c) &&
-        idle_us > (uint64_t)s->config->timeout_s * 1000000) {
+    if (s->config->timeout_s && ring_empty(c) && !c->unseen && !replica_is_attached(c) &&
+        !client_is_subscribed(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
         client_doom(c, "idle");
         return;
     }

@@ -18,7 +18,8 @@ struct memory_figures {
 };
 void memory_figures(struct server *s, struct memory_figures *m);
 uint64_t memory_used_now(void);
-void memory_purge(void); /* unused pages go back to the system */
+void memory_allocator_report(struct buf *out); /* its own words */
+void memory_purge(void);                       /* unused pages go back to the system */
 void info_memory(struct server *s, struct buf *out);
 void info_latencystats(struct server *s, struct buf *out);
 void info_phases(struct server *s, struct buf *out); /* of a write: lines of `# Raft` */

@@ -7,6 +7,8 @@
 #include "server/info.h"
 
 /* jemalloc's, when it is linked. */
+void malloc_stats_print(void (*write)(void *arg, const char *text), void *arg, const char *opts)
+    __attribute__((weak));
 int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len) __attribute__((weak));
 
 static void ask_allocator(struct memory_figures *m)
@@ -20,6 +22,19 @@ static void ask_allocator(struct memory_figures *m)
     mallctl("stats.allocated", &m->allocated, &len, NULL, 0);
     mallctl("stats.active", &m->active, &len, NULL, 0);
     mallctl("stats.resident", &m->resident, &len, NULL, 0);
+}
+
+static void put_report(void *out, const char *text)
+{
+    buf_append_cstr(out, text);
+}
+
+void memory_allocator_report(struct buf *out)
+{
+    if (malloc_stats_print)
+        malloc_stats_print(put_report, out, NULL);
+    else
+        buf_append_cstr(out, "Stats not supported for the current allocator");
 }
 
 void memory_purge(void)

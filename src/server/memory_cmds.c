@@ -238,7 +238,7 @@ void memory_command(struct client *c, const struct slice *argv, size_t argc, str
         memory_doctor(c, out);
     } else if (slice_is_word(argv[1], "malloc-stats")) {
         struct buf text = BUF_EMPTY;
-        info_memory(c->server, &text);
+        memory_allocator_report(&text);
         resp_verbatim(out, c->resp, "txt", buf_slice(&text));
         buf_deinit(&text);
     } else if (slice_is_word(argv[1], "stats")) {

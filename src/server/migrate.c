@@ -328,9 +328,13 @@ static void source_answered(struct migration *m)
 
 static void source_lost(struct migration *m)
 {
-    finish_with(m, m->deleting
-                       ? "-MAYBE The target has the keys. Whether they were deleted here is not known\r\n"
-                       : "-ERR The keys could not be read. Nothing was migrated\r\n");
+    if (!m->deleting)
+        finish_with(m, "-ERR The keys could not be read. Nothing was migrated\r\n");
+    else if (m->asked == 0)
+        finish_with(
+            m, "-ERR The target has the keys, but they were not deleted here: the connection was closed\r\n");
+    else
+        finish_with(m, "-MAYBE The target has the keys. Whether they were deleted here is not known\r\n");
 }
 
 /* false: it is over. */

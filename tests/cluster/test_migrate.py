@@ -131,6 +131,23 @@ def in_between(conn, other_conn, where):
         fake.close()
 
 
+def cut_off(conn, where):
+    """Who loses the connection to our own side before it has asked for the deletion knows that the key is on both."""
+    hold = threading.Event()
+    fake = Fake(b"+OK\r\n+OK\r\n", hold)
+    conn.call("SET", "k", "v")
+    conn.send(encode("MIGRATE", HOST, FAKE, "k", 0, 5000))
+    fake.came.wait(10)
+    with Conn(conn.sock.getpeername()[1]) as other:
+        mine = [line for line in other.call("CLIENT", "LIST").decode().split("\n") if "name=migrate" in line]
+        other.call("CLIENT", "KILL", "ID", mine[0].split()[0][3:])
+        wait("it is gone", lambda: b"name=migrate" not in other.call("CLIENT", "LIST"))
+    hold.set()
+    checks.ok("cut off %s" % where, "they were not deleted here" in str(conn.reply()))
+    checks.equal("the key is still here %s" % where, conn.call("EXISTS", "k"), 1)
+    fake.close()
+
+
 def silent(conn, where):
     """No answer: the key stays, and the client knows that it may be on both sides. Of several those go that were answered for."""
     reading = "IOERR error or timeout reading to target instance"
@@ -184,6 +201,7 @@ def main():
                 checks.run("moving %s" % where, moved, conn, other, REDIS, where)
                 checks.run("refusals %s" % where, refused, conn, where)
                 checks.run("meanwhile %s" % where, in_between, conn, second, where)
+                checks.run("cut off %s" % where, cut_off, conn, where)
                 checks.run("silence %s" % where, silent, conn, where)
                 checks.equal("by its name %s" % where, [conn.call("SET", "named", "1"), migrate(conn, REDIS, "named", "REPLACE", host="localhost")], [b"OK", b"OK"])
                 checks.run("back %s" % where, moved, other, conn, port, "from Redis " + where)

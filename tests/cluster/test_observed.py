@@ -130,6 +130,8 @@ def memory_stats(conn):
     checks.ok("MEMORY DOCTOR finds many scripts", " * Many scripts" in doctor and doctor.endswith("I want to help you.\n"), doctor)
     conn.call("SCRIPT", "FLUSH")
     checks.ok("and nothing where there are none", "Many scripts" not in conn.call("MEMORY", "DOCTOR").decode())
+    report = conn.call("MEMORY", "MALLOC-STATS").decode()
+    checks.ok("MEMORY MALLOC-STATS is the allocator's", "jemalloc" in report or "not supported" in report, report[:200])
     checks.equal("MEMORY PURGE", conn.call("MEMORY", "PURGE"), b"OK")
     conn.call("FLUSHALL")
 
