@@ -42,8 +42,17 @@ static void info_server(struct server *s, struct buf *out)
         s->wall_us / 1000000 & 0xffffff, exe, s->config->file ? s->config->file : "");
 }
 
+static void count_link(void *arg, const struct server_link *link)
+{
+    (void)link;
+    ++*(size_t *)arg;
+}
+
 static void info_clients(struct server *s, struct buf *out)
 {
+    size_t links = 0;
+    if (s->hooks.links)
+        s->hooks.links(s->hooks.arg, count_link, &links);
     size_t blocked = 0, in = 0, unsent = 0;
     list_for_each(it, &s->everyone)
     {
@@ -53,12 +62,13 @@ static void info_clients(struct server *s, struct buf *out)
         unsent = c->out.cap > unsent ? c->out.cap : unsent;
     }
     section(out, "Clients");
-    buf_printf(out,
-               "connected_clients:%zu\r\ncluster_connections:0\r\nmaxclients:%lld\r\nclient_recent_max_input_"
-               "buffer:%zu\r\n"
-               "client_recent_max_output_buffer:%zu\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\n"
-               "clients_in_timeout_table:0\r\n",
-               s->client_count, (long long)s->config->maxclients, in, unsent, blocked, caches_clients(s));
+    buf_printf(
+        out,
+        "connected_clients:%zu\r\ncluster_connections:%zu\r\nmaxclients:%lld\r\nclient_recent_max_input_"
+        "buffer:%zu\r\n"
+        "client_recent_max_output_buffer:%zu\r\nblocked_clients:%zu\r\ntracking_clients:%zu\r\n"
+        "clients_in_timeout_table:0\r\n",
+        s->client_count, links, (long long)s->config->maxclients, in, unsent, blocked, caches_clients(s));
 }
 
 static void info_persistence(struct server *s, struct buf *out)
@@ -96,13 +106,16 @@ static void info_stats(struct server *s, struct buf *out)
     const struct store_stats *k = s->node ? store_stats(rsm_store(node_rsm(s->node))) : &none;
     const struct pubsub *p = messages_pubsub(s);
     const struct tracking *t = caches_table(s);
+    struct server_figures peers = {0};
+    if (s->hooks.figures)
+        s->hooks.figures(s->hooks.arg, &peers);
     section(out, "Stats");
     buf_printf(
         out,
         "total_connections_received:%" PRIu64 "\r\ntotal_commands_processed:%" PRIu64
         "\r\ninstantaneous_ops_per_sec:%.0f\r\ntotal_net_input_bytes:%" PRIu64
-        "\r\ntotal_net_output_bytes:%" PRIu64 "\r\ntotal_net_repl_input_bytes:0\r\ntotal_net_repl_output_"
-        "bytes:0\r\ninstantaneous_input_kbps:%.2f\r\n"
+        "\r\ntotal_net_output_bytes:%" PRIu64 "\r\ntotal_net_repl_input_bytes:%" PRIu64
+        "\r\ntotal_net_repl_output_bytes:%" PRIu64 "\r\ninstantaneous_input_kbps:%.2f\r\n"
         "instantaneous_output_kbps:%.2f\r\ninstantaneous_input_repl_kbps:0.00\r\n"
         "instantaneous_output_repl_kbps:0.00\r\nrejected_connections:%" PRIu64
         "\r\nsync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nexpired_keys:%" PRIu64
@@ -111,8 +124,9 @@ static void info_stats(struct server *s, struct buf *out)
         "evicted_keys:%" PRIu64 "\r\nevicted_clients:%" PRIu64
         "\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\nkeyspace_hits:%" PRIu64
         "\r\nkeyspace_misses:%" PRIu64 "\r\n",
-        n->connections, n->commands, n->ops, n->net_in, n->net_out, n->kbps_in, n->kbps_out,
-        n->rejected_connections, k->expired, k->evicted, n->evicted_clients, k->hits, k->misses);
+        n->connections, n->commands, n->ops, n->net_in, n->net_out, peers.peer_bytes_in, peers.peer_bytes_out,
+        n->kbps_in, n->kbps_out, n->rejected_connections, k->expired, k->evicted, n->evicted_clients, k->hits,
+        k->misses);
     buf_printf(
         out,
         "pubsub_channels:%zu\r\npubsub_patterns:%zu\r\npubsubshard_channels:%zu\r\nlatest_fork_usec:"
@@ -238,8 +252,9 @@ void info_keyspace(struct server *s, struct buf *out)
     const struct store *store = rsm_store(node_rsm(s->node));
     for (uint32_t db = 0; db < store_databases(store); db++)
         if (store_count(store, db))
-            buf_printf(out, "db%u:keys=%zu,expires=%zu,avg_ttl=0\r\n", db, store_count(store, db),
-                       store_count_expiring(store, db));
+            buf_printf(out, "db%u:keys=%zu,expires=%zu,avg_ttl=%" PRIu64 "\r\n", db, store_count(store, db),
+                       store_count_expiring(store, db),
+                       store_average_ttl(store, db, node_cluster_ms(s->node)));
 }
 
 enum { DEFAULT = 1 };

@@ -136,6 +136,8 @@ void store_swap(struct store_view *v, uint32_t a, uint32_t b);
 
 size_t store_count(const struct store *s, uint32_t db);
 size_t store_count_expiring(const struct store *s, uint32_t db);
+/* How long those have left on average, in ms: of a sample where there are many. 0: there are none. */
+uint64_t store_average_ttl(const struct store *s, uint32_t db, uint64_t now_ms);
 uint32_t store_databases(const struct store *s);
 /* Keys in their kept order: 0 <= i < store_count. */
 struct store_key *store_at(const struct store *s, uint32_t db, size_t i);

@@ -136,6 +136,21 @@ def memory_stats(conn):
     conn.call("FLUSHALL")
 
 
+def figures(conn):
+    """Figures of INFO that monitoring reads."""
+    conn.call("FLUSHALL")
+    conn.call("SET", "for ever", 1)
+    for i in range(600):
+        conn.send(encode("SET", "k%d" % i, "v", "EX", 1000 if i % 2 else 3000))
+    [conn.reply() for _ in range(600)]
+    told = info(conn.sock.getpeername()[1])
+    keys, expires, ttl = (int(field.split("=")[1]) for field in told["db0"].split(","))
+    checks.ok("the average time to live", (keys, expires) == (601, 600) and 1900000 < ttl <= 2100000, told["db0"])
+    checks.equal("links of the cluster", told["cluster_connections"], "4")
+    checks.ok("bytes to and from peers", int(told["total_net_repl_input_bytes"]) > 1000 < int(told["total_net_repl_output_bytes"]))
+    conn.call("FLUSHALL")
+
+
 def links(cluster):
     """A pair with each peer; the other node sees the same pair from its side."""
     ids = {node: Conn(node.port).call("CLUSTER", "MYID") for node in cluster.nodes}
@@ -296,6 +311,7 @@ def main():
         checks.run("clearing", cleared, conn)
         checks.run("MEMORY STATS", memory_stats, conn)
         checks.run("CLUSTER LINKS", links, cluster)
+        checks.run("INFO", figures, conn)
         with Conn(follower.proxy_port) as other:
             checks.run("errors", errors_counted, conn, other)
         checks.run("scripts", scripts, leader.port, conn)

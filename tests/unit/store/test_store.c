@@ -681,6 +681,28 @@ static void test_memory_follows_the_value(void **state)
     store_free(s);
 }
 
+static void test_average_ttl(void **state)
+{
+    (void)state;
+    struct store *s = store_new(2, seed);
+    struct store_view v = {.store = s, .now_ms = 1000, .writing = true};
+    char name[24];
+    assert_int_equal(store_average_ttl(s, 0, 1000), 0);
+    for (unsigned i = 0; i < 3000; i++) {
+        struct store_key *k = store_put_string(&v, (struct slice){name, (size_t)sprintf(name, "k%u", i)},
+                                               SLICE_LITERAL("v"), false);
+        if (i % 3)
+            store_set_expiry(&v, &k, 1000 + (i % 3 == 1 ? 256000 : 768000));
+        if (i == 2)
+            assert_int_equal(store_average_ttl(s, 0, 1000), 512000);
+    }
+    assert_in_range(store_average_ttl(s, 0, 1000), 450000, 570000);   /* of a sample */
+    assert_in_range(store_average_ttl(s, 0, 257000), 200000, 310000); /* what is due has nothing left */
+    assert_int_equal(store_average_ttl(s, 0, 769000), 0);
+    assert_int_equal(store_average_ttl(s, 1, 1000), 0);
+    store_free(s);
+}
+
 static void test_sweep_is_bounded(void **state)
 {
     (void)state;
@@ -717,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_digest_is_a_sum_of_parts),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_memory_follows_the_value),
+        cmocka_unit_test(test_average_ttl),
         cmocka_unit_test(test_sweep_is_bounded),
         cmocka_unit_test(test_memory),
     };
