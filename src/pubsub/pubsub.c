@@ -31,6 +31,7 @@ struct subscriber {
     struct pubsub *pubsub;
     void *owner;
     struct dict *subscriptions[PUBSUB_KINDS]; /* NULL: there has been none */
+    size_t bytes;                             /* of its subscriptions */
 };
 
 struct pubsub *pubsub_new(struct hash_seed seed)
@@ -86,6 +87,17 @@ size_t subscriber_count(const struct subscriber *s, enum pubsub_kind kind)
     return s && s->subscriptions[kind] ? dict_count(s->subscriptions[kind]) : 0;
 }
 
+/* A topic counts for each of its subscribers: who is alone with it pays for it. */
+static size_t weight(const struct topic *t)
+{
+    return sizeof(struct subscription) + sizeof *t + 2 * t->len; /* the table of names has one of its own */
+}
+
+size_t subscriber_memory(const struct subscriber *s)
+{
+    return s ? s->bytes : 0;
+}
+
 struct slice subscriber_at(const struct subscriber *s, enum pubsub_kind kind, size_t i)
 {
     struct slice key;
@@ -105,6 +117,7 @@ bool subscriber_add(struct subscriber *s, enum pubsub_kind kind, struct slice na
     list_push_back(&n->topic->subscriptions, &n->in_topic);
     n->topic->count++;
     dict_put(s->subscriptions[kind], name, n);
+    s->bytes += weight(n->topic);
     return true;
 }
 
@@ -114,6 +127,7 @@ bool subscriber_remove(struct subscriber *s, enum pubsub_kind kind, struct slice
     if (!n)
         return false;
     struct topic *t = n->topic;
+    s->bytes -= weight(t);
     list_remove(&n->in_topic);
     mem_free(n);
     if (--t->count == 0) {

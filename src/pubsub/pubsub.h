@@ -25,6 +25,7 @@ bool subscriber_add(struct subscriber *s, enum pubsub_kind kind, struct slice na
 /* false: it had not. `name` may be what subscriber_at gave. */
 bool subscriber_remove(struct subscriber *s, enum pubsub_kind kind, struct slice name);
 size_t subscriber_count(const struct subscriber *s, enum pubsub_kind kind); /* NULL: 0 */
+size_t subscriber_memory(const struct subscriber *s); /* bytes that its subscriptions take, about. NULL: 0 */
 /* The i-th name; removing one changes the order of the others. Borrowed until it is removed. */
 struct slice subscriber_at(const struct subscriber *s, enum pubsub_kind kind, size_t i);
 

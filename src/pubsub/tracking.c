@@ -137,14 +137,14 @@ struct slice tracking_key_at(const struct tracking *t, size_t i)
 
 /* ---- prefixes ---- */
 
-void tracking_add_prefix(struct tracking *t, struct slice prefix, uint64_t client)
+bool tracking_add_prefix(struct tracking *t, struct slice prefix, uint64_t client)
 {
     struct prefix *p = dict_get(t->prefixes, prefix);
     if (!p) {
         p = mem_calloc(1, sizeof *p);
         dict_put(t->prefixes, prefix, p);
     }
-    crowd_add(&p->crowd, client);
+    return crowd_add(&p->crowd, client);
 }
 
 void tracking_drop_prefixes(struct tracking *t, uint64_t client)

@@ -24,7 +24,8 @@ struct slice tracking_key_at(const struct tracking *t, size_t i); /* 0 <= i < tr
 
 /* ---- prefixes ---- */
 
-void tracking_add_prefix(struct tracking *t, struct slice prefix, uint64_t client); /* twice is once */
+/* false: the client had it. */
+bool tracking_add_prefix(struct tracking *t, struct slice prefix, uint64_t client);
 void tracking_drop_prefixes(struct tracking *t, uint64_t client);
 size_t tracking_prefixes(const struct tracking *t);
 /* The i-th prefix, whoever wants it. */

@@ -8,7 +8,7 @@
 #include "server/messages.h"
 #include "server/slots.h"
 
-enum { FORGOTTEN_PER_TURN = 1000 };
+enum { FORGOTTEN_PER_TURN = 1000, PREFIX_WEIGHT = 96 };
 
 struct caches {
     struct tracking *table;
@@ -55,19 +55,27 @@ static uint64_t ticket(const struct client *c)
     return ticket_of(c, 0);
 }
 
+static void add_prefix(struct client *c, struct slice prefix)
+{
+    if (tracking_add_prefix(c->server->caches->table, prefix, ticket(c)))
+        c->cache->prefix_bytes += PREFIX_WEIGHT + prefix.len;
+}
+
 void caches_enable(struct client *c, const struct cache *as, const struct slice *prefixes, size_t count)
 {
     struct caches *k = c->server->caches;
     if (!c->cache) {
-        c->cache = mem_alloc(sizeof *c->cache);
+        c->cache = mem_calloc(1, sizeof *c->cache);
         if (k->clients++ == 0)
             messages_listen(c->server);
     }
+    size_t had = c->cache->prefix_bytes;
     *c->cache = *as;
+    c->cache->prefix_bytes = had;
     if (as->broadcast && count == 0)
-        tracking_add_prefix(k->table, SLICE_LITERAL(""), ticket(c));
+        add_prefix(c, SLICE_LITERAL(""));
     for (size_t i = 0; i < count; i++)
-        tracking_add_prefix(k->table, prefixes[i], ticket(c));
+        add_prefix(c, prefixes[i]);
 }
 
 void caches_disable(struct client *c)

@@ -20,6 +20,7 @@ struct cache {
     uint64_t redirect, redirect_ticket; /* a client's id, 0: itself */
     uint64_t own[OWN_WRITES];           /* the newest entries it has written, for NOLOOP */
     uint32_t own_at;
+    size_t prefix_bytes; /* that its prefixes take, about */
 };
 
 void caches_init(struct server *s);

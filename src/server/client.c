@@ -2,6 +2,7 @@
  * connections share; only a request that has not arrived whole, or that has to wait, is kept in a buffer of the client's
  * own. Thousands of connections are each cold in the processor's cache when they are heard of: what they share is not. */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,6 +56,8 @@ void client_free(struct client *c)
 {
     struct server *s = c->server;
     socket_forget(c);
+    if (s->looked_at == &c->everyone_link)
+        s->looked_at = c->everyone_link.prev;
     list_remove(&c->everyone_link);
     list_remove(&c->changed_link);
     list_remove(&c->parked_link);
@@ -83,6 +86,7 @@ void client_free(struct client *c)
     s->free_places[(s->free_head + s->free_count) % s->place_count] = c->place;
     s->free_count++;
     s->client_count--;
+    s->clients_weight -= s->weighs ? c->weight : 0;
     mem_free(c);
 }
 
@@ -112,16 +116,6 @@ void client_close_after_reply(struct client *c)
 size_t client_unsent(const struct client *c)
 {
     return c->out.len - c->out_at;
-}
-
-size_t client_memory(const struct client *c)
-{
-    size_t slots = c->ring_cap * sizeof *c->ring;
-    for (uint32_t seq = c->head; seq != c->tail; seq++)
-        slots += c->ring[seq & (c->ring_cap - 1)].bytes.cap;
-    size_t parser = c->parser ? sizeof *c->parser + c->parser->cap * 2 * sizeof(struct slice) : 0;
-    return sizeof *c + c->in.cap + c->out.cap + slots + parser + (c->txn ? c->txn->bytes.cap : 0) +
-           replica_pending(c);
 }
 
 struct slice client_tag(const struct client *c)
@@ -162,11 +156,14 @@ void client_process(struct client *c)
 /* Grows with what has arrived, never with what was announced. */
 static size_t read_size(const struct client *c)
 {
+    int there = 0;
+    size_t wanted = c->parser ? c->parser->wanted : 0;
+    if (wanted > SHARED_INPUT && ioctl(c->fd, FIONREAD, &there) == 0 && (size_t)there > SHARED_INPUT)
+        return (size_t)there < wanted ? (size_t)there : wanted;
     size_t have = c->in.len - c->in_at;
     size_t size = have < SHARED_INPUT ? SHARED_INPUT : have;
     if (size > READ_MORE_MAX)
         size = READ_MORE_MAX;
-    size_t wanted = c->parser ? c->parser->wanted : 0;
     return wanted && wanted < size && wanted > 16 * 1024 ? wanted : size;
 }
 
@@ -207,29 +204,43 @@ static void take_input(struct client *c, bool own, size_t len)
     }
 }
 
-void client_hear(struct client *c)
+/* true: a large argument has come in part. What was read has made room for more of it in the socket. */
+static bool hear_once(struct client *c)
 {
-    if (c->doomed || !c->reading)
-        return; /* client_arm comes back to it */
     bool own = c->in.len > 0 && !c->half_closed;
     size_t asked;
     ssize_t n = read_some(c, own, &asked);
     server_heard(c->server);
     if (n < 0 && errno == EAGAIN) {
         c->unread = false;
-        return;
+        return false;
     }
     if (n == 0 || (n < 0 && errno != EINTR)) {
         client_doom(c, c->half_closed ? NULL : n == 0 ? "by the client" : "error on read");
-        return;
+        return false;
     }
     /* A read that was not filled has emptied the socket; but its end, if that has come, is still to be read. */
     c->unread = n < 0 || (size_t)n == asked || c->ended;
     client_touch(c);
     if (n < 0)
-        return;
-    take_input(c, own, (size_t)n);
-    client_answered(c);
+        return false;
+    client_weigh(c);
+    clients_bound(c->server);
+    if (!c->doomed)
+        take_input(c, own, (size_t)n);
+    client_weigh(c);
+    return !c->doomed && c->parser && c->parser->bulk_len > SHARED_INPUT;
+}
+
+void client_hear(struct client *c)
+{
+    if (c->doomed || !c->reading)
+        return; /* client_arm comes back to it */
+    size_t before = c->in.len;
+    while (hear_once(c) && c->in.len < before + READ_MORE_MAX) {
+    }
+    if (!c->doomed)
+        client_answered(c);
 }
 
 /* Now and then, for each client: those that idle, and buffers that were large once. */
@@ -241,12 +252,17 @@ void client_cron(struct client *c)
         client_doom(c, "it did not authenticate in time");
         return;
     }
+    client_enforce_limit(c); /* the soft one: it may be silent for as long as that allows */
+    if (c->doomed)
+        return;
     if (s->config->timeout_s && ring_empty(c) && !c->unseen && !replica_is_attached(c) &&
         !client_is_subscribed(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
         client_doom(c, "idle");
         return;
     }
     if (idle_us < IDLE_SHRINK_US || !ring_empty(c))
+        return;
+    if (s->buffers_stay)
         return;
     if (c->out.cap && client_unsent(c) == 0) {
         buf_deinit(&c->out);

@@ -32,6 +32,8 @@ static void put_flags(const struct client *c, struct buf *out)
         put_u8(out, 'c');
     if (c->doomed)
         put_u8(out, 'A');
+    if (c->no_evict)
+        put_u8(out, 'e');
     if (out->len == start)
         put_u8(out, 'N');
 }
@@ -50,10 +52,11 @@ void client_describe(struct client *c, const struct client *asker, struct buf *o
     buf_printf(
         out, " db=%u sub=%zu psub=%zu ssub=%zu", c->db, subscriber_count(c->subscriber, PUBSUB_CHANNEL),
         subscriber_count(c->subscriber, PUBSUB_PATTERN), subscriber_count(c->subscriber, PUBSUB_SHARD));
-    buf_printf(out, " multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+    size_t partial = client_partial(c);
+    buf_printf(out, " multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu",
                c->txn ? (long long)c->txn->count : -1LL,
-               c == asker && c->in.len == 0 ? s->request_bytes : c->in.len - c->in_at, c->in.cap - c->in.len,
-               c->txn ? c->txn->bytes.len : 0);
+               c == asker && c->in.len == 0 ? s->request_bytes : c->in.len - c->in_at - partial,
+               c->in.cap - c->in.len, partial, c->txn ? c->txn->bytes.len : 0);
     buf_printf(out,
                " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s "
                "redir=%lld resp=%d",
@@ -316,6 +319,18 @@ static void client_reply(struct client *c, struct slice how, struct buf *out)
     }
 }
 
+static void client_no_evict(struct client *c, struct slice how, struct buf *out)
+{
+    bool on = slice_is_word(how, "on");
+    if (!on && !slice_is_word(how, "off")) {
+        resp_error(out, "ERR syntax error");
+        return;
+    }
+    c->no_evict = on;
+    client_weigh(c);
+    resp_simple(out, "OK");
+}
+
 void client_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     if (slice_is_word(argv[1], "setname"))
@@ -335,7 +350,7 @@ void client_command(struct client *c, const struct slice *argv, size_t argc, str
     else if (slice_is_word(argv[1], "setinfo"))
         client_setinfo(argv, out);
     else if (slice_is_word(argv[1], "no-evict"))
-        resp_simple(out, "OK");
+        client_no_evict(c, argv[2], out);
     else if (slice_is_word(argv[1], "reply"))
         client_reply(c, argv[2], out);
     else if (slice_is_word(argv[1], "pause"))

@@ -176,6 +176,17 @@ static void debug_pause_cron(struct client *c, const struct slice *argv, size_t 
     resp_simple(out, "OK");
 }
 
+static void debug_replybuffer(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
+{
+    (void)argc;
+    if (!slice_is_word(argv[2], "resizing")) {
+        resp_error(out, "ERR syntax error");
+        return;
+    }
+    c->server->buffers_stay = slice_equal(argv[3], SLICE_LITERAL("0"));
+    resp_simple(out, "OK");
+}
+
 static void debug_set_active_expire(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
 {
     (void)argc;
@@ -260,6 +271,8 @@ static void debug_help(struct client *c, const struct slice *argv, size_t argc, 
         "    Reply with a test value of the specified type.",
         "RELOAD [MERGE] [NOFLUSH]",
         "    Take this node's state through the bytes of a snapshot and back.",
+        "REPLYBUFFER RESIZING <0|1>",
+        "    Setting it to 0 keeps the buffers of clients at rest.",
         "SEGFAULT",
         "    Crash the server.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -302,6 +315,7 @@ static const struct debug_subcommand {
     {"reload", -2, debug_reload, true},
     {"populate", -3, debug_populate, true},
     {"pause-cron", 3, debug_pause_cron, false},
+    {"replybuffer", 4, debug_replybuffer, false},
     {"loadaof", 2, debug_reload, true},
     {"set-active-expire", 3, debug_set_active_expire, true},
     {"quicklist-packed-threshold", 3, debug_nothing, false},

@@ -76,12 +76,9 @@ static bool over_limit(struct client *c)
 }
 
 /* Looked at whenever a reply has been added, for one pass may add more than there is memory: many reads of large values
- * become ready at once. Only what the socket does not take counts. */
+ * become ready at once. As in Redis it does not matter whether the socket would have taken it. */
 void client_enforce_limit(struct client *c)
 {
-    if (c->doomed || !over_limit(c))
-        return;
-    write_out(c);
     if (c->doomed || !over_limit(c))
         return;
     c->server->stats.cut_output++;
@@ -195,18 +192,19 @@ static void go_on(struct client *c)
         c->server->again = true;
 }
 
-void client_flush(struct client *c)
+static void settle(struct client *c)
 {
-    list_remove(&c->changed_link);
-    c->dirty = false;
     if (!c->doomed && c->stalled && !c->exclusive)
         go_on(c);
+    if (c->doomed)
+        return;
+    client_enforce_limit(c);
     if (c->doomed)
         return;
     write_out(c);
     if (c->replica)
         replica_flushed(c);
-    client_enforce_limit(c);
+    client_enforce_limit(c); /* it may be under the soft one again */
     if (c->doomed)
         return;
     if (c->poison == POISON_UNTIL_EMPTY && is_settled(c) && c->in.len == c->in_at && !c->unread)
@@ -215,6 +213,14 @@ void client_flush(struct client *c)
         end_connection(c);
     if (!c->doomed)
         client_arm(c);
+}
+
+void client_flush(struct client *c)
+{
+    list_remove(&c->changed_link);
+    c->dirty = false;
+    settle(c);
+    client_weigh(c);
 }
 
 void client_answered(struct client *c)

@@ -53,6 +53,7 @@ struct server *server_new(struct event_base *base, struct config *config, const 
     s->startup_memory = memory_used_now();
     s->crowd = 1; /* a new client was in none */
     list_init(&s->everyone);
+    s->looked_at = &s->everyone;
     list_init(&s->changed);
     list_init(&s->parked);
     list_init(&s->leaving);
@@ -191,41 +192,15 @@ static void wake_parked(struct server *s)
     }
 }
 
-/* Together the clients may not take more than their share; the largest goes first. */
-static void bound_memory(struct server *s)
-{
-    uint64_t sum = 0;
-    size_t largest = 0;
-    struct client *victim = NULL;
-    uint64_t most = s->config->clients_memory;
-    if (most & CONFIG_PERCENT)
-        most = s->limits.maxmemory / 100 * (most & ~CONFIG_PERCENT);
-    if (most == 0)
-        return;
-    list_for_each(it, &s->everyone)
-    {
-        struct client *c = list_entry(it, struct client, everyone_link);
-        size_t size = c->doomed ? 0 : client_memory(c);
-        sum += size;
-        if (size > largest) {
-            largest = size;
-            victim = c;
-        }
-    }
-    if (sum <= most || !victim)
-        return;
-    s->stats.evicted_clients++;
-    client_doom(victim, "all clients together reached maxmemory-clients");
-}
-
-/* A tenth of the clients, who then stand at the back: everyone comes by once a second. */
+/* A tenth of the clients, from where the last tick has left off: everyone comes by once a second. */
 static void look_after(struct server *s)
 {
     size_t share = (s->client_count + CRON_SHARE - 1) / CRON_SHARE;
     for (size_t i = 0; i < share; i++) {
-        struct client *c = list_entry(s->everyone.next, struct client, everyone_link);
-        list_remove(&c->everyone_link);
-        list_push_back(&s->everyone, &c->everyone_link);
+        s->looked_at = s->looked_at->next;
+        if (s->looked_at == &s->everyone)
+            s->looked_at = s->looked_at->next;
+        struct client *c = list_entry(s->looked_at, struct client, everyone_link);
         if (!c->doomed)
             client_cron(c);
     }
@@ -247,8 +222,6 @@ static void on_cron(evutil_socket_t fd, short what, void *arg)
     stats_sample(s);
     users_cron(s);
     look_after(s);
-    if (++s->cron_ticks % CRON_SHARE == 0)
-        bound_memory(s);
 }
 
 bool server_turn(struct server *s)
@@ -286,6 +259,7 @@ bool server_turn(struct server *s)
     }
     if (!list_empty(&s->tries))
         slow_scripts_turn(s);
+    clients_bound(s);
     sockets_turn(s);
     return s->again || !list_empty(&s->changed);
 }

@@ -140,6 +140,7 @@ struct client {
     bool wait_asked; /* a handler found that its request has to wait in the input */
     bool watch_failed, in_exec, in_script;
     bool reply_off, reply_skip, skip_next; /* CLIENT REPLY; of this request, of the next one */
+    bool no_evict;                         /* maxmemory-clients is not for it */
     bool unseen;                           /* MIGRATE's: neither MONITOR nor SLOWLOG shows it */
     bool reads_here; /* the open reads wait for this node, not for the leader behind a proxy port */
     int resp;
@@ -166,6 +167,7 @@ struct client {
     const struct command *last_row;
     uint64_t active_us, park_until_us; /* 0: not parked since the last bytes came */
     uint64_t crowd;                    /* the last one it was counted in */
+    size_t weight;                     /* its part of server.clients_weight */
     uint64_t soft_since_us;            /* over the soft output limit since, 0: is not */
 
     struct list everyone_link;
@@ -189,7 +191,7 @@ struct client {
     uint64_t opening_number;
     struct transaction *running; /* its EXEC is on its way and has local commands */
     struct watched_key *watches;
-    size_t watch_count, watch_cap, watch_done;
+    size_t watch_count, watch_cap, watch_done, watched_bytes;
 
     struct cache *cache;           /* NULL: CLIENT TRACKING is off */
     size_t pushed;                 /* where what this request has pushed ends in `out`, 0: nothing */
@@ -279,12 +281,14 @@ struct server {
     struct list unread;
 
     struct client **clients; /* by place */
+    struct list *looked_at;  /* of `everyone`: the last one that the cron has come to */
     struct list everyone;    /* the same, whose places are few among many: what looks at all walks this */
     uint32_t *generations, *free_places;
     uint32_t place_count, free_head, free_count;
     size_t client_count;
+    bool weighs;           /* clients are weighed: there is a bound */
+    size_t clients_weight; /* bytes of those who may be evicted */
     uint64_t next_client_id;
-    uint32_t cron_ticks;
     struct list changed, parked, leaving, waiting, paused, monitors;
     struct client
         *answered[ANSWERED_MAX]; /* in this pass, in full, and not flushed yet; all are in `changed` */
@@ -344,6 +348,7 @@ struct server {
     uint64_t pause_until_us; /* CLIENT PAUSE; 0: not paused */
     bool pause_all;          /* reads too */
     bool cron_paused;        /* DEBUG PAUSE-CRON */
+    bool buffers_stay;       /* DEBUG REPLYBUFFER RESIZING 0: those of clients at rest are kept */
 
     struct acl *own_users;   /* of this node's file */
     const struct acl *users; /* in force: those, or the log's */
@@ -480,7 +485,12 @@ struct buf *client_out(struct client *c); /* where replies are put */
 void client_touch(struct client *c); /* it has output, or its state is to be looked at when the pass ends */
 void client_doom(struct client *c, const char *why); /* `why` for the log, NULL: nothing worth saying */
 void client_close_after_reply(struct client *c);
-size_t client_memory(const struct client *c);
+/* client_memory.c */
+size_t client_memory(const struct client *c); /* bytes */
+size_t client_partial(
+    const struct client *c); /* bytes of the arguments that are there of a request that is not whole */
+void client_weigh(struct client *c);  /* after it was read, written to, or judged otherwise */
+void clients_bound(struct server *s); /* closes the largest until the rest keep to maxmemory-clients */
 struct slice client_tag(const struct client *c);
 void client_cron(struct client *c);
 void client_arm(struct client *c);

@@ -498,6 +498,7 @@ void watches_clear(struct client *c)
     for (size_t i = 0; i < c->watch_count; i++)
         buf_deinit(&c->watches[i].key);
     c->watch_count = 0;
+    c->watched_bytes = 0;
 }
 
 void unwatch_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)
@@ -520,6 +521,7 @@ static void add_watch(struct client *c, uint32_t db, struct slice key, uint64_t 
     struct watched_key *w = &c->watches[c->watch_count++];
     *w = (struct watched_key){.db = db, .version = version, .key = BUF_EMPTY};
     buf_append_slice(&w->key, key);
+    c->watched_bytes += sizeof *w + w->key.cap;
 }
 
 bool watch_run(struct client *c, uint64_t now_ms, uint64_t *due_ms)
