@@ -17,13 +17,13 @@ struct slice slice_cstr(const char *s)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    return (unsigned char)(c - 'A') < 26 ? (char)(c | 0x20) : c;
 }
 
 bool slice_is_word(struct slice a, const char *word)
 {
     for (size_t i = 0; i < a.len; i++)
-        if (word[i] == '\0' || lower(a.data[i]) != lower(word[i]))
+        if (word[i] == '\0' || (a.data[i] != word[i] && lower(a.data[i]) != lower(word[i])))
             return false;
     return word[a.len] == '\0';
 }

@@ -15,12 +15,26 @@ static bool find_set(struct command_context *c, struct collection *s)
     return true;
 }
 
+/* Then nothing is to be opened for a change: half the work. */
+static bool has_all(const struct collection *s, const struct slice *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!set_has(s, members[i]))
+            return false;
+    return true;
+}
+
 void sadd_command(struct command_context *c)
 {
     struct store_edit e;
+    struct collection old;
     int64_t fresh = 0;
-    if (!check_type(c, store_find(&c->view, c->argv[1]), STORE_SET))
+    if (!find_set(c, &old))
         return;
+    if (old.data && has_all(&old, c->argv + 2, c->argc - 2)) {
+        resp_integer(c->out, 0);
+        return;
+    }
     store_edit_begin(&e, &c->view, c->argv[1], STORE_SET);
     for (size_t i = 2; i < c->argc; i++)
         fresh += set_add(&e.value, c->argv[i], c->view.limits);
