@@ -278,9 +278,9 @@ void script_called(void *arg, const struct rsm_script_call *call)
         keep_call(s, call);
         return;
     }
-    struct command_stat *stat = call->row ? stat_of(s, call->row) : NULL;
     if (!script_is_ours(s, call->entry))
         return;
+    struct command_stat *stat = call->row ? stat_of(s, call->row) : NULL;
     if (call->error.len)
         count_error(s, call->error);
     if (call->refused) {
