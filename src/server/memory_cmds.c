@@ -76,7 +76,7 @@ static void put_excess(struct buf *out, int resp, const char *name, const char *
                        uint64_t of)
 {
     put_ratio(out, resp, name, ratio(more, of));
-    put_figure(out, bytes_name, more - of);
+    put_figure(out, bytes_name, of ? more - of : 0);
 }
 
 static void put_allocator(const struct memory_figures *m, int resp, struct buf *out)
