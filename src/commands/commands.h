@@ -42,6 +42,8 @@ enum {
     CMD_BY_SCRIPT = 1 << 26,
     /* Ours: counts in sessions, though it has no CMD_WRITE. */
     CMD_NUMBERED = 1 << 27,
+    /* Ours: a write that often changes nothing, and can tell when it is tried (command_trial). */
+    CMD_MAY_BE_IDLE = 1 << 28,
 };
 
 /* A command that finds nothing and is to wait (BLPOP, ...) says for what, and replies nothing. */
@@ -56,7 +58,7 @@ struct command_wait {
 };
 
 /* Who runs scripts for commands: EVAL and its kin, and SCRIPT. Appends exactly one reply, but for a read whose view's due_ms is set. */
-/* A script that is only tried, on a state that it must not change. */
+/* A script, or a row with CMD_MAY_BE_IDLE, that is only tried, on a state that it must not change. */
 struct command_trial {
     bool told;    /* asked: what it calls is told, see rsm_listener */
     bool writes;  /* it wanted to: there is no reply */

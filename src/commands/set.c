@@ -24,11 +24,28 @@ static bool has_all(const struct collection *s, const struct slice *members, siz
     return true;
 }
 
+static void try_sadd(struct command_context *c)
+{
+    const struct store_key *k = store_find_tried(&c->view, c->argv[1]);
+    if (!check_type(c, k, STORE_SET))
+        return;
+    struct collection s = {.form = FORM_PACKED};
+    if (k)
+        s = store_collection(k);
+    c->trial->writes = !k || !has_all(&s, c->argv + 2, c->argc - 2);
+    if (!c->trial->writes)
+        resp_integer(c->out, 0);
+}
+
 void sadd_command(struct command_context *c)
 {
     struct store_edit e;
     struct collection old;
     int64_t fresh = 0;
+    if (c->trial) {
+        try_sadd(c);
+        return;
+    }
     if (!find_set(c, &old))
         return;
     if (old.data && has_all(&old, c->argv + 2, c->argc - 2)) {

@@ -183,6 +183,9 @@ void node_look_ahead(const struct node *n, const struct store_ahead *keys, size_
 /* Runs a read command. false: due, see above. */
 bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                 const struct slice *argv, size_t argc, struct buf *reply, uint64_t *due_ms);
+/* Can a write that changes nothing be answered from this node's state, being all there is? It would be taken, nobody else votes, and what
+ * is committed is applied. */
+bool node_decides(struct node *n, uint64_t *now_ms);
 /* rsm_try_script. */
 void node_try(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
               const struct slice *argv, size_t argc, struct buf *reply, struct command_trial *trial);

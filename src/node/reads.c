@@ -110,6 +110,15 @@ bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct s
     return rsm_query(n->rsm, now_ms, db, resp, user, argv, argc, &n->chance, reply, due_ms);
 }
 
+bool node_decides(struct node *n, uint64_t *now_ms)
+{
+    if (!node_is_serving(n) || !alone(n) || n->disk_low || rsm_applied(n->rsm) < raft_commit(n->raft) ||
+        !node_has_room(n))
+        return false;
+    *now_ms = node_cluster_ms(n);
+    return true;
+}
+
 void node_try(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
               const struct slice *argv, size_t argc, struct buf *reply, struct command_trial *trial)
 {

@@ -183,7 +183,7 @@ uint64_t rsm_cluster_id(const struct rsm *r); /* 0: not founded */
 bool rsm_query(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                uint64_t *due_ms);
-/* Runs a script as far as it only reads; like rsm_query, but for `trial`. Where a key is due, it writes. */
+/* Runs a script, or a row with CMD_MAY_BE_IDLE, as far as it only reads; like rsm_query, but for `trial`. Where a key is due, it writes. */
 void rsm_try_script(struct rsm *r, uint64_t now_ms, uint32_t db, int resp, struct slice user,
                     const struct slice *argv, size_t argc, struct prng *chance, struct buf *reply,
                     struct command_trial *trial);

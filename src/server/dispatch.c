@@ -134,6 +134,8 @@ static enum verdict run(struct client *c, const struct command *row, const struc
         if (slow_scripts_hold(c, argv, argc, &verdict))
             return verdict;
     }
+    if (row->flags & CMD_MAY_BE_IDLE && !numbered && route_idle(c, row, argv, argc))
+        return shown(c, row, argv, argc, TAKEN);
     if (!may_wait && !(row->flags & (CMD_WRITE | CMD_BY_SCRIPT)))
         return shown(c, row, argv, argc, route_read(c, row, argv, argc));
     struct rsm_request req = {.kind = RSM_COMMAND, .db = c->db, .resp = c->resp, .argv = argv, .argc = argc};

@@ -329,6 +329,8 @@ struct server {
     bool in_query;      /* a reply is being written */
     bool guessing;      /* ... of a script that may turn out to write */
     struct buf guessed; /* what it has called */
+    unsigned idle_misses,
+        idle_passed; /* writes that were tried, and changed something; that were not tried: route_idle */
 
     uint64_t self;   /* this node's id */
     uint64_t leader; /* the last one known; kept while there is none */
@@ -414,6 +416,8 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
 enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 /* A script that may read: as a read, for as long as it does. false: it is to be an entry. */
 bool route_guess(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
+/* A row with CMD_MAY_BE_IDLE. true: it changed nothing, and was answered. */
+bool route_idle(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 /* Of the guess in the first slot it has shown that it writes. false: the reply is still to come. */
 bool route_guess_writes(struct client *c, struct slot *slot, struct buf *out);
 /* `numbered`: the number is c->next_number when the connection has a session. `kind` tells what the answer is for. */

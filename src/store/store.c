@@ -47,6 +47,11 @@ struct store_key *store_find(struct store_view *v, struct slice key)
     return at.k;
 }
 
+const struct store_key *store_find_tried(struct store_view *v, struct slice key)
+{
+    return db_find(v, v->db, key).k;
+}
+
 bool store_delete(struct store_view *v, struct slice key)
 {
     assert(v->writing);

@@ -86,6 +86,8 @@ static inline void store_tell(const struct store_view *v, enum store_event_class
 
 /* NULL: absent (or due). Counts hits and misses for readers. */
 struct store_key *store_find(struct store_view *v, struct slice key);
+/* The same of a write that is only tried: it is no hit and no miss. */
+const struct store_key *store_find_tried(struct store_view *v, struct slice key);
 
 /* Keys that are about to be looked up: brings into the processor's cache what that will touch. Changes nothing, and
  * need not be right. */

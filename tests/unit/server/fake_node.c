@@ -242,6 +242,12 @@ bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct s
     return rsm_query(n->rsm, now_ms, db, resp, user, argv, argc, &chance, reply, due_ms);
 }
 
+bool node_decides(struct node *n, uint64_t *now_ms)
+{
+    *now_ms = n->now_ms;
+    return n->serving && n->alone && !n->no_room;
+}
+
 void node_try(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct slice user,
               const struct slice *argv, size_t argc, struct buf *reply, struct command_trial *trial)
 {

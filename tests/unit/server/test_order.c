@@ -235,10 +235,60 @@ static void test_leaving_in_mid_pass(void **state)
         close(fds[i]);
 }
 
+/* A node alone answers a write that changes nothing from what is applied: not behind what is open, not under a number. */
+static void test_idle_write(void **state)
+{
+    struct bench *b = *state;
+    struct rsm_request newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    fake_apply_request(b->node, &newest);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SADD s a b\nSET k v\nSADD s a");
+    assert_int_equal(b->node->write_count, 3);
+    fake_commit(b->node, 3);
+    bench_run(b);
+    assert_reply(b, fd, ":2|+OK|:0|");
+    b->node->alone = true;
+    bench_send(b, fd, "SADD s a\nSADD s b a\nSADD k a");
+    assert_int_equal(b->node->write_count, 0);
+    assert_reply(b, fd, ":0|:0|-WRONGTYPE Operation against a key holding the wrong kind of value|");
+    bench_send(b, fd, "SADD s a c\nSADD s a");
+    assert_int_equal(b->node->write_count, 2);
+    fake_commit(b->node, 2);
+    bench_run(b);
+    assert_reply(b, fd, ":1|:0|");
+    bench_send(b, fd, "INFO stats");
+    assert_non_null(strstr(bench_read(b, fd), "keyspace_hits:0|keyspace_misses:0|"));
+    bench_send(b, fd, "INFO commandstats");
+    assert_non_null(strstr(bench_read(b, fd), "cmdstat_sadd:calls=7,"));
+    b->node->no_room = true;
+    bench_send(b, fd, "SADD s a");
+    assert_int_equal(b->node->write_count, 1);
+    fake_commit(b->node, 1);
+    b->node->no_room = false;
+    bench_send(b, fd, "PEXPIRE s 5");
+    fake_commit(b->node, 1);
+    bench_run(b);
+    bench_read(b, fd);
+    b->node->now_ms += 10;
+    bench_send(b, fd, "SADD s a");
+    assert_int_equal(b->node->write_count, 1);
+    fake_commit(b->node, 1);
+    bench_run(b);
+    assert_reply(b, fd, ":1|");
+    bench_send(b, fd, "CLIENT SETNAME me@seq=1");
+    fake_commit(b->node, 1);
+    bench_run(b);
+    bench_read(b, fd);
+    bench_send(b, fd, "SADD s a");
+    assert_int_equal(b->node->write_count, 1);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_inline_when_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_idle_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replies_keep_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_read_between_writes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_ticket_for_a_batch, setup, teardown),
