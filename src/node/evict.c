@@ -50,9 +50,15 @@ static void drop_applied(struct node *n)
     e->count = kept;
 }
 
+void node_memory_beside(struct node *n, uint64_t bytes)
+{
+    n->memory_beside = bytes;
+}
+
 static bool is_over(const struct node *n)
 {
-    uint64_t most = rsm_limits(n->rsm).maxmemory, used = store_memory(rsm_store(n->rsm));
+    uint64_t most = rsm_limits(n->rsm).maxmemory;
+    uint64_t used = store_memory(rsm_store(n->rsm)) + n->memory_beside;
     if (most && most < LEAST_BYTES)
         return true;
     return most && used > most && used - most > n->evictions.bytes;

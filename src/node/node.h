@@ -176,6 +176,9 @@ uint64_t node_pending_index(const struct node *n);
 enum node_outcome node_read_due(struct node *n, uint64_t due_ms, uint64_t ticket);
 /* Is memory below maxmemory, or can room be made? On another node than the leader: as far as that node sees. */
 bool node_has_room(struct node *n);
+/* Bytes that count towards maxmemory beside the data: of the clients of this node. While it leads, who is evicted and what is refused
+ * hangs on them; nothing that is applied does. */
+void node_memory_beside(struct node *n, uint64_t bytes);
 /* Does node_read mostly say DONE? */
 bool node_reads_at_once(const struct node *n);
 /* Reads that are about to be run: rsm_look_ahead for their keys. At most STORE_AHEAD_MAX. */

@@ -243,6 +243,7 @@ struct node {
     unsigned listens;
     struct cache cache;
     struct evictions evictions;
+    uint64_t memory_beside;
     struct cluster_clock clock;
 
     /* start.c: what recovery handed in, until Raft exists */

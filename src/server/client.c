@@ -86,7 +86,10 @@ void client_free(struct client *c)
     s->free_places[(s->free_head + s->free_count) % s->place_count] = c->place;
     s->free_count++;
     s->client_count--;
-    s->clients_weight -= s->weighs ? c->weight : 0;
+    if (s->weighs) {
+        s->clients_weight -= c->weight;
+        s->spared_weight -= c->spared;
+    }
     mem_free(c);
 }
 

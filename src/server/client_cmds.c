@@ -283,6 +283,8 @@ static void client_help(struct buf *out)
         "    * SKIPME (YES|NO)",
         "LIST [options ...]",
         "    Return information about client connections.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
         "PAUSE <timeout> [WRITE|ALL]",
         "    Suspend all, or just write, clients for <timeout> milliseconds.",
         "REPLY (ON|OFF|SKIP)",

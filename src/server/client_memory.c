@@ -1,4 +1,4 @@
-/* What a client takes of memory, and the bound on what all do together (maxmemory-clients). Each is weighed whenever it was read
+/* What a client takes of memory, and the bound on what all do together (maxmemory-clients; they count towards maxmemory, too). Each is weighed whenever it was read
  * from or written to, so that the sum is at hand in every pass; the largest are closed first, and no more than need be. */
 #include <stdlib.h>
 
@@ -41,9 +41,10 @@ size_t client_partial(const struct client *c)
     return c->parser && c->in.len - c->in_at >= c->parser->at ? c->parser->at : 0;
 }
 
-static bool may_be_evicted(const struct client *c)
+/* As in Redis those count, too, who asked not to be evicted. */
+static bool counts(const struct client *c)
 {
-    return !c->doomed && !c->no_evict && client_class(c) != CLASS_REPLICA;
+    return !c->doomed && client_class(c) != CLASS_REPLICA;
 }
 
 void client_weigh(struct client *c)
@@ -51,9 +52,12 @@ void client_weigh(struct client *c)
     struct server *s = c->server;
     if (!s->weighs)
         return;
-    size_t weight = may_be_evicted(c) ? client_memory(c) : 0;
+    size_t weight = counts(c) ? client_memory(c) : 0;
+    size_t spared = c->no_evict ? weight : 0;
     s->clients_weight += weight - c->weight;
+    s->spared_weight += spared - c->spared;
     c->weight = weight;
+    c->spared = spared;
 }
 
 /* 0: none. */
@@ -69,11 +73,11 @@ static uint64_t bound(const struct server *s)
 static void weigh_all(struct server *s)
 {
     s->weighs = true;
-    s->clients_weight = 0;
+    s->clients_weight = s->spared_weight = 0;
     list_for_each(it, &s->everyone)
     {
         struct client *c = list_entry(it, struct client, everyone_link);
-        c->weight = 0;
+        c->weight = c->spared = 0;
         client_weigh(c);
     }
 }
@@ -91,6 +95,8 @@ static void evict(struct server *s, uint64_t most)
     list_for_each(it, &s->everyone) all[count++] = list_entry(it, struct client, everyone_link);
     qsort(all, count, sizeof(struct client *), larger_first);
     for (size_t i = 0; i < count && all[i]->weight > 0 && s->clients_weight > most; i++) {
+        if (all[i]->no_evict)
+            continue;
         s->stats.evicted_clients++;
         client_doom(all[i], "all clients together reached maxmemory-clients");
         client_weigh(all[i]);
@@ -98,15 +104,28 @@ static void evict(struct server *s, uint64_t most)
     mem_free(all);
 }
 
+uint64_t clients_memory(const struct server *s)
+{
+    uint64_t bytes = 0;
+    if (s->weighs)
+        return s->clients_weight;
+    list_for_each(it, &s->everyone)
+    {
+        const struct client *c = list_entry(it, struct client, everyone_link);
+        bytes += counts(c) ? client_memory(c) : 0;
+    }
+    return bytes;
+}
+
 void clients_bound(struct server *s)
 {
     uint64_t most = bound(s);
-    if (most == 0) {
+    if (most == 0 && s->limits.maxmemory == 0)
         s->weighs = false;
-        return;
-    }
-    if (!s->weighs)
+    else if (!s->weighs)
         weigh_all(s);
-    if (s->clients_weight > most)
+    if (most && s->clients_weight > most && s->clients_weight > s->spared_weight)
         evict(s, most);
+    if (s->node)
+        node_memory_beside(s->node, s->weighs ? s->clients_weight : 0);
 }

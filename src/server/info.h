@@ -12,6 +12,7 @@
 struct memory_figures {
     size_t allocated, active, resident; /* what the allocator says; 0: it is one that says nothing */
     uint64_t rss, used, peak, startup, data;
+    uint64_t counted; /* towards maxmemory: data, and the clients but for replicas */
     uint64_t clients, replicas, links, journal; /* buffers; entries kept for peers that lag */
     struct rsm_script_bytes scripts;
     size_t keys;

@@ -106,6 +106,9 @@ void memory_figures(struct server *s, struct memory_figures *m)
         return;
     const struct store *store = rsm_store(node_rsm(s->node));
     m->data = store_memory(store);
+    m->counted = m->data + clients_memory(s);
+    if (m->counted > s->stats.peak_counted)
+        s->stats.peak_counted = m->counted;
     m->scripts = rsm_script_bytes(node_rsm(s->node));
     for (uint32_t db = 0; db < store_databases(store); db++)
         m->keys += store_count(store, db);
@@ -117,19 +120,18 @@ void info_memory(struct server *s, struct buf *out)
     struct sysinfo machine;
     memory_figures(s, &a);
     sysinfo(&machine);
-    uint64_t rss = a.rss, data = a.data, used = a.used;
-    uint64_t overhead = used > data ? used - data : 0;
+    uint64_t rss = a.rss, data = a.data, used = a.counted; /* what maxmemory bounds, as in Redis */
     const char *policy = s->node ? rsm_setting(node_rsm(s->node), "maxmemory-policy") : NULL;
     buf_printf(out, "%s# Memory\r\n", out->len ? "\r\n" : "");
     put_human(out, "used_memory", used);
     put_human(out, "used_memory_rss", rss);
-    put_human(out, "used_memory_peak", s->stats.peak_memory);
+    put_human(out, "used_memory_peak", s->stats.peak_counted);
     buf_printf(out,
                "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%" PRIu64
-               "\r\nused_memory_startup:%" PRIu64 "\r\nused_memory_dataset:%" PRIu64
+               "\r\nused_memory_startup:0\r\nused_memory_dataset:%" PRIu64
                "\r\nused_memory_dataset_perc:%.2f%%\r\n"
                "allocator_allocated:%zu\r\nallocator_active:%zu\r\nallocator_resident:%zu\r\n",
-               100 * ratio(used, s->stats.peak_memory), overhead, a.startup, data, 100 * ratio(data, used),
+               100 * ratio(used, s->stats.peak_counted), used - data, data, 100 * ratio(data, used),
                a.allocated, a.active, a.resident);
     put_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
     struct rsm_script_counts known = {0};
@@ -154,7 +156,7 @@ void info_memory(struct server *s, struct buf *out)
                "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%" PRIu64 "\r\n",
                policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
                ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
-               (long long)rss - (long long)a.resident, ratio(rss, used), (long long)rss - (long long)used,
+               (long long)rss - (long long)a.resident, ratio(rss, a.used), (long long)rss - (long long)a.used,
                a.journal, a.journal + a.replicas, a.replicas, a.clients, a.links,
                mallctl ? "jemalloc-5.3.0" : "libc", s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
                s->node ? store_stats(rsm_store(node_rsm(s->node)))->swept : 0);

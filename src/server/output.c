@@ -76,9 +76,14 @@ static bool over_limit(struct client *c)
 }
 
 /* Looked at whenever a reply has been added, for one pass may add more than there is memory: many reads of large values
- * become ready at once. As in Redis it does not matter whether the socket would have taken it. */
+ * become ready at once. As in Redis it does not matter whether the socket would have taken a reply; but of what others
+ * have to say, and a commit may bring many messages at once, only what it does not take counts. */
 void client_enforce_limit(struct client *c)
 {
+    if (c->doomed || !over_limit(c))
+        return;
+    if (client_class(c) != CLASS_NORMAL)
+        write_out(c);
     if (c->doomed || !over_limit(c))
         return;
     c->server->stats.cut_output++;

@@ -38,6 +38,7 @@ enum {
     ANSWERED_MAX = 64, /* clients; they and their sockets are still in the processor's cache when all are */
     SPARES_MAX = ANSWERED_MAX,
     CRON_MS = 100,
+    UNREAD_SCRIPTS = 16,
 };
 
 enum slot_state {
@@ -167,7 +168,7 @@ struct client {
     const struct command *last_row;
     uint64_t active_us, park_until_us; /* 0: not parked since the last bytes came */
     uint64_t crowd;                    /* the last one it was counted in */
-    size_t weight;                     /* its part of server.clients_weight */
+    size_t weight, spared;             /* its part of server.clients_weight */
     uint64_t soft_since_us;            /* over the soft output limit since, 0: is not */
 
     struct list everyone_link;
@@ -240,7 +241,7 @@ struct server_stats {
         refused_after;
     uint64_t sampled_commands, sampled_in, sampled_out, sampled_us;
     double ops, kbps_in, kbps_out;
-    uint64_t peak_memory;
+    uint64_t peak_memory, peak_counted; /* what the allocator gave; what counts towards maxmemory */
 };
 
 enum { RANDOM_ID = 40 }; /* digits */
@@ -286,8 +287,8 @@ struct server {
     uint32_t *generations, *free_places;
     uint32_t place_count, free_head, free_count;
     size_t client_count;
-    bool weighs;           /* clients are weighed: there is a bound */
-    size_t clients_weight; /* bytes of those who may be evicted */
+    bool weighs;                          /* clients are weighed: there is a bound */
+    size_t clients_weight, spared_weight; /* bytes of those who may be evicted */
     uint64_t next_client_id;
     struct list changed, parked, leaving, waiting, paused, monitors;
     struct client
@@ -316,8 +317,10 @@ struct server {
     uint64_t write_ticket; /* whose entry is being applied */
     uint64_t write_index;  /* that entry; what is applied beyond it is not from here */
     struct slice write_payload;
-    bool
-        script_read; /* the script of the last entry from here, or of the last query, has called something that reads */
+    bool script_read,
+        entry_read; /* the script of the last query, or entry, has called something that reads */
+    uint64_t unread_scripts[UNREAD_SCRIPTS]; /* the last entries whose scripts have not */
+    uint32_t unread_at;
     size_t
         passed_errors; /* of those, the scripts whose error is one that was counted when a command gave it */
     bool compared;     /* the file's settings with those in force */
@@ -493,7 +496,8 @@ void client_close_after_reply(struct client *c);
 size_t client_memory(const struct client *c); /* bytes */
 size_t client_partial(
     const struct client *c); /* bytes of the arguments that are there of a request that is not whole */
-void client_weigh(struct client *c);  /* after it was read, written to, or judged otherwise */
+void client_weigh(struct client *c);             /* after it was read, written to, or judged otherwise */
+uint64_t clients_memory(const struct server *s); /* bytes of all but replicas */
 void clients_bound(struct server *s); /* closes the largest until the rest keep to maxmemory-clients */
 struct slice client_tag(const struct client *c);
 void client_cron(struct client *c);
