@@ -203,7 +203,7 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (unsigned long long)ticket_of(c, seq), (unsigned long long)answer->index,
                  (int)answer->outcome);
     slot_close(c, slot);
-    caches_answered(c, slot, ticket_of(c, seq), answer, first);
+    caches_answered(c, slot, answer, first);
     c->claim = 0;
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_drop(buf_slice(out), start));
@@ -398,7 +398,6 @@ void before_from_node(void *arg, uint64_t ticket, struct slice payload)
     s->write_begun_ns = row ? time_begin(s, stat_of(s, row)) : 0;
     s->write_payload = payload;
     s->write_ticket = ticket;
-    s->script_read = false;
     s->passed_errors = 0;
     s->write_index = rsm_applied(node_rsm(s->node)) + 1;
 }

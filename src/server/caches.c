@@ -64,14 +64,17 @@ static void add_prefix(struct client *c, struct slice prefix)
 void caches_enable(struct client *c, const struct cache *as, const struct slice *prefixes, size_t count)
 {
     struct caches *k = c->server->caches;
+    uint64_t since = c->cache ? c->cache->since : 0;
     if (!c->cache) {
         c->cache = mem_calloc(1, sizeof *c->cache);
+        since = c->last_index;
         if (k->clients++ == 0)
             messages_listen(c->server);
     }
     size_t had = c->cache->prefix_bytes;
     *c->cache = *as;
     c->cache->prefix_bytes = had;
+    c->cache->since = since;
     if (as->broadcast && count == 0)
         add_prefix(c, SLICE_LITERAL(""));
     for (size_t i = 0; i < count; i++)
@@ -108,7 +111,7 @@ void caches_hear(struct server *s, enum store_event_class class, bool expired, s
     struct buf clients = BUF_EMPTY;
     if (class == EVENT_FLUSHED) {
         if (!k->flush_was_last)
-            put_heard(k, slice_of(NULL, 0), 0, slice_of(NULL, 0));
+            put_heard(k, slice_of(NULL, 0), rsm_applied(node_rsm(s->node)) + 1, slice_of(NULL, 0));
         tracking_forget_all(k->table);
         return;
     }
@@ -203,12 +206,13 @@ static void tell_of_prefix(void *arg, uint64_t client, const struct tracking_not
     mem_free(foreign);
 }
 
-static void tell_all(struct server *s)
+/* But not who has begun since: behind a proxy port the flush was answered before it came here. */
+static void tell_all(struct server *s, uint64_t by)
 {
     list_for_each(it, &s->everyone)
     {
         struct client *c = list_entry(it, struct client, everyone_link);
-        if (!c->doomed)
+        if (!c->doomed && c->cache && c->cache->since < by)
             caches_drop_all(c);
     }
 }
@@ -222,7 +226,7 @@ static void tell_heard(struct server *s)
         uint64_t by = get_varint(&r);
         struct reader clients = reader_of(get_bytes(&r));
         if (reader_left(&clients) == 0)
-            tell_all(s);
+            tell_all(s, by);
         while (reader_left(&clients))
             tell_reader(s, get_u64(&clients), key, by);
     }
@@ -393,23 +397,27 @@ static void settle_key(struct client *c, struct slice key, bool same)
         put_heard(k, key, 0, slice_of(text, sizeof text));
 }
 
-/* A script that has read nothing gives nothing to keep. Where another node ran it, or it was answered from memory, that is not known. */
-static bool read_nothing(const struct client *c, const struct slot *slot, uint64_t asked)
+/* A script that has read nothing gives nothing to keep. Where it was answered from memory, that is not known, nor where it runs here
+ * only later. */
+static bool read_nothing(const struct client *c, const struct slot *slot, uint64_t index)
 {
     const struct server *s = c->server;
-    return slot->write && slot->kind == KIND_COMMAND && s->write_ticket == asked && !c->session &&
-           !s->script_read;
+    if (!slot->write || slot->kind != KIND_COMMAND || c->session || !(slot->row->flags & CMD_BY_SCRIPT))
+        return false;
+    for (size_t i = 0; i < UNREAD_SCRIPTS; i++)
+        if (s->unread_scripts[i] == index)
+            return index > 0;
+    return false;
 }
 
-void caches_answered(struct client *c, struct slot *slot, uint64_t asked, const struct node_answer *answer,
-                     bool in_turn)
+void caches_answered(struct client *c, struct slot *slot, const struct node_answer *answer, bool in_turn)
 {
     if (c->cache && slot->write && answer->index)
         note_own(c->cache, answer->index);
     if (!slot->tracked)
         return;
     slot->tracked = false;
-    if (read_nothing(c, slot, asked))
+    if (read_nothing(c, slot, answer->index))
         return;
     slot->drop_copies = !in_turn; /* what is told now would stand in front of the reply */
     struct reader r = reader_of(buf_slice(&slot->bytes));

@@ -20,6 +20,8 @@ struct cache {
     uint64_t redirect, redirect_ticket; /* a client's id, 0: itself */
     uint64_t own[OWN_WRITES];           /* the newest entries it has written, for NOLOOP */
     uint32_t own_at;
+    uint64_t
+        since; /* index: what is behind was seen by a write of it that was answered before it began to keep copies */
     size_t prefix_bytes; /* that its prefixes take, about */
 };
 
@@ -45,9 +47,8 @@ struct keeping *caches_exec_begin(struct client *c, struct slot *slot);
 void caches_exec_command(struct keeping *k, uint32_t db, const struct command *row, const struct slice *argv,
                          size_t argc);
 void caches_exec_end(struct keeping *k);
-/* The slot is answered, whose ticket is `asked`; `in_turn`: into the output, at once. */
-void caches_answered(struct client *c, struct slot *slot, uint64_t asked, const struct node_answer *answer,
-                     bool in_turn);
+/* The slot is answered; `in_turn`: into the output, at once. */
+void caches_answered(struct client *c, struct slot *slot, const struct node_answer *answer, bool in_turn);
 /* Its copies of whatever: it is told to drop all. */
 void caches_drop_all(struct client *c);
 /* CLIENT TRACKING and its kin. false: another subcommand. */

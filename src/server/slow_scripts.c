@@ -1,4 +1,4 @@
-/* Scripts that take long. One whose first run is not known to end is tried by the leader before it becomes an entry: as far as it only reads,
+/* Scripts that take long. One whose first run is not known to end is tried by the leader, or by the node whose proxy port it came in by, before it becomes an entry: as far as it only reads,
  * which can be ended. So what never ends does not get into the log, where all nodes would have to get through it. And while any
  * script runs for longer than busy-reply-threshold, in a trial, a read or an entry, others are read and refused. */
 #include <ctype.h>
@@ -56,6 +56,10 @@ bool slow_scripts_tell(void *arg, enum rsm_script_phase phase, const struct rsm_
     struct client *client = s->script.client;
     if (phase == RSM_SCRIPT_RUNS)
         return runs_on(s);
+    if (what->entry && phase == RSM_SCRIPT_BEGINS)
+        s->entry_read = false;
+    else if (what->entry && !s->entry_read)
+        s->unread_scripts[s->unread_at++ % UNREAD_SCRIPTS] = rsm_applied(node_rsm(s->node)) + 1;
     s->passed_errors += what->passed_error && script_is_ours(s, what->entry);
     s->script = (struct running_script){.runs = phase == RSM_SCRIPT_BEGINS, .what = *what, .client = client};
     return true;
@@ -182,13 +186,21 @@ static bool find_body(const struct server *s, const struct slice *argv, size_t a
     return true;
 }
 
+/* What comes by a proxy port is tried where it comes in, on whatever state this node has: so it is here that others hear BUSY
+ * and that it can be ended, and the nodes that store writes go on. */
+static bool may_try(const struct client *c)
+{
+    const struct server *s = c->server;
+    return s->node && (node_is_serving(s->node) || (c->mode == MODE_PROXY && !node_is_loading(s->node)));
+}
+
 static bool is_to_be_tried(const struct client *c, const struct slice *argv, size_t argc)
 {
     const struct server *s = c->server;
     char name[SHA1_HEX + 1];
     struct slice body;
-    return node_is_serving(s->node) && !c->poison && find_body(s, argv, argc, &body, name) &&
-           may_take_long(body) && *hint(s, name) != (digits(name + HINT_DIGITS, TAG_DIGITS) | 1);
+    return may_try(c) && !c->poison && find_body(s, argv, argc, &body, name) && may_take_long(body) &&
+           *hint(s, name) != (digits(name + HINT_DIGITS, TAG_DIGITS) | 1);
 }
 
 bool slow_scripts_hold(struct client *c, const struct slice *argv, size_t argc, enum verdict *verdict)
@@ -242,7 +254,7 @@ void slow_scripts_turn(struct server *s)
     c->trial = TRIAL_DONE;
     c->trial_stopped = false;
     client_touch(c);
-    if (c->doomed || !s->node || !node_is_serving(s->node))
+    if (c->doomed || !may_try(c))
         return;
     if (s->hooks.busy)
         s->hooks.busy(s->hooks.arg, true);

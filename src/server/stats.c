@@ -278,6 +278,7 @@ void script_called(void *arg, const struct rsm_script_call *call)
         keep_call(s, call);
         return;
     }
+    s->entry_read |= call->entry && !call->refused && (call->row->flags & CMD_READONLY);
     if (!script_is_ours(s, call->entry))
         return;
     struct command_stat *stat = call->row ? stat_of(s, call->row) : NULL;

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import PORTS, Checks, Cluster, Conn, encode, info, scratch, wait  # noqa: E402
+from servers import PORTS, Checks, Cluster, Conn, RespError, encode, info, scratch, wait  # noqa: E402
 
 checks = Checks()
 
@@ -83,6 +83,42 @@ def scripts(port, conn):
     calls = {name: conn.call("INFO", "commandstats").decode().partition("cmdstat_%s:" % name)[2].split("\r\n")[0] for name in ("eval", "set", "get", "hget")}
     checks.equal("what scripts call is counted", [line.split(",")[0] + line[-2:] for line in calls.values()],
                  ["calls=3=0", "calls=2=0", "calls=3=0", "calls=1=1"])
+
+
+def refusal(conn, *args):
+    """Its error's first word, or None."""
+    try:
+        conn.call(*args)
+    except RespError as e:
+        return str(e).split(" ")[0]
+    return None
+
+
+def busy(port, leader, where):
+    """A script that never ends is held up where it has come in, where others hear of it and can end it."""
+    with Conn(port) as runner, Conn(port) as other:
+        other.call("CONFIG", "SET", "busy-reply-threshold", 20)
+        runner.send(encode("EVAL", "while true do end", 0))
+        checks.run("others hear BUSY %s" % where, wait, "it", lambda: refusal(other, "PING") == "BUSY")
+        if leader:
+            checks.equal("the leader goes on", leader.call("SET", "meanwhile", "1"), b"OK")
+        checks.equal("SCRIPT KILL %s" % where, other.call("SCRIPT", "KILL"), b"OK")
+        checks.ok("it is ended %s" % where, "killed by user" in str(runner.reply()))
+        checks.equal("and others are heard again %s" % where, refusal(other, "PING"), None)
+        other.call("CONFIG", "SET", "busy-reply-threshold", 5000)
+
+
+def copies(port, where):
+    """CLIENT TRACKING: no push between these replies, for nothing that is kept has changed since."""
+    with Conn(port) as conn:
+        conn.call("HELLO", 3)
+        asked = [("FLUSHALL", b"OK"), ("CLIENT TRACKING ON NOLOOP", b"OK"), ("SET a 1", b"OK"), ("GET a", b"1")]
+        checks.equal("a flush from before %s" % where, [conn.call(*words.split(" ")) for words, _ in asked], [reply for _, reply in asked])
+        script = "return redis.call('SET', KEYS[1], '2')"
+        checks.equal("a script that reads nothing %s" % where, [conn.call("EVAL", script, 1, "a"), conn.call("GET", "a")], [b"OK", b"2"])
+        with Conn(port) as other:
+            other.call("SET", "a", "3")
+        checks.equal("another's write is told %s" % where, conn.reply(), [b"invalidate", [b"a"]])
 
 
 def memory(conn, where):
@@ -304,6 +340,8 @@ def main():
             checks.run("a pause %s" % where, pause, port, conn, where)
             checks.run("monitors %s" % where, monitored, port, conn, where)
             checks.run("memory %s" % where, memory, conn, where)
+            checks.run("a busy script %s" % where, busy, port, None if port == leader.port else Conn(leader.port), where)
+            checks.run("copies %s" % where, copies, port, where)
             checks.run("DEBUG %s" % where, debugged, cluster, conn, where)
     with Conn(leader.port) as conn:
         checks.run("slow commands", slow, conn)
