@@ -242,6 +242,11 @@ bool node_query(struct node *n, uint64_t now_ms, uint32_t db, int resp, struct s
     return rsm_query(n->rsm, now_ms, db, resp, user, argv, argc, &chance, reply, due_ms);
 }
 
+void node_memory_beside(struct node *n, uint64_t bytes)
+{
+    (void)n, (void)bytes;
+}
+
 bool node_decides(struct node *n, uint64_t *now_ms)
 {
     *now_ms = n->now_ms;
