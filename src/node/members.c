@@ -163,10 +163,7 @@ const char *node_admit(struct node *n, const struct node_hello *hello)
 
 bool members_have_keys(struct node *n)
 {
-    for (uint32_t db = 0; db < rsm_limits(n->rsm).databases; db++)
-        if (store_count(rsm_store(n->rsm), db))
-            return true;
-    return false;
+    return store_count_all(rsm_store(n->rsm)) > 0;
 }
 
 /* CLUSTER MEET at a node in a cluster of several: the other one, that is us, joins (DESIGN 6). */

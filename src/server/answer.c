@@ -187,7 +187,8 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
         c->running = NULL;
     }
     bool ran_here = c->server->write_ticket == ticket_of(c, seq);
-    c->server->passed_errors *= ran_here;
+    if (!ran_here)
+        c->server->passed_errors = 0;
     if (slot->kind == KIND_EXEC && answer->outcome == NODE_DONE)
         count_failed_in_exec(c->server, ran_here ? c->server->write_payload : answer->payload, answer->reply);
     write_ran(c, slot, ticket_of(c, seq));

@@ -64,17 +64,16 @@ static void add_prefix(struct client *c, struct slice prefix)
 void caches_enable(struct client *c, const struct cache *as, const struct slice *prefixes, size_t count)
 {
     struct caches *k = c->server->caches;
-    uint64_t since = c->cache ? c->cache->since : 0;
     if (!c->cache) {
         c->cache = mem_calloc(1, sizeof *c->cache);
-        since = c->last_index;
+        c->cache->since = c->last_index;
         if (k->clients++ == 0)
             messages_listen(c->server);
     }
-    size_t had = c->cache->prefix_bytes;
+    struct cache had = *c->cache;
     *c->cache = *as;
-    c->cache->prefix_bytes = had;
-    c->cache->since = since;
+    c->cache->prefix_bytes = had.prefix_bytes;
+    c->cache->since = had.since;
     if (as->broadcast && count == 0)
         add_prefix(c, SLICE_LITERAL(""));
     for (size_t i = 0; i < count; i++)

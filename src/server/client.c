@@ -227,8 +227,10 @@ static bool hear_once(struct client *c)
     client_touch(c);
     if (n < 0)
         return false;
-    client_weigh(c);
-    clients_bound(c->server);
+    if (c->server->weighs) {
+        client_weigh(c);
+        clients_bound(c->server);
+    }
     if (!c->doomed)
         take_input(c, own, (size_t)n);
     client_weigh(c);

@@ -119,10 +119,8 @@ static bool is_in_transaction(const struct client *c, const char *what, struct b
 
 static bool is_empty(const struct server *s)
 {
-    size_t keys = 0;
-    for (uint32_t db = 0; db < s->limits.databases; db++)
-        keys += store_count(rsm_store(node_rsm(s->node)), db);
-    return keys + rsm_script_counts(node_rsm(s->node)).libraries == 0;
+    struct rsm *rsm = node_rsm(s->node);
+    return store_count_all(rsm_store(rsm)) + rsm_script_counts(rsm).libraries == 0;
 }
 
 /* What was saved is what is there, so whatever there is meets itself. NULL: it can be done, and all is as it was. */

@@ -39,12 +39,6 @@ static enum verdict reject_subscribed(struct client *c, const struct command *ro
     return reject(c, row, text);
 }
 
-static void show(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
-{
-    if (__builtin_expect(!list_empty(&c->server->monitors), 0) && !c->unseen)
-        monitor_show(c->server, row, c->db, c->peer, argv, argc);
-}
-
 static enum verdict run_handler(struct client *c, const struct handler *h, const struct command *row,
                                 const struct slice *argv, size_t argc)
 {
@@ -64,7 +58,7 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
         if (c->wait_asked)
             return WAIT;
         stat->calls++;
-        show(c, row, argv, argc);
+        monitor_request(c, row, argv, argc);
         return TAKEN;
     }
     struct buf *out = ring_empty(c) ? client_out(c) : reply_begin(c);
@@ -75,7 +69,7 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */
     ran(c, row, argv, argc, ns);
-    show(c, row, argv, argc);
+    monitor_request(c, row, argv, argc);
     client_touch(c);
     count_run(c, stat, slice_drop(buf_slice(out), start));
     return TAKEN;
@@ -102,7 +96,7 @@ static enum verdict shown(struct client *c, const struct command *row, const str
                           enum verdict verdict)
 {
     if (verdict == TAKEN)
-        show(c, row, argv, argc);
+        monitor_request(c, row, argv, argc);
     return verdict;
 }
 
@@ -111,7 +105,7 @@ static enum verdict run_read_script(struct client *c, const struct command *row,
                                     size_t argc)
 {
     if (c->shown_id != c->request_id + 1)
-        show(c, row, argv, argc);
+        monitor_request(c, row, argv, argc);
     c->shown_id = c->request_id + 1;
     return route_read(c, row, argv, argc);
 }

@@ -17,6 +17,7 @@ struct memory_figures {
     struct rsm_script_bytes scripts;
     size_t keys;
 };
+double memory_ratio(uint64_t a, uint64_t b); /* 0 where b is */
 void memory_figures(struct server *s, struct memory_figures *m);
 uint64_t memory_used_now(void);
 void memory_allocator_report(struct buf *out); /* its own words */

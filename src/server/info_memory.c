@@ -69,7 +69,7 @@ static void put_human(struct buf *out, const char *name, uint64_t bytes)
         buf_printf(out, "%.2fG\r\n", v / (1024.0 * 1024 * 1024));
 }
 
-static double ratio(uint64_t a, uint64_t b)
+double memory_ratio(uint64_t a, uint64_t b)
 {
     return b ? (double)a / (double)b : 0;
 }
@@ -110,8 +110,7 @@ void memory_figures(struct server *s, struct memory_figures *m)
     if (m->counted > s->stats.peak_counted)
         s->stats.peak_counted = m->counted;
     m->scripts = rsm_script_bytes(node_rsm(s->node));
-    for (uint32_t db = 0; db < store_databases(store); db++)
-        m->keys += store_count(store, db);
+    m->keys = store_count_all(store);
 }
 
 void info_memory(struct server *s, struct buf *out)
@@ -131,8 +130,8 @@ void info_memory(struct server *s, struct buf *out)
                "\r\nused_memory_startup:0\r\nused_memory_dataset:%" PRIu64
                "\r\nused_memory_dataset_perc:%.2f%%\r\n"
                "allocator_allocated:%zu\r\nallocator_active:%zu\r\nallocator_resident:%zu\r\n",
-               100 * ratio(used, s->stats.peak_counted), used - data, data, 100 * ratio(data, used),
-               a.allocated, a.active, a.resident);
+               100 * memory_ratio(used, s->stats.peak_counted), used - data, data,
+               100 * memory_ratio(data, used), a.allocated, a.active, a.resident);
     put_human(out, "total_system_memory", (uint64_t)machine.totalram * machine.mem_unit);
     struct rsm_script_counts known = {0};
     if (s->node)
@@ -154,10 +153,11 @@ void info_memory(struct server *s, struct buf *out)
                "\r\nmem_clients_normal:%" PRIu64 "\r\nmem_cluster_links:%" PRIu64
                "\r\nmem_aof_buffer:0\r\nmem_allocator:%s\r\nactive_defrag_running:0\r\n"
                "lazyfree_pending_objects:%zu\r\nlazyfreed_objects:%" PRIu64 "\r\n",
-               policy ? policy : "noeviction", ratio(a.active, a.allocated), a.active - a.allocated,
-               ratio(a.resident, a.active), a.resident - a.active, ratio(rss, a.resident),
-               (long long)rss - (long long)a.resident, ratio(rss, a.used), (long long)rss - (long long)a.used,
-               a.journal, a.journal + a.replicas, a.replicas, a.clients, a.links,
-               mallctl ? "jemalloc-5.3.0" : "libc", s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
+               policy ? policy : "noeviction", memory_ratio(a.active, a.allocated), a.active - a.allocated,
+               memory_ratio(a.resident, a.active), a.resident - a.active, memory_ratio(rss, a.resident),
+               (long long)rss - (long long)a.resident, memory_ratio(rss, a.used),
+               (long long)rss - (long long)a.used, a.journal, a.journal + a.replicas, a.replicas, a.clients,
+               a.links, mallctl ? "jemalloc-5.3.0" : "libc",
+               s->node ? store_unswept(rsm_store(node_rsm(s->node))) : 0,
                s->node ? store_stats(rsm_store(node_rsm(s->node)))->swept : 0);
 }

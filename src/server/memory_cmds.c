@@ -29,11 +29,6 @@ static void put_ratio(struct buf *out, int resp, const char *name, double v)
     resp_double(out, resp, v);
 }
 
-static double ratio(uint64_t a, uint64_t b)
-{
-    return b ? (double)a / (double)b : 0;
-}
-
 /* Of the databases that hold anything: how many, and what finding their keys takes. */
 static size_t put_databases(const struct client *c, uint64_t *overhead, struct buf *out)
 {
@@ -75,7 +70,7 @@ static void put_buffers(const struct memory_figures *m, struct buf *out)
 static void put_excess(struct buf *out, int resp, const char *name, const char *bytes_name, uint64_t more,
                        uint64_t of)
 {
-    put_ratio(out, resp, name, ratio(more, of));
+    put_ratio(out, resp, name, memory_ratio(more, of));
     put_figure(out, bytes_name, of ? more - of : 0);
 }
 
@@ -109,8 +104,8 @@ static void memory_stats(struct client *c, struct buf *out)
     put_figure(out, "keys.count", m.keys);
     put_figure(out, "keys.bytes-per-key", m.keys ? net / m.keys : 0);
     put_figure(out, "dataset.bytes", m.data);
-    put_ratio(out, c->resp, "dataset.percentage", 100 * ratio(m.data, net));
-    put_ratio(out, c->resp, "peak.percentage", 100 * ratio(m.used, m.peak));
+    put_ratio(out, c->resp, "dataset.percentage", 100 * memory_ratio(m.data, net));
+    put_ratio(out, c->resp, "peak.percentage", 100 * memory_ratio(m.used, m.peak));
     put_allocator(&m, c->resp, out);
     buf_deinit(&databases);
 }
@@ -126,12 +121,12 @@ enum {
 
 static bool exceeds(uint64_t more, uint64_t of, double most)
 {
-    return of && more > of && ratio(more, of) > most && more - of > MUCH_BYTES;
+    return of && more > of && memory_ratio(more, of) > most && more - of > MUCH_BYTES;
 }
 
 static void find_waste(const struct memory_figures *m, struct buf *text)
 {
-    if (ratio(m->peak, m->used) > 1.5)
+    if (memory_ratio(m->peak, m->used) > 1.5)
         buf_append_cstr(
             text,
             " * Peak memory: this instance has used more than 150% of what it uses now. The allocator may "

@@ -82,10 +82,11 @@ void client_enforce_limit(struct client *c)
 {
     if (c->doomed || !over_limit(c))
         return;
-    if (client_class(c) != CLASS_NORMAL)
+    if (client_class(c) != CLASS_NORMAL) {
         write_out(c);
-    if (c->doomed || !over_limit(c))
-        return;
+        if (c->doomed || !over_limit(c))
+            return;
+    }
     c->server->stats.cut_output++;
     log_line(LOG_WARNING, "Client id=%llu addr=%s closed: it does not read its replies (%zu bytes)",
              (unsigned long long)c->id, c->peer, client_unsent(c));

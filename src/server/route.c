@@ -117,13 +117,6 @@ static enum verdict redirect_or_park(struct client *c, uint16_t slot, bool write
 
 /* ---- reads ---- */
 
-/* Before what it calls. */
-static void show_script(struct client *c, const struct command *row, const struct slice *argv, size_t argc)
-{
-    if (__builtin_expect(!list_empty(&c->server->monitors), 0))
-        monitor_show(c->server, row, c->db, c->peer, argv, argc);
-}
-
 static struct slot *push_read(struct client *c, const struct command *row, const struct slice *argv,
                               size_t argc, bool guess)
 {
@@ -137,7 +130,7 @@ static struct slot *push_read(struct client *c, const struct command *row, const
         slot->guess = true;
         c->guesses_open++;
         put_u64(&slot->bytes, c->request_id + 1);
-        show_script(c, row, argv, argc);
+        monitor_request(c, row, argv, argc); /* before what it calls */
     }
     return slot;
 }
@@ -150,7 +143,7 @@ static bool run_now(struct client *c, const struct command *row, const struct sl
     if (!query_run(c, row, c->db, now_ms, argv, argc, client_out(c), guess ? NULL : &due_ms))
         return false;
     if (guess) {
-        show_script(c, row, argv, argc);
+        monitor_request(c, row, argv, argc);
         script_calls_tell(c);
     }
     if (c->tracks)

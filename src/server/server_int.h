@@ -585,6 +585,13 @@ bool is_told(const struct server *s, uint64_t ns); /* would `ran` tell somebody?
 void ran(struct client *c, const struct command *row, const struct slice *argv, size_t argc, uint64_t ns);
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc);
+/* A request of a client, as it was sent. */
+static inline void monitor_request(const struct client *c, const struct command *row,
+                                   const struct slice *argv, size_t argc)
+{
+    if (__builtin_expect(!list_empty(&c->server->monitors), 0) && !c->unseen)
+        monitor_show(c->server, row, c->db, c->peer, argv, argc);
+}
 bool script_is_ours(const struct server *s, bool entry);
 /* rsm_listener.called. Of a guess they are kept until it is known to be one that reads. */
 void script_called(void *arg, const struct rsm_script_call *call);

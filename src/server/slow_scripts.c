@@ -1,6 +1,7 @@
-/* Scripts that take long. One whose first run is not known to end is tried by the leader, or by the node whose proxy port it came in by, before it becomes an entry: as far as it only reads,
- * which can be ended. So what never ends does not get into the log, where all nodes would have to get through it. And while any
- * script runs for longer than busy-reply-threshold, in a trial, a read or an entry, others are read and refused. */
+/* Scripts that take long. One whose first run is not known to end is tried before it becomes an entry, by the leader or by the node
+ * whose proxy port it came in by: as far as it only reads, which can be ended. So what never ends does not get into the log, where
+ * all nodes would have to get through it. And while any script runs for longer than busy-reply-threshold, in a trial, a read or an
+ * entry, others are read and refused. */
 #include <ctype.h>
 #include <string.h>
 

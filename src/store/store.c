@@ -175,6 +175,14 @@ size_t store_count(const struct store *s, uint32_t db)
     return s->dbs[db].count;
 }
 
+size_t store_count_all(const struct store *s)
+{
+    size_t keys = 0;
+    for (uint32_t db = 0; db < store_databases(s); db++)
+        keys += store_count(s, db);
+    return keys;
+}
+
 size_t store_count_expiring(const struct store *s, uint32_t db)
 {
     return s->dbs[db].expiring_count;

@@ -137,6 +137,7 @@ void store_flush(struct store_view *v, bool all);
 void store_swap(struct store_view *v, uint32_t a, uint32_t b);
 
 size_t store_count(const struct store *s, uint32_t db);
+size_t store_count_all(const struct store *s); /* of all databases together */
 size_t store_count_expiring(const struct store *s, uint32_t db);
 /* How long those have left on average, in ms: of a sample where there are many. 0: there are none. */
 uint64_t store_average_ttl(const struct store *s, uint32_t db, uint64_t now_ms);
