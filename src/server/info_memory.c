@@ -86,13 +86,32 @@ static void add_link(void *arg, const struct server_link *link)
     *(uint64_t *)arg += link->allocated;
 }
 
+static void note_peak(uint64_t *peak, uint64_t now)
+{
+    if (now > *peak)
+        *peak = now;
+}
+
+/* Towards maxmemory. */
+static uint64_t counted(const struct server *s)
+{
+    return (s->node ? store_memory(rsm_store(node_rsm(s->node))) : 0) + clients_memory(s);
+}
+
+void memory_sample(struct server *s)
+{
+    note_peak(&s->stats.peak_memory, memory_used_now());
+    note_peak(&s->stats.peak_counted, counted(s));
+}
+
 void memory_figures(struct server *s, struct memory_figures *m)
 {
     *m = (struct memory_figures){.rss = resident_bytes(), .startup = s->startup_memory};
     ask_allocator(m);
     m->used = m->allocated ? m->allocated : m->rss;
-    if (m->used > s->stats.peak_memory)
-        s->stats.peak_memory = m->used;
+    m->counted = counted(s);
+    note_peak(&s->stats.peak_memory, m->used);
+    note_peak(&s->stats.peak_counted, m->counted);
     m->peak = s->stats.peak_memory;
     m->journal = s->status.cache_bytes;
     list_for_each(it, &s->everyone)
@@ -106,9 +125,6 @@ void memory_figures(struct server *s, struct memory_figures *m)
         return;
     const struct store *store = rsm_store(node_rsm(s->node));
     m->data = store_memory(store);
-    m->counted = m->data + clients_memory(s);
-    if (m->counted > s->stats.peak_counted)
-        s->stats.peak_counted = m->counted;
     m->scripts = rsm_script_bytes(node_rsm(s->node));
     m->keys = store_count_all(store);
 }

@@ -75,7 +75,8 @@ void stats_reset(struct server *s)
         *store_stats(rsm_store(node_rsm(s->node))) = (struct store_stats){0};
     }
     memset(s->errors, 0, sizeof s->errors);
-    s->stats = (struct server_stats){.peak_memory = s->stats.peak_memory};
+    s->stats =
+        (struct server_stats){.peak_memory = s->stats.peak_memory, .peak_counted = s->stats.peak_counted};
 }
 
 static bool is_sampled(const struct server *s, const struct command_stat *stat)
@@ -330,8 +331,7 @@ void stats_sample(struct server *s)
     if (passed_us < SAMPLE_US)
         return;
     double seconds = (double)passed_us / 1e6;
-    uint64_t used = memory_used_now();
-    st->peak_memory = used > st->peak_memory ? used : st->peak_memory;
+    memory_sample(s);
     st->ops = (double)(st->commands - st->sampled_commands) / seconds;
     st->kbps_in = (double)(st->net_in - st->sampled_in) / 1024 / seconds;
     st->kbps_out = (double)(st->net_out - st->sampled_out) / 1024 / seconds;

@@ -130,6 +130,11 @@ def counted(port, control):
     except RespError as e:
         checks.equal("without memory no stream is made", str(e), "OOM command not allowed when used memory > 'maxmemory'.")
     control.call("CONFIG", "SET", "maxmemory", 0)
+    control.call("SET", "peak", "v" * (8 * MB))
+    time.sleep(1.2)  # nobody looks meanwhile
+    control.call("DEL", "peak")
+    control.call("CONFIG", "RESETSTAT")
+    checks.ok("the peak is seen, and stays", int(info(port, "memory")["used_memory_peak"]) > 8 * MB)
 
 
 def limits(port, control):
