@@ -216,6 +216,16 @@ static size_t put_introduction(struct migration *m)
     return 1 + proves;
 }
 
+/* line: without its newline. */
+static void put_failure(struct buf *out, struct slice line)
+{
+    if (line.len && line.data[line.len - 1] == '\r')
+        line.len--;
+    if (line.len && *line.data == '-')
+        line = slice_drop(line, 1);
+    resp_errorf(out, "ERR Target instance replied with error: %.*s", (int)line.len, line.data);
+}
+
 /* Those that the target has taken are deleted here. Where it refuses AUTH or SELECT, what it says to the rest does not count. */
 static void target_answered(void *arg, enum errand_end end, struct slice lines)
 {
@@ -229,13 +239,12 @@ static void target_answered(void *arg, enum errand_end end, struct slice lines)
         const char *newline = memchr(lines.data, '\n', lines.len);
         if (!newline)
             break;
-        size_t len = (size_t)(newline + 1 - lines.data), text = len >= 2 ? len - 2 : 0;
-        bool error = *lines.data == '-';
-        if (error && m->failure.len == 0)
-            resp_errorf(&m->failure, "ERR Target instance replied with error: %.*s", (int)(text - 1),
-                        lines.data + 1);
-        refused |= error && i < introduction;
-        if (!error && !refused && i >= introduction)
+        size_t len = (size_t)(newline + 1 - lines.data);
+        bool taken = *lines.data == '+'; /* what is neither that nor an error is no answer of a Redis */
+        if (!taken && m->failure.len == 0)
+            put_failure(&m->failure, slice_of(lines.data, len - 1));
+        refused |= !taken && i < introduction;
+        if (taken && !refused && i >= introduction)
             gone[count++] = m->sent[i - introduction];
         lines = slice_drop(lines, len);
     }

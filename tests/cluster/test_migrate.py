@@ -162,6 +162,11 @@ def silent(conn, where):
         checks.ok("refused at the door %s" % where, migrate(conn, FAKE, "k2", "AUTH", "x").startswith("ERR Target instance replied with error: "))
         checks.equal("so nothing goes %s" % where, conn.call("EXISTS", "k2"), 1)
         fake.close()
+    for answer, said in ((b"-\n-\n", ""), (b"\n\n", ""), (b"+OK\r\nHTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request"), (b"HTTP/1.1 200 OK\r\n+OK\r\n", "HTTP/1.1 200 OK")):
+        fake = Fake(answer)
+        checks.equal("no Redis, which says %s %s" % (answer, where), migrate(conn, FAKE, "k2"), "ERR Target instance replied with error: " + said)
+        checks.equal("so it stays %s" % where, conn.call("EXISTS", "k2"), 1)
+        fake.close()
 
 
 def proven(conn, other):
