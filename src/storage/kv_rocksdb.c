@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/checksum.h"
+#include "storage/wal_ahead.h"
 
 /* rocksdb::crc32c::Extend. A distribution builds RocksDB for the oldest processors, where CRC32C goes by tables: a quarter
  * of the journal thread's time. The dynamic linker prefers the program's function of a name to a library's; the sums are
@@ -35,6 +36,7 @@ enum {
     BATCH_KEEP_BYTES = 1 << 20, /* a batch that grew beyond is made anew, so that one big entry does not cost
                                    its size for ever */
     PARTS_MAX = 4,
+    CHANGE_BYTES = 32, /* at most, what a change takes in a batch beside its value */
 };
 
 struct kv_rocksdb {
@@ -45,6 +47,7 @@ struct kv_rocksdb {
     rocksdb_readoptions_t *read;
     rocksdb_writebatch_t *batch;
     size_t batch_bytes;
+    struct wal_ahead ahead;
 };
 
 struct cursor_rocksdb {
@@ -72,6 +75,7 @@ static void put(struct kv *kv, struct slice key, const struct slice *parts, size
     struct kv_rocksdb *s = self_of(kv);
     const char *data[PARTS_MAX];
     size_t len[PARTS_MAX];
+    s->batch_bytes += CHANGE_BYTES;
     if (count > PARTS_MAX)
         abort();
     for (size_t i = 0; i < count; i++) {
@@ -84,22 +88,48 @@ static void put(struct kv *kv, struct slice key, const struct slice *parts, size
 
 static void del(struct kv *kv, struct slice key)
 {
-    rocksdb_writebatch_delete(self_of(kv)->batch, key.data, key.len);
+    struct kv_rocksdb *s = self_of(kv);
+    s->batch_bytes += CHANGE_BYTES;
+    rocksdb_writebatch_delete(s->batch, key.data, key.len);
+}
+
+static bool begin_wal(struct kv_rocksdb *s)
+{
+    char *error = NULL;
+    rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(options, 0);
+    rocksdb_flush(s->db, options, &error);
+    rocksdb_flushoptions_destroy(options);
+    return !take_error(s->kv.error, error);
+}
+
+/* Before anybody hears that it is durable. */
+static bool write_ahead(struct kv_rocksdb *s, size_t bytes)
+{
+    uint64_t memtable = 0;
+    (void)rocksdb_property_int(s->db, "rocksdb.cur-size-active-mem-table", &memtable);
+    const char *why = wal_ahead_committed(&s->ahead, memtable, bytes);
+    if (why)
+        snprintf(s->kv.error, KV_ERROR_MAX, "%s", why);
+    return !why;
 }
 
 static bool commit(struct kv *kv, bool sync)
 {
     struct kv_rocksdb *s = self_of(kv);
     char *error = NULL;
+    if (!sync && wal_ahead_must_leave(&s->ahead) && !begin_wal(s))
+        return false;
     rocksdb_write(s->db, sync ? s->write_sync : s->write, s->batch, &error);
-    if (s->batch_bytes > BATCH_KEEP_BYTES) {
+    size_t bytes = s->batch_bytes;
+    if (bytes > BATCH_KEEP_BYTES) {
         rocksdb_writebatch_destroy(s->batch);
         s->batch = rocksdb_writebatch_create();
     } else {
         rocksdb_writebatch_clear(s->batch);
     }
     s->batch_bytes = 0;
-    return !take_error(kv->error, error);
+    return !take_error(kv->error, error) && (!sync || write_ahead(s, bytes));
 }
 
 static bool sync_wal(struct kv *kv)
@@ -190,6 +220,7 @@ uint64_t kv_rocksdb_sequence(struct kv *kv)
 static void close_db(struct kv *kv)
 {
     struct kv_rocksdb *s = self_of(kv);
+    wal_ahead_close(&s->ahead);
     rocksdb_writebatch_destroy(s->batch);
     rocksdb_close(s->db);
     rocksdb_readoptions_destroy(s->read);
@@ -264,6 +295,10 @@ struct kv *kv_rocksdb_open(const char *path, bool read_only, bool *damaged, char
                         .close = close_db};
     s->db = db;
     s->options = options;
+    if (read_only)
+        s->ahead.dir_fd = s->ahead.fd = -1;
+    else
+        wal_ahead_open(&s->ahead, path);
     s->write = rocksdb_writeoptions_create();
     s->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(s->write_sync, 1);
