@@ -1,5 +1,6 @@
 /* Administrators: members come and go, lost disks are replaced, and what else is asked of a cluster that runs. Nothing they do
  * takes more from the cluster than Raft can spare: a majority of the voters keeps its disks. */
+#include "../support/writes.h"
 #include "swarm_int.h"
 
 #include <string.h>
@@ -259,24 +260,32 @@ void admin_lift_limits(struct run *r)
         set_to(r, (uint32_t)leader, "maxmemory", 0, ADMIN);
 }
 
-/* A user, of five. They are nobody's: what is looked at is that all nodes come to know the same ones. */
-static void set_user(struct run *r, uint32_t at, uint64_t number, uint64_t ticket)
+/* Of users, who are nobody's, and of settings that no client notices: what is looked at is that all nodes come to know the same.
+ * As an entry of its own, or in a transaction. */
+static void change(struct run *r, uint32_t at, uint64_t number, uint64_t ticket)
 {
-    char name[24], pattern[32];
+    struct write w = {0};
+    struct prng chance;
     struct buf error = BUF_EMPTY;
-    struct slice words[] = {SLICE_LITERAL("setuser"), {name, 0}, {pattern, 0}, SLICE_LITERAL("+@read")};
-    snprintf(name, sizeof(name), "u%u", (unsigned)(number % 5));
-    snprintf(pattern, sizeof(pattern), "~%llu*", (unsigned long long)number);
-    words[1] = slice_cstr(name);
-    words[2] = slice_cstr(pattern);
-    if (number % 16 == 3)
-        words[0] = SLICE_LITERAL("deluser");
-    struct rsm_request req = {.kind = RSM_ACL,
+    uint32_t count, db = 0;
+    prng_seed(&chance, number);
+    random_change(&chance, &w, true);
+    count = (uint32_t)w.argc;
+    struct rsm_request req = {.kind = slice_equal(w.argv[0], RSM_USERS) ? RSM_ACL : RSM_SETTING,
                               .resp = 2,
                               .user = SLICE_LITERAL("default"),
-                              .argv = words,
-                              .argc = number % 16 == 3 ? 2 : 4};
+                              .argv = w.argv + 1,
+                              .argc = w.argc - 1};
+    if (prng_below(&chance, 2)) {
+        req.kind = RSM_EXEC;
+        req.argv = w.argv;
+        req.argc = w.argc;
+        req.counts = &count;
+        req.dbs = &db;
+        req.commands = 1;
+    }
     settled(r, node_write(world_node(r->world, at), &req, ticket, &error), ticket, &error);
+    buf_deinit(&w.text);
 }
 
 static bool set(struct run *r, uint32_t at)
@@ -285,7 +294,7 @@ static bool set(struct run *r, uint32_t at)
     const char *name = names[prng_below(&r->chance, 4)];
     uint64_t number = storm_log_uniform(r, 1 << 20, 1 << 29), ticket = opened(r, at, "CONFIG SET");
     if (name == names[1] && number % 2)
-        set_user(r, at, number, ticket);
+        change(r, at, number, ticket);
     else
         set_to(r, at, name, number, ticket);
     return true;

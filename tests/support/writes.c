@@ -2,6 +2,7 @@
 #include "writes.h"
 
 #include "base/checksum.h"
+#include "rsm/rsm.h"
 #include "store/rdb.h"
 
 #include <assert.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 
 /* %k: one of a few keys; %m: one of some elements, many of them numbers, a few too long for a listpack; %n: a number; %b: a
- * number of bits or bytes; %p: a value as DUMP gives it. @3: in that database. 'a word with spaces'. */
+ * number of bits or bytes; %p: a value as DUMP gives it, %f: libraries as FUNCTION DUMP does. @3: in that database. 'a word with
+ * spaces'. ?: seldom, for it undoes much. */
 static const char *const rows[] = {
     "SET v%k %m",
     "SET v%k %n PX %b",
@@ -142,6 +144,7 @@ static const char *const rows[] = {
     "PERSIST v%k",
     "RESTORE r%k 0 %p REPLACE",
     "RESTORE r%k 1%b %p",
+    "RESTORE-ASKING r%k 0 %p REPLACE",
     "COPY z%k z%k REPLACE",
     "COPY s%k s%k REPLACE",
     "COPY h%k h%k REPLACE",
@@ -172,6 +175,9 @@ static const char *const rows[] = {
     "redis.call(\"lpush\",KEYS[2],a or \"none\")' 2 s%k l%k",
     "EVAL_RO 'return redis.call(\"lrange\",KEYS[1],0,-1)' 1 l%k",
     "EVAL 'return %n' 0",
+    "SCRIPT LOAD 'local a=redis.call(\"lrange\",KEYS[1],0,-1) return #a'",
+    "EVALSHA_RO d837d5bd1a621dd19bdc3be0a0ad252f0123cca2 1 l%k",
+    "? SCRIPT FLUSH",
     "FUNCTION LOAD REPLACE '#!lua name=first\nlocal n=%n redis.register_function(\"add\",function(k,a) n=n+1 "
     "redis.call(\"sadd\",k[1],n,a[1]) return {n,math.random(99)} end)'",
     "FUNCTION LOAD '#!lua name=n%k\nredis.register_function{function_name=\"f%k\",callback=function(k) "
@@ -180,7 +186,45 @@ static const char *const rows[] = {
     "FCALL f%k 1 s%k",
     "FCALL_RO f%k 1 s%k",
     "FUNCTION DELETE n%k",
+    "FUNCTION RESTORE %f REPLACE",
+    "FUNCTION RESTORE %f",
+    "? FUNCTION RESTORE %f FLUSH",
     "FUNCTION FLUSH SYNC",
+};
+
+/* Rules as entries hold them: acl_prepare. */
+enum { LOUD_CHANGES = 9 };
+static const char *const changes[] = {
+    "session-window %b",
+    "session-timeout 3%b",
+    "session-max 1%b session-window 1%b",
+    "proto-max-bulk-len 1%b%b%b%b",
+    "maxmemory 1gb maxmemory-policy allkeys-lru",
+    "maxmemory-policy volatile-lfu",
+    "maxmemory 0",
+    "read-mode log",
+    "read-mode quorum",
+    "list-max-listpack-size %k",
+    "list-max-listpack-size -3",
+    "hash-max-listpack-entries %k hash-max-listpack-value %b",
+    "set-max-intset-entries %k",
+    "zset-max-listpack-entries %k zset-max-listpack-value %b",
+    "stream-node-max-bytes %b%b stream-node-max-entries %b",
+    "hll-sparse-max-bytes %b",
+    "notify-keyspace-events KA",
+    "notify-keyspace-events ''",
+    "acl-pubsub-default allchannels",
+    "acl-pubsub-default resetchannels",
+    "script-max-steps %b%b%b",
+    "script-max-steps 100000000 script-max-memory %b%b%b%b",
+    "*setuser u%k on nopass ~v%k* %R~l* &c%k +@all -@dangerous",
+    "*setuser u%k '(~b%k* +get +@bitmap)' -@write +select|0",
+    "*setuser u%k clearselectors resetkeys off",
+    "*setuser u%k",
+    "*setuser u%k reset",
+    "*deluser u%k",
+    "*deluser u%k u%k",
+    "*load 'default on nopass ~* &* +@all' 'u%k on nopass ~s%k* +@set' 'w%k off'",
 };
 
 static void element(struct prng *chance, struct buf *out)
@@ -211,6 +255,24 @@ static void dumped(struct prng *chance, struct buf *out)
     buf_deinit(&text);
 }
 
+static void dumped_libraries(struct prng *chance, struct buf *out)
+{
+    struct buf code = BUF_EMPTY;
+    size_t from = out->len;
+    unsigned first = (unsigned)prng_below(chance, 5);
+    for (unsigned i = 0; i <= prng_below(chance, 2); i++) {
+        buf_truncate(&code, 0);
+        buf_printf(&code,
+                   "#!lua name=n%u\nredis.register_function('f%u',function(k) return "
+                   "redis.call('incr',k[1])+%u end)",
+                   first + i, first + i, (unsigned)prng_below(chance, 9));
+        put_u8(out, 0xf5); /* FUNCTION2 */
+        rdb_put_string(out, buf_slice(&code));
+    }
+    rdb_put_footer(out, from);
+    buf_deinit(&code);
+}
+
 static void placeholder(char what, struct prng *chance, struct buf *out)
 {
     switch (what) {
@@ -229,6 +291,12 @@ static void placeholder(char what, struct prng *chance, struct buf *out)
     case 'p':
         dumped(chance, out);
         break;
+    case 'f':
+        dumped_libraries(chance, out);
+        break;
+    case 'R':
+        buf_append_cstr(out, "%R");
+        break;
     default:
         assert(!"no such placeholder");
     }
@@ -246,9 +314,22 @@ static const char *word(const char *at, struct prng *chance, struct buf *out)
     return *at == '\'' ? at + 1 : at;
 }
 
+/* The words of a row, behind those that w->argv has already. */
+static void words(const char *at, struct prng *chance, struct write *w)
+{
+    size_t ends[WRITE_WORDS] = {0}, first = w->argc;
+    buf_truncate(&w->text, 0);
+    for (; *at; at += *at == ' ') {
+        assert(w->argc < WRITE_WORDS);
+        at = word(at, chance, &w->text);
+        ends[w->argc++] = w->text.len;
+    }
+    for (size_t n = first, from = 0; n < w->argc; from = ends[n++])
+        w->argv[n] = slice_of(w->text.data + from, ends[n] - from);
+}
+
 bool write_of_row(size_t i, struct prng *chance, struct write *w)
 {
-    size_t ends[WRITE_WORDS] = {0};
     if (i >= sizeof rows / sizeof *rows)
         return false;
     const char *at = rows[i];
@@ -258,20 +339,35 @@ bool write_of_row(size_t i, struct prng *chance, struct write *w)
         at += 3;
     }
     w->argc = 0;
-    buf_truncate(&w->text, 0);
-    for (; *at; at += *at == ' ') {
-        assert(w->argc < WRITE_WORDS);
-        at = word(at, chance, &w->text);
-        ends[w->argc++] = w->text.len;
-    }
-    for (size_t n = 0, from = 0; n < w->argc; from = ends[n++])
-        w->argv[n] = slice_of(w->text.data + from, ends[n] - from);
+    words(*at == '?' ? at + 2 : at, chance, w);
     return true;
 }
 
 void random_write(struct prng *chance, struct write *w)
 {
-    bool there = write_of_row(prng_below(chance, sizeof rows / sizeof *rows), chance, w);
-    assert(there);
-    (void)there;
+    size_t i;
+    do
+        i = prng_below(chance, sizeof rows / sizeof *rows);
+    while (*rows[i] == '?' && prng_below(chance, 8));
+    write_of_row(i, chance, w);
+}
+
+bool change_of_row(size_t i, struct prng *chance, struct write *w, bool *quiet)
+{
+    if (i >= sizeof changes / sizeof *changes)
+        return false;
+    const char *at = changes[i];
+    w->db = 0;
+    w->argc = 1;
+    w->argv[0] = *at == '*' ? RSM_USERS : RSM_CONFIG;
+    words(*at == '*' ? at + 1 : at, chance, w);
+    *quiet = i >= LOUD_CHANGES;
+    return true;
+}
+
+void random_change(struct prng *chance, struct write *w, bool quiet)
+{
+    size_t loud = quiet ? LOUD_CHANGES : 0;
+    bool is_quiet;
+    change_of_row(loud + prng_below(chance, sizeof changes / sizeof *changes - loud), chance, w, &is_quiet);
 }

@@ -1,5 +1,6 @@
 /* Random commands that change keys of all types, for tests that compare what they leave behind: a row for each way to do it,
- * and at least one for every command of the table that writes (unit/rsm/test_writes sees to that). */
+ * and at least one for every command of the table that writes; and of changes of settings and users (unit/rsm/test_writes sees to
+ * that). */
 #ifndef SUPPORT_WRITES_H
 #define SUPPORT_WRITES_H
 
@@ -20,5 +21,9 @@ struct write {
 /* The i-th row; false: there are no more. All are valid, but a key may hold another type. */
 bool write_of_row(size_t i, struct prng *chance, struct write *w);
 void random_write(struct prng *chance, struct write *w);
+/* A change of settings or of users, as a transaction has it: RSM_CONFIG or RSM_USERS, then what an entry of its own would hold. Of the
+ * `quiet` ones no client notices anything that a test may judge. */
+bool change_of_row(size_t i, struct prng *chance, struct write *w, bool *quiet);
+void random_change(struct prng *chance, struct write *w, bool quiet);
 
 #endif

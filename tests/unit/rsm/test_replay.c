@@ -69,7 +69,7 @@ static void random_string(struct run *t, char *out, size_t size)
 static void random_command(struct run *t, struct write *w)
 {
     char words[6000];
-    if (below(t, 3) == 0) {
+    if (below(t, 2) == 0) {
         random_write(&t->dice, w);
         return;
     }
@@ -137,7 +137,10 @@ static void random_exec(struct run *t, struct rsm_request *q, struct buf *reply)
     q->argc = 0;
     q->commands = below(t, 5);
     for (size_t i = 0; i < q->commands; i++) {
-        random_command(t, &writes[i]);
+        if (below(t, 16) == 0)
+            random_change(&t->dice, &writes[i], true);
+        else
+            random_command(t, &writes[i]);
         counts[i] = (uint32_t)writes[i].argc;
         dbs[i] = writes[i].db;
         for (size_t n = 0; n < writes[i].argc; n++)
@@ -170,6 +173,7 @@ static void open_or_resume(struct run *t, struct buf *reply)
     struct rsm_request q = {.kind = RSM_SESSION,
                             .argv = &id,
                             .argc = 1,
+                            .user = SLICE_LITERAL("default"),
                             .may_open = below(t, 4),
                             .request_id = 1 + below(t, 500)};
     apply_both(t, &q, reply);
@@ -178,6 +182,18 @@ static void open_or_resume(struct run *t, struct buf *reply)
         t->session[who] = strtoull(reply->data + 1, NULL, 10);
         t->next[who] = q.request_id;
     }
+}
+
+/* Of a setting, or of users. */
+static void any_change(struct run *t, struct buf *reply)
+{
+    struct write w = {0};
+    random_change(&t->dice, &w, false);
+    struct rsm_request q = {.kind = slice_equal(w.argv[0], RSM_USERS) ? RSM_ACL : RSM_SETTING,
+                            .argv = w.argv + 1,
+                            .argc = w.argc - 1};
+    apply_both(t, &q, reply);
+    buf_deinit(&w.text);
 }
 
 static void random_setting(struct run *t, struct buf *reply)
@@ -232,7 +248,8 @@ static void checkpoint_and_restore(struct run *t, struct buf *reply)
 
 static void step(struct run *t, struct buf *reply)
 {
-    struct rsm_request q = {.kind = RSM_COMMAND, .resp = below(t, 8) ? 2 : 3};
+    struct rsm_request q = {
+        .kind = RSM_COMMAND, .resp = below(t, 8) ? 2 : 3, .user = SLICE_LITERAL("default")};
     uint64_t what = below(t, 100);
     /* mostly forward, now and then back, seldom far */
     t->stamp_ms += what == 0 ? 5000 : below(t, 40);
@@ -258,8 +275,10 @@ static void step(struct run *t, struct buf *reply)
     } else if (what < 92) {
         q.kind = RSM_CLOCK;
         apply_both(t, &q, reply);
-    } else if (what < 95) {
+    } else if (what < 94) {
         random_setting(t, reply);
+    } else if (what < 95) {
+        any_change(t, reply);
     } else if (what < 98) {
         random_evict(t, reply);
     } else if (what < 99) {
