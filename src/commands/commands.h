@@ -183,4 +183,15 @@ const struct command *command_check(const struct slice *argv, size_t argc, struc
 const struct command *command_check_row(const struct command *row, const struct slice *argv, size_t argc,
                                         struct buf *error);
 
+/* What Redis would send its replicas for a command that has just run and has changed something: for most the command itself, for
+ * those that go by time, by chance or by who waited what has become of it. `reply` is what it has appended. false: there are no
+ * commands for it, or none with which Redis would surely do the same; the keys have to be sent. */
+struct propagation {
+    void *arg;
+    /* `behind`: not as part of the same transaction. Everything is good for the call. */
+    void (*write)(void *arg, bool behind, uint32_t db, const struct slice *argv, size_t argc);
+};
+bool command_propagate(const struct command *row, const struct command_context *c, struct slice reply,
+                       const struct propagation *to);
+
 #endif

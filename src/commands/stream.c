@@ -285,6 +285,7 @@ void xsetid_command(struct command_context *c)
     if (s.max_deleted.ms || s.max_deleted.seq)
         stream_set_max_deleted(&e.value, s.max_deleted);
     store_edit_end(&e, false);
+    notify(c, EVENT_BESIDE, NULL, c->argv[1]);
     reply_ok(c);
     notify(c, EVENT_STREAM, "xsetid", c->argv[1]);
 }

@@ -144,7 +144,7 @@ void xclaim_command(struct command_context *c)
         stream_id_parse(c->argv[5 + i], &id);
         claim_one(&cl, id);
     }
-    group_edit_end(&cl.edit);
+    group_edit_end(c, &cl.edit, 1);
     reply_claimed(&cl);
 }
 
@@ -209,7 +209,7 @@ void xautoclaim_command(struct command_context *c)
         return;
     begin(&cl);
     struct stream_id next = claim_from(&cl, from, count, &gone, &gone_count);
-    group_edit_end(&cl.edit);
+    group_edit_end(c, &cl.edit, 1);
     resp_array(c->out, 3);
     reply_stream_id(c->out, next);
     reply_claimed(&cl);

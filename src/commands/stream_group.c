@@ -37,9 +37,10 @@ void group_edit_begin(struct command_context *c, struct store_edit *e, size_t ke
     store_edit_begin(e, &c->view, c->argv[key], STORE_STREAM);
 }
 
-void group_edit_end(struct store_edit *e)
+void group_edit_end(struct command_context *c, struct store_edit *e, size_t key)
 {
     store_edit_end(e, false);
+    notify(c, EVENT_BESIDE, NULL, c->argv[key]);
 }
 
 struct stream_consumer *see_consumer(struct command_context *c, struct store_edit *e, struct stream_group *g,
@@ -144,6 +145,7 @@ void xgroup_create_command(struct command_context *c)
     stream_make(&e.value);
     stream_group_make(&e.value, c->argv[3], id, p.entries_read);
     store_edit_end(&e, !k);
+    notify(c, EVENT_BESIDE, NULL, c->argv[2]);
     reply_ok(c);
     notify(c, EVENT_STREAM, "xgroup-create", c->argv[2]);
 }
@@ -167,7 +169,7 @@ void xgroup_setid_command(struct command_context *c)
     struct store_edit e;
     group_edit_begin(c, &e, 2);
     stream_group_set(&e.value, g, id, p.entries_read);
-    group_edit_end(&e);
+    group_edit_end(c, &e, 2);
     reply_ok(c);
     notify(c, EVENT_STREAM, "xgroup-setid", c->argv[2]);
 }
@@ -203,7 +205,7 @@ void xgroup_createconsumer_command(struct command_context *c)
         struct store_edit e;
         group_edit_begin(c, &e, 2);
         see_consumer(c, &e, g, 2, c->argv[4]);
-        group_edit_end(&e);
+        group_edit_end(c, &e, 2);
     }
     resp_integer(c->out, absent);
 }
@@ -220,7 +222,7 @@ void xgroup_delconsumer_command(struct command_context *c)
         struct store_edit e;
         group_edit_begin(c, &e, 2);
         pending = stream_consumer_remove(&e.value, g, owner);
-        group_edit_end(&e);
+        group_edit_end(c, &e, 2);
         notify(c, EVENT_STREAM, "xgroup-delconsumer", c->argv[2]);
     }
     resp_integer(c->out, (int64_t)pending);
@@ -269,6 +271,6 @@ void xack_command(struct command_context *c)
         arg_stream_id(c, i, 0, NULL, &id);
         acknowledged += stream_acknowledge(&e.value, g, id);
     }
-    group_edit_end(&e);
+    group_edit_end(c, &e, 1);
     resp_integer(c->out, acknowledged);
 }

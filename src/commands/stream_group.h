@@ -17,7 +17,7 @@ void reply_no_group_at(struct command_context *c, size_t key, size_t name);
 
 /* Around what changes a group of the stream at argv[key], which is there, and no entry. */
 void group_edit_begin(struct command_context *c, struct store_edit *e, size_t key);
-void group_edit_end(struct store_edit *e);
+void group_edit_end(struct command_context *c, struct store_edit *e, size_t key);
 /* The consumer, made if there is none; it has been seen now. */
 struct stream_consumer *see_consumer(struct command_context *c, struct store_edit *e, struct stream_group *g,
                                      size_t key, struct slice name);

@@ -243,7 +243,7 @@ static size_t read_as_group(const struct reading *r, size_t i, struct stream_gro
     struct stream_consumer *owner = see_consumer(c, &e, g, i, c->argv[r->group_at + 1]);
     size_t n = is_sign(r, i + r->n, '>') ? read_new(r, &e.value, g, owner, out)
                                          : read_history(r, &e.value, g, owner, after, out);
-    group_edit_end(&e);
+    group_edit_end(c, &e, i);
     return n;
 }
 

@@ -235,6 +235,8 @@ void rsm_apply(struct rsm *r, uint64_t index, uint64_t term, struct slice payloa
     if (r->blocked.count)
         rsm_blocked_serve(r, index, d.chance);
     store_sweep(r->store, SWEEP_PER_ENTRY);
+    if (r->listener.written)
+        rsm_written_entry(r);
     r->applied = index;
     r->applied_term = term;
 }

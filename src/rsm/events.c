@@ -74,6 +74,8 @@ void rsm_heard(void *arg, enum store_event_class class, const char *event, uint3
     struct rsm *r = arg;
     if (class & BLOCKED_LISTENS)
         blocked_heard(&r->blocked, class, db, key);
+    if (r->listener.written)
+        rsm_written_heard(r, class, event, db, key);
     if (class & r->listening)
         r->listener.heard(r->listener.arg, class, event, db, key);
 }

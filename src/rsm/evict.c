@@ -61,6 +61,8 @@ void rsm_evict(struct rsm *r, uint64_t index, const struct rsm_request *q)
             continue;
         store_delete(&view, w->key);
         store_tell(&view, EVENT_EVICTED, "evicted", w->db, w->key);
+        if (r->listener.written)
+            rsm_written_evicted(r, w->db, w->key);
         store_stats(r->store)->evicted++;
     }
 }

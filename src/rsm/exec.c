@@ -21,8 +21,9 @@ static struct command_context context(struct rsm *r, const struct rsm_request *q
                                     .max_bulk = r->settings.value[SETTING_MAX_BULK]};
 }
 
-static void run(const struct rsm *r, struct command_context *c)
+static void run(struct rsm *r, struct command_context *c)
 {
+    size_t before = c->out->len;
     if (c->view.db >= store_databases(c->view.store)) {
         resp_error(c->out, "ERR DB index is out of range");
         return;
@@ -34,6 +35,18 @@ static void run(const struct rsm *r, struct command_context *c)
         row->run(c);
     else if (row)
         resp_errorf(c->out, "ERR '%s' is not a command of the replicated state", row->name);
+    if (r->listener.written && row)
+        rsm_written_command(r, row, c, before);
+}
+
+/* One that is by itself. */
+static void run_alone(struct rsm *r, struct command_context *c)
+{
+    if (r->listener.written)
+        rsm_unit_begins(r);
+    run(r, c);
+    if (r->listener.written)
+        rsm_unit_ends(r);
 }
 
 void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
@@ -47,7 +60,7 @@ void rsm_run_command(struct rsm *r, uint64_t index, const struct rsm_decoded *d,
     c.argc = d->req.argc;
     struct command_wait wait = {0};
     c.wait = d->req.asker ? &wait : NULL;
-    run(r, &c);
+    run_alone(r, &c);
     if (wait.waits)
         rsm_block(r, index, &d->req, &wait, reply, result);
     mem_free(wait.argv);
@@ -66,7 +79,7 @@ bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struc
     c.argc = w->argc;
     c.ready = key;
     c.wait = &wait;
-    run(r, &c);
+    run_alone(r, &c);
     return !wait.waits;
 }
 
@@ -161,6 +174,8 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
     struct command_context c = context(r, q, &chance, reply);
     c.argv = q->argv;
     resp_array(reply, q->commands);
+    if (r->listener.written)
+        rsm_unit_begins(r);
     for (size_t i = 0; i < q->commands; i++) {
         c.argc = q->counts[i];
         c.view = rsm_write_view(r, index, q->dbs[i]);
@@ -170,6 +185,8 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
             rsm_blocked_ready(r, index);
         c.argv += q->counts[i];
     }
+    if (r->listener.written)
+        rsm_unit_ends(r);
 }
 
 /* ---- reads ---- */

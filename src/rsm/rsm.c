@@ -74,7 +74,7 @@ struct store_view rsm_view(const struct rsm *r, uint64_t now_ms, uint32_t db)
                                .now_ms = now_ms,
                                .lingers_ms = r->apply_version >= 2,
                                .listening = r->listening | (r->blocked.count ? BLOCKED_LISTENS : 0),
-                               .listener = r->blocked.count ? &r->inner : &r->ear,
+                               .listener = r->blocked.count || r->listener.written ? &r->inner : &r->ear,
                                .limits = &r->limits};
 }
 

@@ -245,6 +245,9 @@ struct rsm_script_call {
     size_t denied_arg;
 };
 enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
+/* What an entry does, as Redis would write it to its replicas: commands, and an end behind those that are one transaction. `BEHIND`:
+ * one that stands outside of it, behind. `KEYS`: something has changed that is in none of them (events tell which keys). */
+enum rsm_writing { RSM_WRITES, RSM_WRITES_BEHIND, RSM_WRITES_END, RSM_WRITES_KEYS };
 struct rsm_listener {
     void *arg;
     void (*heard)(void *arg, enum store_event_class class, const char *event, uint32_t db, struct slice key);
@@ -256,6 +259,8 @@ struct rsm_listener {
     void (*called)(void *arg, const struct rsm_script_call *call); /* not in a trial. May be NULL */
     void (*said)(void *arg, int level,
                  struct slice line); /* redis.log in a script; base/log.h levels. May be NULL */
+    /* May be NULL; else `classes` has EVENT_CHANGED, EVENT_FLUSHED and EVENT_BESIDE. All is good for the call. */
+    void (*written)(void *arg, enum rsm_writing what, uint32_t db, const struct slice *argv, size_t argc);
 };
 void rsm_listen(struct rsm *r, const struct rsm_listener *listener, unsigned classes);
 struct store *rsm_store(struct rsm *r);

@@ -234,6 +234,17 @@ void rsm_evict(struct rsm *r, uint64_t index, const struct rsm_request *q);
 /* After the policy or the store has changed. */
 void rsm_evict_refresh(struct rsm *r);
 
+/* written.c: only where listener.written is there. A unit is what is one transaction for replicas of Redis. */
+void rsm_unit_begins(struct rsm *r);
+void rsm_unit_ends(struct rsm *r);
+void rsm_written_heard(struct rsm *r, enum store_event_class class, const char *event, uint32_t db,
+                       struct slice key);
+void rsm_written_evicted(struct rsm *r, uint32_t db, struct slice key);
+/* It has just run; its reply begins at reply_at. */
+void rsm_written_command(struct rsm *r, const struct command *row, const struct command_context *c,
+                         size_t reply_at);
+void rsm_written_entry(struct rsm *r); /* it is over */
+
 /* exec.c */
 /* Runs it for a key that is ready; false: it waits on, and nothing has changed. */
 bool rsm_run_blocked(struct rsm *r, uint64_t index, uint64_t chance, const struct blocked *w,
@@ -316,6 +327,7 @@ struct rsm {
     struct store_listener ear;    /* the part of it that the store knows */
     unsigned listens;             /* to these, whatever the setting says */
     unsigned listening;           /* what it is told */
+    bool in_unit, changed;        /* written.c: something has, and is not written yet */
 };
 
 static inline struct store_view rsm_write_view(struct rsm *r, uint64_t index, uint32_t db)

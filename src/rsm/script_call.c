@@ -121,10 +121,13 @@ static void run_aside(struct rsm_caller *caller, struct command_context *c, cons
 static void run(struct rsm_caller *caller, struct command_context *c, const struct command *row)
 {
     struct rsm *r = caller->r;
+    size_t before = c->out->len;
     if (!row->run)
         run_aside(caller, c, row);
     else
         row->run(c);
+    if (r->listener.written)
+        rsm_written_command(r, row, c, before);
     if (c->view.writing && r->blocked.count)
         rsm_blocked_ready(r, c->view.index);
 }

@@ -12,8 +12,7 @@
 
 static void role_of_leader(struct client *c, const struct node_status *st, struct buf *out)
 {
-    (void)c;
-    size_t replicas = 0;
+    size_t replicas = replicas_count(c->server);
     for (size_t i = 0; i < st->peer_count; i++)
         replicas += !st->peers[i].self && topology_is_well(&st->peers[i]);
     resp_array(out, 3);
@@ -30,6 +29,7 @@ static void role_of_leader(struct client *c, const struct node_status *st, struc
         resp_bulk(out, slice_of(text, format_i64(text, p->port)));
         resp_bulk(out, slice_of(text, format_i64(text, (int64_t)p->match)));
     }
+    role_replicas(c->server, out);
 }
 
 void role_command(struct client *c, const struct slice *argv, size_t argc, struct buf *out)

@@ -142,9 +142,9 @@ static void info_stats(struct server *s, struct buf *out)
         tracking_keys(t), tracking_items(t), tracking_prefixes(t), n->errors, n->reads, n->writes);
 }
 
-static void put_replicas(const struct node_status *st, struct buf *out)
+static void put_replicas(struct server *s, const struct node_status *st, struct buf *out)
 {
-    size_t count = 0;
+    size_t count = replicas_count(s);
     for (size_t i = 0; i < st->peer_count; i++)
         count += !st->peers[i].self && topology_is_well(&st->peers[i]);
     buf_printf(out, "role:master\r\nconnected_slaves:%zu\r\n", count);
@@ -157,6 +157,7 @@ static void put_replicas(const struct node_status *st, struct buf *out)
                    p->host, p->port, p->snapshotting ? "wait_bgsave" : "online", p->match,
                    p->acked_ago_us / 1000000);
     }
+    info_replicas(s, count, out);
 }
 
 static void info_replication(struct server *s, struct buf *out)
@@ -165,18 +166,20 @@ static void info_replication(struct server *s, struct buf *out)
     char id[NODE_ID_TEXT + 1];
     node_id_text(st->cluster_id, id);
     section(out, "Replication");
-    if (!s->node || st->is_leader || st->peer_count < 2)
-        put_replicas(st, out);
-    else
+    if (!s->node || st->is_leader || st->peer_count < 2) {
+        put_replicas(s, st, out);
+    } else {
         buf_printf(
             out,
             "role:slave\r\nmaster_host:%s\r\nmaster_port:%u\r\nmaster_link_status:%s\r\n"
             "master_last_io_seconds_ago:%d\r\nmaster_sync_in_progress:%d\r\nslave_read_repl_offset:%" PRIu64
             "\r\nslave_repl_offset:%" PRIu64
             "\r\nslave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\n"
-            "connected_slaves:0\r\n",
+            "connected_slaves:%zu\r\n",
             s->leader_host, s->leader_port, st->leader ? "up" : "down", st->leader ? 0 : -1, st->loading,
-            st->last_index, st->applied);
+            st->last_index, st->applied, replicas_count(s));
+        info_replicas(s, 0, out);
+    }
     buf_printf(out,
                "master_failover_state:no-failover\r\nmaster_replid:%s\r\n"
                "master_replid2:0000000000000000000000000000000000000000\r\nmaster_repl_offset:%" PRIu64

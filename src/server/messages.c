@@ -118,6 +118,14 @@ static void deliver(struct messages *m, bool shard, struct slice channel, struct
     buf_deinit(&d.texts[1]);
 }
 
+/* A message; subscribers of replicas hear it, too. */
+static void deliver_message(struct server *s, bool shard, struct slice channel, struct slice message)
+{
+    deliver(s->messages, shard, channel, message);
+    if (!list_empty(&s->replicas))
+        replicas_publish(s, shard, channel, message);
+}
+
 static void deliver_event(struct messages *m, bool by_key, uint32_t db, struct slice event, struct slice key)
 {
     struct buf channel = BUF_EMPTY;
@@ -129,8 +137,9 @@ static void deliver_event(struct messages *m, bool by_key, uint32_t db, struct s
 
 /* ---- what entries say ---- */
 
-static void deliver_told(struct messages *m)
+static void deliver_told(struct server *s)
 {
+    struct messages *m = s->messages;
     struct reader r = reader_of(buf_slice(&m->told));
     while (reader_left(&r)) {
         enum told_kind kind = (enum told_kind)get_u8(&r);
@@ -139,7 +148,7 @@ static void deliver_told(struct messages *m)
         struct slice a = get_bytes(&r), b = get_bytes(&r);
         assert(!r.failed);
         if (kind != TOLD_EVENT)
-            deliver(m, kind == TOLD_SHARD_MESSAGE, a, b);
+            deliver_message(s, kind == TOLD_SHARD_MESSAGE, a, b);
         if (kind == TOLD_EVENT && where & RSM_EVENTS_BY_KEY)
             deliver_event(m, true, db, a, b);
         if (kind == TOLD_EVENT && where & RSM_EVENTS_BY_NAME)
@@ -160,7 +169,7 @@ static void put_down(struct server *s, enum told_kind kind, unsigned where, uint
     put_bytes(&m->told, a);
     put_bytes(&m->told, b);
     if (m->told.len > TOLD_MAX && !s->in_query)
-        deliver_told(m);
+        deliver_told(s);
 }
 
 static bool has_subscribers(const struct messages *m)
@@ -169,10 +178,16 @@ static bool has_subscribers(const struct messages *m)
            pubsub_count(m->pubsub, PUBSUB_SHARD);
 }
 
+/* Of messages. */
+static bool has_listeners(const struct server *s)
+{
+    return has_subscribers(s->messages) || replicas_follow(s);
+}
+
 static void hear_change(struct server *s, enum store_event_class class, const char *event, uint32_t db,
                         struct slice key)
 {
-    if (caches_clients(s))
+    if (caches_clients(s) && class != EVENT_BESIDE)
         caches_hear(s, class, event != NULL, key);
     if (!list_empty(&s->replicas))
         replicas_hear(s, class, event, db, key);
@@ -182,7 +197,7 @@ static void hear_event(void *arg, enum store_event_class class, const char *even
                        struct slice key)
 {
     struct server *s = arg;
-    if (class == EVENT_CHANGED || class == EVENT_FLUSHED)
+    if (class == EVENT_CHANGED || class == EVENT_FLUSHED || class == EVENT_BESIDE)
         hear_change(s, class, event, db, key);
     else if (!has_subscribers(s->messages) || !node_is_trusted(s->node))
         return;
@@ -261,8 +276,8 @@ static void deliver_held(struct server *s)
         struct held *h = list_entry(m->held.next, struct held, link);
         if (!may_leave(s, h))
             break;
-        deliver(m, h->shard, slice_of(h->bytes, h->channel_len),
-                slice_of(h->bytes + h->channel_len, h->message_len));
+        deliver_message(s, h->shard, slice_of(h->bytes, h->channel_len),
+                        slice_of(h->bytes + h->channel_len, h->message_len));
         let_go(m, h);
     }
 }
@@ -273,7 +288,7 @@ static void hear_published(void *arg, const struct rsm_message *message)
     struct server *s = arg;
     struct messages *m = s->messages;
     struct reader r = reader_of(message->behind);
-    if (!has_subscribers(m) || !node_is_trusted(s->node))
+    if (!has_listeners(s) || !node_is_trusted(s->node))
         return;
     struct held as = {.index = message->index, .in_entry = true, .shard = message->shard};
     if (message->behind.len) {
@@ -292,10 +307,10 @@ static void deliver_or_hold(struct server *s, uint64_t after, bool shard, struct
                             struct slice message)
 {
     struct messages *m = s->messages;
-    if (!has_subscribers(m))
+    if (!has_listeners(s))
         return;
     if (after == 0 || (list_empty(&m->held) && is_applied(s, after))) {
-        deliver(m, shard, channel, message);
+        deliver_message(s, shard, channel, message);
         return;
     }
     hold(s, &(struct held){.index = after, .shard = shard}, channel, message);
@@ -318,9 +333,13 @@ void messages_listen(struct server *s)
                                     .script = slow_scripts_tell,
                                     .called = script_called,
                                     .said = hear_script};
+    bool follow = replicas_follow(s);
+    if (follow)
+        listener.written = replicas_written;
     if (s->node)
         node_listen(s->node, &listener,
-                    caches_clients(s) || replicas_follow(s) ? EVENT_CHANGED | EVENT_FLUSHED : 0);
+                    (caches_clients(s) || follow ? EVENT_CHANGED | EVENT_FLUSHED : 0) |
+                        (follow ? EVENT_BESIDE : 0));
 }
 
 /* ---- PUBLISH, here and there ---- */
@@ -341,7 +360,7 @@ size_t messages_publish(struct client *c, bool shard, struct slice channel, stru
 {
     struct server *s = c->server;
     struct messages *m = s->messages;
-    deliver_told(m);
+    deliver_told(s);
     size_t receivers = pubsub_publish(m->pubsub, shard, channel, NULL, NULL);
     if (m->outgoing.len == 0) {
         put_u64(&m->outgoing, m->voice);
@@ -386,7 +405,7 @@ void server_on_broadcast(struct server *s, uint64_t peer, struct slice frame)
     uint64_t voice = get_u64(&r), number = get_varint(&r);
     if (r.failed)
         return;
-    deliver_told(m);
+    deliver_told(s);
     while (reader_left(&r)) {
         uint8_t shard = get_u8(&r);
         uint64_t after = get_varint(&r);
@@ -405,7 +424,7 @@ void messages_turn(struct server *s)
 {
     struct messages *m = s->messages;
     if (m->told.len)
-        deliver_told(m);
+        deliver_told(s);
     if (!list_empty(&m->held))
         deliver_held(s);
     send_outgoing(s);

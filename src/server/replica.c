@@ -179,7 +179,7 @@ static bool begin(struct replica *r)
     r->pipe_fd = fd;
     event_assign(&r->pipe, s->base, fd, EV_READ | EV_PERSIST, on_pipe, r);
     listen_pipe(r, true);
-    if (!r->rdb_only && !r->filtered)
+    if (!r->rdb_only)
         replica_begin_stream(r);
     messages_listen(s);
     return true;
@@ -245,7 +245,7 @@ void sync_command(struct client *c, const struct slice *argv, size_t argc, struc
 
 size_t replica_pending(const struct client *c)
 {
-    return c->replica ? c->replica->dirty_bytes : 0;
+    return c->replica ? c->replica->dirty_bytes + c->replica->words.len : 0;
 }
 
 void replica_flushed(struct client *c)
@@ -253,7 +253,7 @@ void replica_flushed(struct client *c)
     struct replica *r = c->replica;
     if (client_unsent(c) < AHEAD_BYTES / 2)
         listen_pipe(r, true);
-    c->server->again |= r->state == REPLICA_FOLLOWS && r->dirty_bytes && client_unsent(c) == 0;
+    c->server->again |= r->state == REPLICA_FOLLOWS && replica_pending(c) && client_unsent(c) == 0;
 }
 
 bool replicas_follow(const struct server *s)
@@ -329,13 +329,52 @@ void replicas_cron(struct server *s)
 void info_attached(struct server *s, struct buf *out)
 {
     size_t count = 0;
-    list_for_each(it, &s->replicas) count++;
-    buf_printf(out, "attached_replicas:%zu\r\n", count);
-    count = 0;
+    buf_printf(out, "attached_replicas:%zu\r\n", replicas_count(s));
     list_for_each(it, &s->replicas)
     {
         const struct replica *r = list_entry(it, struct replica, link);
         buf_printf(out, "attached%zu:addr=%s,port=%" PRId64 ",state=%s,offset=%" PRId64 "\r\n", count++,
                    r->client->peer, r->port, state_names[r->state], r->acked);
+    }
+}
+
+/* ---- INFO and ROLE: they stand behind the nodes, as other replicas ---- */
+
+size_t replicas_count(const struct server *s)
+{
+    size_t count = 0;
+    list_for_each(it, &s->replicas) count++;
+    return count;
+}
+
+static struct slice host_of(const struct replica *r)
+{
+    const char *colon = strrchr(r->client->peer, ':');
+    return slice_of(r->client->peer, colon ? (size_t)(colon - r->client->peer) : strlen(r->client->peer));
+}
+
+void info_replicas(struct server *s, size_t number, struct buf *out)
+{
+    list_for_each(it, &s->replicas)
+    {
+        const struct replica *r = list_entry(it, struct replica, link);
+        uint64_t heard_us = r->client->active_us;
+        struct slice host = host_of(r);
+        buf_printf(out, "slave%zu:ip=%.*s,port=%" PRId64 ",state=%s,offset=%" PRId64 ",lag=%" PRIu64 "\r\n",
+                   number++, (int)host.len, host.data, r->port, state_names[r->state], r->acked,
+                   s->now_us > heard_us ? (s->now_us - heard_us) / 1000000 : 0);
+    }
+}
+
+void role_replicas(const struct server *s, struct buf *out)
+{
+    list_for_each(it, &s->replicas)
+    {
+        const struct replica *r = list_entry(it, struct replica, link);
+        char text[24];
+        resp_array(out, 3);
+        resp_bulk(out, host_of(r));
+        resp_bulk(out, slice_of(text, format_i64(text, r->port)));
+        resp_bulk(out, slice_of(text, format_i64(text, r->acked)));
     }
 }

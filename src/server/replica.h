@@ -31,6 +31,9 @@ struct replica {
     bool lost;          /* what it has cannot be led on to what is here */
     struct dict *dirty; /* what is not as it has it: u32 db, then 'k' and a key, or 'd': the whole database */
     size_t dirty_bytes;
+    struct buf words;   /* how it became so, in commands: replica_stream.c */
+    size_t unit_at;     /* of the unit that is not over, WORDS_NO_UNIT: none */
+    bool speechless;    /* the words do not say all of it */
     int64_t db;         /* that was selected last; -1: none */
     uint64_t functions; /* their digest (rsm.h), as it has them */
 };

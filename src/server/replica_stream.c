@@ -1,7 +1,16 @@
-/* What a replica is sent behind the state: no commands as clients gave them, but what has become of the keys that they changed. Each is sent
- * as it is now, whole (RESTORE, or DEL), all that changed in a pass as one transaction, so a replica always has the state at some
- * index. It is equal whatever the commands were, in any version of theirs; and one that is slow is sent less often, not later and
- * later: names are kept meanwhile, no values. The price is that a small change of a large value sends the large value. */
+/* What a replica is sent behind the state, in one of two ways, chosen anew each time its socket has taken what was sent before.
+ *
+ * In words: the commands that the entries came to (rsm_listener.written), as Redis would send them. They wait in `words`, a bounded
+ * number of bytes.
+ *
+ * By keys, where the words are too many, or do not say all: each key that has changed as it is now, whole (RESTORE, or DEL), all of them as one
+ * transaction. So one that is slow is sent less often, not later and later: names are kept meanwhile, no values. Names are noted
+ * always, for nobody knows what will be needed.
+ *
+ * Either way a replica always has the state at some index. `words`, integers little-endian:
+ *     u8 'u', u32 bytes of what follows, u32 count    a unit: `count` commands that are one transaction
+ *         u8 'w' or 'b', u32 db, u32 bytes, RESP      one of them; b: behind it
+ *     u8 'm', u32 bytes, RESP                         a message */
 #include "base/clock.h"
 #include "base/number.h"
 #include "server/messages.h"
@@ -12,7 +21,10 @@ enum {
     BEHIND_BYTES = 64 * 1024, /* unsent: more, and the next step waits */
     FLUSHED_KEYS_MAX =
         100000, /* in a database that is sent anew; of more, the replica asks for the state again */
+    WORDS_MAX = 1024 * 1024,
+    UNIT_HEAD = 1 + 4 + 4,
 };
+#define WORDS_NO_UNIT SIZE_MAX
 
 static struct dict *names_new(void)
 {
@@ -27,6 +39,8 @@ void replica_begin_stream(struct replica *r)
     r->db = -1;
     r->functions = rsm_functions_digest(node_rsm(r->client->server->node));
     r->ready = !r->takes_mark;
+    r->unit_at = WORDS_NO_UNIT;
+    r->speechless = false;
 }
 
 void replica_end_stream(struct replica *r)
@@ -35,6 +49,7 @@ void replica_end_stream(struct replica *r)
         dict_free(r->dirty);
     r->dirty = NULL;
     r->dirty_bytes = 0;
+    buf_deinit(&r->words);
 }
 
 /* ---- hearing ---- */
@@ -62,6 +77,102 @@ void replicas_hear(struct server *s, enum store_event_class class, const char *e
             r->lost = true; /* another state took its place */
         else
             note(r, db, class == EVENT_FLUSHED ? 'd' : 'k', key);
+    }
+}
+
+static void put_command(struct buf *out, const struct slice *argv, size_t argc)
+{
+    resp_array(out, argc);
+    for (size_t i = 0; i < argc; i++)
+        resp_bulk(out, argv[i]);
+}
+
+/* Behind a length that is filled in. */
+static void add_command(struct buf *out, const struct slice *argv, size_t argc)
+{
+    size_t at = out->len;
+    put_u32(out, 0);
+    put_command(out, argv, argc);
+    store_u32(out->data + at, (uint32_t)(out->len - at - 4));
+}
+
+static size_t words_bytes(const struct slice *argv, size_t argc)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < argc; i++)
+        n += argv[i].len + 16;
+    return n;
+}
+
+static bool has_room(struct replica *r, const struct slice *argv, size_t argc)
+{
+    if (r->words.len + words_bytes(argv, argc) <= WORDS_MAX)
+        return true;
+    r->speechless = true;
+    r->unit_at = WORDS_NO_UNIT;
+    buf_deinit(&r->words);
+    return false;
+}
+
+static void end_unit(struct replica *r)
+{
+    if (r->unit_at == WORDS_NO_UNIT)
+        return;
+    store_u32(r->words.data + r->unit_at + 1, (uint32_t)(r->words.len - r->unit_at - UNIT_HEAD));
+    r->unit_at = WORDS_NO_UNIT;
+}
+
+static void add_written(struct replica *r, char kind, uint32_t db, const struct slice *argv, size_t argc)
+{
+    if (r->speechless || !has_room(r, argv, argc))
+        return;
+    if (r->unit_at == WORDS_NO_UNIT) {
+        r->unit_at = r->words.len;
+        put_u8(&r->words, 'u');
+        put_u32(&r->words, 0);
+        put_u32(&r->words, 0);
+    }
+    char *count = r->words.data + r->unit_at + 5;
+    if (kind == 'w')
+        store_u32(count, load_u32(count) + 1);
+    put_u8(&r->words, (uint8_t)kind);
+    put_u32(&r->words, db);
+    add_command(&r->words, argv, argc);
+}
+
+void replicas_written(void *arg, enum rsm_writing what, uint32_t db, const struct slice *argv, size_t argc)
+{
+    struct server *s = arg;
+    list_for_each(it, &s->replicas)
+    {
+        struct replica *r = list_entry(it, struct replica, link);
+        if (!r->dirty)
+            continue;
+        if (what == RSM_WRITES_KEYS)
+            r->speechless = true;
+        else if (what == RSM_WRITES_END)
+            end_unit(r);
+        else
+            add_written(r, what == RSM_WRITES ? 'w' : 'b', db, argv, argc);
+    }
+}
+
+/* Messages are not part of the state: one that falls behind loses some. In the middle of an entry they come behind its unit. */
+void replicas_publish(struct server *s, bool shard, struct slice channel, struct slice message)
+{
+    const struct slice argv[] = {shard ? SLICE_LITERAL("SPUBLISH") : SLICE_LITERAL("PUBLISH"), channel,
+                                 message};
+    list_for_each(it, &s->replicas)
+    {
+        struct replica *r = list_entry(it, struct replica, link);
+        if (!r->dirty || !has_room(r, argv, 3))
+            continue;
+        if (r->unit_at != WORDS_NO_UNIT) {
+            add_written(r, 'b', 0, argv, 3);
+            continue;
+        }
+        put_u8(&r->words, 'm');
+        add_command(&r->words, argv, 3);
     }
 }
 
@@ -161,21 +272,87 @@ static void put_functions(struct replica *r, struct buf *out)
     buf_deinit(&payload);
 }
 
-void replica_stream(struct replica *r)
+/* Those of that kind in a unit. */
+static void put_kind(struct replica *r, struct buf *out, struct slice unit, char kind)
 {
-    struct client *c = r->client;
-    size_t count = dict_count(r->dirty);
-    bool functions = rsm_functions_digest(node_rsm(c->server->node)) != r->functions;
-    if ((count == 0 && !functions) || !r->ready || client_unsent(c) > BEHIND_BYTES)
-        return;
-    struct buf *out = client_out(c);
+    struct reader in = reader_of(unit);
+    while (reader_left(&in)) {
+        char k = (char)get_u8(&in);
+        uint32_t db = get_u32(&in);
+        struct slice text = get_raw(&in, get_u32(&in));
+        if (k != kind)
+            continue;
+        put_select(r, out, db);
+        buf_append_slice(out, text);
+    }
+}
+
+static void put_unit(struct replica *r, struct buf *out, struct slice unit, uint32_t count)
+{
+    if (count > 1) {
+        put_select(r, out, load_u32(unit.data + 1));
+        put_word(out, "MULTI");
+    }
+    put_kind(r, out, unit, 'w');
+    if (count > 1)
+        put_word(out, "EXEC");
+    put_kind(r, out, unit, 'b');
+}
+
+/* All that was said; of one who was sent the keys, messages alone. */
+static void put_words(struct replica *r, struct buf *out, bool writes)
+{
+    struct reader in = reader_of(buf_slice(&r->words));
+    while (reader_left(&in)) {
+        bool message = get_u8(&in) == 'm';
+        uint32_t bytes = get_u32(&in), count = message ? 0 : get_u32(&in);
+        struct slice body = get_raw(&in, bytes);
+        if (message) {
+            put_select(r, out, r->db < 0 ? 0 : (uint32_t)r->db);
+            buf_append_slice(out, body);
+        } else if (writes) {
+            put_unit(r, out, body, count);
+        }
+    }
+}
+
+static void put_keys(struct replica *r, struct buf *out, bool functions)
+{
     put_word(out, "MULTI");
     if (functions)
         put_functions(r, out);
     r->lost |= !put_dirty(r, out, 'd') || !put_dirty(r, out, 'k');
     put_word(out, "EXEC");
-    replica_end_stream(r);
-    r->dirty = names_new();
+}
+
+static void forget_sent(struct replica *r)
+{
+    if (r->dirty_bytes) {
+        dict_free(r->dirty);
+        r->dirty = names_new();
+        r->dirty_bytes = 0;
+    }
+    buf_truncate(&r->words, 0);
+    if (r->words.cap > WORDS_MAX / 4)
+        buf_deinit(&r->words);
+    r->speechless = false;
+}
+
+void replica_stream(struct replica *r)
+{
+    struct client *c = r->client;
+    bool functions = rsm_functions_digest(node_rsm(c->server->node)) != r->functions;
+    if ((r->dirty_bytes == 0 && r->words.len == 0 && !functions) || !r->ready ||
+        client_unsent(c) > BEHIND_BYTES)
+        return;
+    struct buf *out = client_out(c);
+    end_unit(r);
+    if (r->speechless)
+        put_keys(r, out, functions);
+    else if (functions)
+        put_functions(r, out);
+    put_words(r, out, !r->speechless);
+    forget_sent(r);
     client_touch(c);
     client_enforce_limit(c);
 }

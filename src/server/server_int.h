@@ -613,7 +613,13 @@ void replicas_turn(struct server *s);
 bool replicas_follow(const struct server *s); /* somebody is to hear of changes */
 void replicas_hear(struct server *s, enum store_event_class class, const char *event, uint32_t db,
                    struct slice key);
+void replicas_written(void *arg, enum rsm_writing what, uint32_t db, const struct slice *argv, size_t argc);
+void replicas_publish(struct server *s, bool shard, struct slice channel, struct slice message);
 void info_attached(struct server *s, struct buf *out);
+size_t replicas_count(const struct server *s);
+/* Their slave lines, from that number on, and what ROLE says of them. */
+void info_replicas(struct server *s, size_t number, struct buf *out);
+void role_replicas(const struct server *s, struct buf *out);
 
 /* ---- pause.c ---- */
 

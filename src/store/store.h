@@ -51,6 +51,8 @@ enum store_event_class {
     EVENT_CHANGED = 1 << 11,
     /* A whole database is empty now, or has been swapped for another: no event, no key. Of the node: "replaced", all of them. */
     EVENT_FLUSHED = 1 << 12,
+    /* No class either: something beside the value has changed (a stream's groups), which WATCH and readers do not see. */
+    EVENT_BESIDE = 1 << 13,
 };
 /* Called in the middle of a change: must not look into the store. `key` and `event` are good for the call. */
 struct store_listener {

@@ -6,6 +6,7 @@ time limit: 60 s"""
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from servers import HOST, PORTS, Checks, Cluster, Conn, RespError, ask, encode, 
 
 LARGE = 40
 MB = 1 << 20
+STOPPED_WRITES = 200
 
 
 def fill(port):
@@ -126,7 +128,11 @@ def slow_readers(checks, node):
 KEYS = ["k%d" % i for i in range(12)]
 
 
-def random_write(rng):
+POPS = """redis.pcall('spop', KEYS[1]); redis.pcall('expire', KEYS[2], 900); redis.setresp(3)
+return redis.pcall('spop', KEYS[2], 2)"""
+
+
+def random_write(rng, dump):
     """One of the commands that change something; half of them meet a key of another type."""
     key, other, i = rng.choice(KEYS), rng.choice(KEYS), rng.randrange(30)
     return rng.choice([
@@ -140,6 +146,17 @@ def random_write(rng):
         ("ZADD", key, i, "m%d" % i, i + 1, "n"), ("ZPOPMIN", key), ("ZINCRBY", key, "0.5", "n"), ("ZRANGESTORE", key, other, 0, 3),
         ("GEOADD", key, 13 + i / 10, 38, "p%d" % i), ("PFADD", key, i), ("XADD", key, "*", "f", i), ("XTRIM", key, "MAXLEN", 3),
         ("XGROUP", "CREATE", key, "g", "0", "MKSTREAM"), ("XREADGROUP", "GROUP", "g", "c", "STREAMS", key, ">"), ("SORT", key, "ALPHA", "STORE", other),
+        ("SET", key, "v", "EX", 500, "GET"), ("SET", key, i, "KEEPTTL", "GET"), ("GETSET", key, i), ("SETEX", key, 900, i), ("GETEX", key, "PERSIST"),
+        ("SPOP", key), ("LMPOP", 2, key, other, "RIGHT", "COUNT", 2), ("ZMPOP", 2, key, other, "MAX", "COUNT", 2), ("BLMPOP", "0.01", 1, key, "LEFT"),
+        ("BZPOPMIN", key, other, "0.01"), ("BLMOVE", key, other, "RIGHT", "LEFT", "0.01"), ("BRPOPLPUSH", key, other, "0.01"),
+        ("XADD", key, "MAXLEN", "~", 10, "*", "f", i, "g", "x" * 700), ("XADD", key, "NOMKSTREAM", "MINID", "=", 5, "*", "f", i), ("XADD", key, "*", "f", i),
+        ("XTRIM", key, "MAXLEN", "~", 5), ("XADD", key, "*", "g", i), ("XREADGROUP", "GROUP", "g", "d", "COUNT", 2, "STREAMS", key, ">"),
+        ("XREADGROUP", "GROUP", "g", "d", "NOACK", "COUNT", 1, "STREAMS", key, other, ">", ">"), ("XREADGROUP", "GROUP", "g", "d", "STREAMS", key, 0),
+        ("XAUTOCLAIM", key, "g", "e", 0, "-", "COUNT", 2), ("XGROUP", "DELCONSUMER", key, "g", "d"), ("XGROUP", "SETID", key, "g", "$"),
+        ("XGROUP", "CREATE", key, "g", "$"), ("RESTORE", key, 0, dump, "REPLACE"), ("RESTORE", key, 100000, dump, "REPLACE"),
+        ("ZUNIONSTORE", key, 2, key, other), ("GEOSEARCHSTORE", key, other, "FROMLONLAT", 14, 38, "BYRADIUS", 100, "km"), ("BITOP", "NOT", key, other),
+        ("LINSERT", key, "BEFORE", 3, "x"), ("LREM", key, 0, 3), ("LSET", key, 0, "y"), ("HSETNX", key, "f1", i), ("ZADD", key, "INCR", 1.5, "m1"),
+        ("PFMERGE", key, other), ("SDIFFSTORE", key, key, other), ("EXPIREAT", key, 1), ("EVAL", POPS, 2, key, other), ("FCALL", "f1", 0),
         ("EVAL", "return redis.call('set', KEYS[1], ARGV[1])", 1, key, i), ("SELECT", rng.choice([0, 5, 9]))] +
         ([("SWAPDB", 0, 5), ("FLUSHDB",), ("FLUSHALL",)] if i == 0 else []))
 
@@ -164,7 +181,8 @@ def details(port):
             for key in sorted(conn.call("KEYS", "*")):
                 if conn.call("TYPE", key) in (b"stream", "stream"):
                     groups = conn.call("XINFO", "GROUPS", key)
-                    out.append((db, key, conn.call("XLEN", key), groups, [conn.call("XPENDING", key, g[1]) for g in groups]))
+                    pending = [[p[:2] + p[3:] for p in conn.call("XPENDING", key, g[1], "-", "+", 1000)] for g in groups]
+                    out.append((db, key, conn.call("XINFO", "STREAM", key)[:2], groups, pending))
     return out
 
 
@@ -186,6 +204,64 @@ def functions(checks, port, stock):
     checks.run("it has none either", wait, "no functions", lambda: listed(stock.port) == [], 10)
 
 
+def groups(checks, port, equal):
+    """Nothing but a stream's groups changes, and the replica is told."""
+    with Conn(port) as conn:
+        for i in range(6):
+            conn.call("XADD", "s", "%d-1" % (i + 1), "f", i)
+        for words in (("XGROUP", "CREATE", "s", "g", "0"), ("XGROUP", "CREATECONSUMER", "s", "g", "c"), ("XREADGROUP", "GROUP", "g", "c", "COUNT", 4, "STREAMS", "s", ">"),
+                      ("XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "s", "0"), ("XACK", "s", "g", "1-1"), ("XCLAIM", "s", "g", "d", 0, "2-1", "6-1", "FORCE"),
+                      ("XDEL", "s", "2-1"), ("XCLAIM", "s", "g", "c", 0, "2-1"), ("XAUTOCLAIM", "s", "g", "e", 0, "3-1", "COUNT", 1),
+                      ("XREADGROUP", "GROUP", "g", "f", "NOACK", "COUNT", 1, "STREAMS", "s", ">"), ("XGROUP", "DELCONSUMER", "s", "g", "c"),
+                      ("XGROUP", "SETID", "s", "g", "3-1"), ("XSETID", "s", "9-9"), ("XGROUP", "DESTROY", "s", "g")):
+            conn.call(*words)
+            checks.run("groups are equal behind " + " ".join(map(str, words[:2])), wait, "the replica to be equal", equal, 5)
+
+
+def stopped(checks, port, stock, equal):
+    """It stands still while more is written than is kept for it, and gets the keys as they are then."""
+    os.kill(stock.process.pid, signal.SIGSTOP)
+    with Conn(port, 30) as conn:
+        for i in range(STOPPED_WRITES):
+            conn.send(encode("SETRANGE", "k%d" % (i % 7), i, os.urandom(100000)) + encode("SADD", "members", i) + encode("SPOP", "members"))
+        for _ in range(3 * STOPPED_WRITES):
+            conn.reply()
+    os.kill(stock.process.pid, signal.SIGCONT)
+    checks.run("one that stood still is equal", wait, "the replica to be equal", equal, 15)
+
+
+def calls(port):
+    """How often which command has run."""
+    return {name[8:]: int(re.match("calls=(\\d+)", value).group(1)) for name, value in info(port, "commandstats").items() if name.startswith("cmdstat_")}
+
+
+def attach(port):
+    conn = Conn(port)
+    conn.send(encode("SYNC"))
+    head = conn.file.readline()
+    while head == b"\n":
+        head = conn.file.readline()
+    conn.file.read(int(head[1:]))
+    return conn
+
+
+def in_words(checks, port):
+    """What is sent are the commands as Redis writes them, so a small change of a large value is small."""
+    with Conn(port) as conn:
+        conn.call("SET", "large", "x" * MB)
+        conn.call("SADD", "one", "only")
+        stream = attach(port)
+        listener = ("PUBLISH", "channel", "message")
+        for words in (("APPEND", "large", "y"), ("SPOP", "one"), ("GET", "large"), ("INCRBYFLOAT", "n", 2.5), ("SELECT", 3), listener, ("MULTI",), ("SET", "a", 1),
+                      ("GETDEL", "a"), ("EXEC",), ("EVAL", "redis.call('set', 'b', 1, 'pxat', 1999999999999) redis.call('persist', 'b')", 0)):
+            conn.call(*words)
+        want = ["SELECT 0", "APPEND large y", "SREM one only", "SET n 2.5 KEEPTTL", "PUBLISH channel message", "SELECT 3", "MULTI", "SET a 1", "DEL a", "EXEC",
+                "MULTI", "SET b 1 PXAT 1999999999999", "persist b", "EXEC"]
+        checks.equal("the words are Redis's", [b" ".join(stream.reply()).decode() for _ in want], want)
+        stream.close()
+        conn.call("FLUSHALL")
+
+
 def a_follower(checks, cluster, folder):
     """redis-server --replicaof a node, while everything is done to the keys: it becomes equal, each time that there is rest."""
     rng = random.Random(5)
@@ -194,6 +270,8 @@ def a_follower(checks, cluster, folder):
     with Conn(node.port) as conn:
         conn.call("READONLY")
         checks.equal("a follower has the library", len(conn.call("FUNCTION", "LIST")), 1)
+    ask(leader.port, "SET", "dumped", "value")
+    dump = ask(leader.port, "DUMP", "dumped")
     stock = redis(PORTS + 41, os.path.join(folder, "stock"), "--replicaof", "%s %d" % (HOST, node.port)).start()
 
     def equal():
@@ -201,10 +279,14 @@ def a_follower(checks, cluster, folder):
     with Conn(leader.port) as conn:
         for rest in range(8):
             for _ in range(250):
-                tell_all(conn, random_write(rng), rng)
+                tell_all(conn, random_write(rng, dump), rng)
             checks.run("it is equal at rest %d" % rest, wait, "the replica to be equal", equal, 10)
         functions(checks, leader.port, stock)
         conn.call("SELECT", 0)
+        groups(checks, leader.port, equal)
+        stopped(checks, leader.port, stock, equal)
+        said = calls(stock.port)
+        checks.ok("most of it went in words", said["restore"] < said["srem"] + said["xclaim"] + said["set"], said)
         conn.call("FLUSHALL")
         checks.run("it is emptied, too", wait, "the replica to be empty", lambda: ask(stock.port, "DBSIZE") == 0 and equal(), 10)
     checks.ok("it has followed all along", ask(node.port, "CLIENT", "LIST", "TYPE", "replica").count(b"cmd=replconf") == 1)
@@ -224,6 +306,7 @@ def main():
     fill(leader.port)
     a_file(checks, cluster, folder)
     what_is_said(checks, leader.port)
+    in_words(checks, leader.port)
     a_follower(checks, cluster, folder)
     slow_readers(checks, leader)
     cluster.stop()
