@@ -393,6 +393,15 @@ static void tell_server(struct node *n)
     n->clients.changed(n->clients.arg, was && !leader);
 }
 
+bool node_answer(struct node *n)
+{
+    if (!n->running || (rsm_applied(n->rsm) >= raft_commit(n->raft) && !n->reads_ready))
+        return false;
+    apply_turn(n);
+    reads_release(n);
+    return true;
+}
+
 uint64_t node_turn(struct node *n)
 {
     members_turn(n);

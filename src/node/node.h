@@ -325,6 +325,8 @@ const char *node_admit(struct node *n, const struct node_hello *hello);
 /* Told at the start of every pass, before the events of that pass, and again when a frame has been read, before it is
  * handed in: a clock heard is measured against the time of hearing. wall_us was read no later than now_us. */
 void node_time(struct node *n, uint64_t now_us, uint64_t wall_us);
+/* Within a pass, before more requests are waited for: applies and answers what can be by now. false: nothing can. */
+bool node_answer(struct node *n);
 /* The end of a pass: proposes what was written, carries out duties, applies, answers. Returns when it next
  * wants a turn (monotonic us); 0: at once, there is more to apply. */
 uint64_t node_turn(struct node *n);

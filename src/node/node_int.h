@@ -279,6 +279,7 @@ struct node {
     /* reads.c */
     struct list reads;
     bool round_wanted;
+    bool reads_ready; /* some were confirmed since reads were last released */
     uint64_t read_seq, read_cookie;
 
     /* snapshot.c */

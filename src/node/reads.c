@@ -190,6 +190,7 @@ void reads_confirmed(struct node *n, const struct raft_read *reads, size_t count
             if (w->seq == 0 || w->seq == READ_CONFIRMED || w->seq > reads[i].seq)
                 continue;
             w->seq = READ_CONFIRMED;
+            n->reads_ready = true;
             if (w->index < reads[i].index)
                 w->index = reads[i].index;
         }
@@ -254,6 +255,7 @@ void reads_release(struct node *n)
     uint64_t applied = rsm_applied(n->rsm), now_ms = node_cluster_ms(n);
     struct list todo;
     list_init(&todo);
+    n->reads_ready = false;
     /* Answering may add reads: only those that stand here now are looked at. */
     list_for_each_safe(it, tmp, &n->reads)
     {

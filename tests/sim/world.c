@@ -363,6 +363,8 @@ static void deliver(struct world *w, struct proc *p, struct event *e)
 
 static void turn(struct world *w, struct proc *p)
 {
+    if (prng_below(&w->chance, 2))
+        node_answer(p->node);
     uint64_t next_us = node_turn(p->node);
     want_turn(w, p, w->now_us + (next_us == 0 ? 5 : until_tick_us(w, p, next_us)));
 }

@@ -367,12 +367,12 @@ static void run(struct process *p)
         node_written(p->node, now_us);
         p->woken = false;
         sleep_until(p, now_us, next_us);
-        pace_gather(p);
+        bool again = pace_gather(p);
         process_wake(p);
         next_us = node_turn(p->node);
         if (p->transport)
             flush_peers(p);
-        if (server_turn(p->server))
+        if (server_turn(p->server) || again)
             next_us = 0;
         if (p->leaving && leave_is_done(p))
             return;

@@ -5,6 +5,7 @@
  * pass that found many has gathered already.
  *
  * It is a bound on latency (client-gather) paid only while several requests arrive within it. */
+#include "base/clock.h"
 #include "main/kvorum-server/process.h"
 
 #include <sys/prctl.h>
@@ -34,7 +35,18 @@ static void count(struct process *p, struct pace *c)
     c->since_reads = c->reads;
 }
 
-void pace_gather(struct process *p)
+/* Those who are owed a reply are not kept waiting for those who are yet to ask. */
+static bool answer(struct process *p)
+{
+    process_wake(p);
+    if (!node_answer(p->node))
+        return false;
+    bool again = server_turn(p->server);
+    node_written(p->node, clock_mono_us());
+    return again;
+}
+
+bool pace_gather(struct process *p)
 {
     struct pace *c = &p->pace;
     uint64_t before = c->reads, gather_us = (uint64_t)p->config->client_gather_us;
@@ -42,11 +54,13 @@ void pace_gather(struct process *p)
     count(p, c);
     uint64_t found = c->reads - before;
     if (found == 0 || found > FEW)
-        return;
+        return false;
     uint64_t least = node_reads_at_once(p->node) ? COMPANY : COMPANY_ASKED;
     if (c->company * gather_us < least * 1000000)
-        return;
+        return false;
+    bool again = answer(p);
     struct timespec t = {.tv_nsec = (long)gather_us * 1000};
     (void)nanosleep(&t, NULL); /* a signal ends it early: so be it */
     event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    return again;
 }

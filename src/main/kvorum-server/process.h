@@ -48,7 +48,8 @@ void process_time(struct process *p);
 
 /* pace.c: fewer, fuller passes while many clients send one request at a time. */
 void pace_begin(void);
-void pace_gather(struct process *p); /* after a pass has looked at its sockets; may look once more */
+/* After a pass has looked at its sockets; may look once more. true: a further pass is wanted at once. */
+bool pace_gather(struct process *p);
 
 /* system.c: what is asked of the operating system before anything else. */
 bool system_daemonize(void);

@@ -68,6 +68,24 @@ static void a_local_read_asks_nobody(void **state)
     three_free(t);
 }
 
+/* Before the pass ends: more requests may be waited for until then. */
+static void what_can_be_answered_is_answered_early(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    uint64_t now_ms;
+    assert_false(node_answer(leader->node));
+    t->early = true;
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_PENDING);
+    three_run(t, 20);
+    assert_int_equal(leader->early_reads, 1);
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    assert_int_equal(leader->early_ticket, leader->ticket);
+    assert_false(node_answer(leader->node));
+    three_free(t);
+}
+
 static void a_read_by_the_log_takes_an_entry(void **state)
 {
     (void)state;
@@ -568,6 +586,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_read_asks_nobody),
+        cmocka_unit_test(what_can_be_answered_is_answered_early),
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(what_was_refused_is_not_overtaken),

@@ -441,6 +441,14 @@ static void deliver(struct event *e)
     drop(e);
 }
 
+static void answer_early(struct one *o)
+{
+    if (!node_answer(o->node))
+        return;
+    o->early_ticket = o->ticket;
+    o->early_reads = o->reads_ready;
+}
+
 /* One pass of all, a millisecond. */
 static void turn(struct three *t)
 {
@@ -452,6 +460,8 @@ static void turn(struct three *t)
         count++;
     while (count-- > 0)
         deliver(list_entry(t->events.next, struct event, link));
+    for (struct one *o = t->one; t->early && o < t->one + NODES; o++)
+        answer_early(o);
     for (struct one *o = t->one; o < t->one + NODES; o++)
         node_turn(o->node);
 }

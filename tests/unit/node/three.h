@@ -38,12 +38,14 @@ struct one {
     enum node_outcome outcome;
     char reply[128];
     uint64_t reads_ready;
+    uint64_t early_ticket, early_reads; /* as they stood when node_answer had last said that it answered */
 };
 
 struct three {
     struct one one[NODES]; /* ids 1, 2, 3 */
     struct list events;
     uint64_t now_us, handles;
+    bool early; /* what can be answered is, before each turn */
 };
 
 struct three *three_new(void);
