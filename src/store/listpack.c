@@ -253,6 +253,17 @@ size_t lp_memory(const uint8_t *lp)
     return mem_usable(lp);
 }
 
+void lp_reserve(uint8_t **lp, size_t bytes)
+{
+    if (bytes > mem_usable(*lp))
+        *lp = mem_realloc(*lp, bytes);
+}
+
+void lp_fit(uint8_t **lp)
+{
+    *lp = mem_realloc(*lp, total(*lp));
+}
+
 size_t lp_count(const uint8_t *lp)
 {
     size_t count = header_count(lp);
@@ -371,22 +382,15 @@ size_t lp_find(const uint8_t *lp, size_t at, struct slice s, size_t skip)
 
 /* ---- changing ---- */
 
-/* Gives up memory only when a quarter of it would lie idle. */
-static uint8_t *resize(uint8_t *lp, size_t bytes)
-{
-    size_t had = mem_usable(lp);
-    return bytes > had || bytes + bytes / 4 < had ? mem_realloc(lp, bytes) : lp;
-}
-
-/* Where `gone` bytes stand there is room for `come` then. */
+/* Where `gone` bytes stand there is room for `come` then. Gives up memory only when a quarter of it would lie idle. */
 static void splice(uint8_t **lp, size_t at, size_t gone, size_t come, size_t count)
 {
     size_t had = total(*lp), bytes = had - gone + come;
     if (come > gone)
-        *lp = resize(*lp, bytes);
+        lp_reserve(lp, bytes);
     memmove(*lp + at + come, *lp + at + gone, had - at - gone);
-    if (come < gone)
-        *lp = resize(*lp, bytes);
+    if (come < gone && bytes + bytes / 4 < mem_usable(*lp))
+        *lp = mem_realloc(*lp, bytes);
     set_header(*lp, bytes, count);
 }
 

@@ -38,6 +38,10 @@ uint8_t *lp_load(struct slice bytes);
 struct slice lp_slice(const uint8_t *lp); /* all of its bytes */
 size_t lp_memory(const uint8_t *lp);      /* what is allocated for it */
 size_t lp_count(const uint8_t *lp);       /* elements; a walk from 65535 on */
+/* Growing step by step leaves a trail of sizes behind, pages of each: these get the room of the whole at once, and give back what
+ * was not needed of it. */
+void lp_reserve(uint8_t **lp, size_t bytes);
+void lp_fit(uint8_t **lp);
 /* The bytes that an element takes. */
 size_t lp_cost(struct slice s);
 

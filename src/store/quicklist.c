@@ -90,8 +90,10 @@ void quicklist_push(struct collection *c, enum list_end where, struct slice s,
     size_t i = where == LIST_HEAD || !l->used ? 0 : l->used - 1;
     if (l->used && list_node_has_room(list_node_at(l, i), s, &limit))
         list_node_put(l, i, where == LIST_HEAD ? 0 : list_node_at(l, i)->count, s);
+    else if (l->used)
+        list_node_open(l, where == LIST_HEAD ? 0 : l->used, list_node_next(l, i, s, &limit));
     else
-        list_node_open(l, where == LIST_HEAD ? 0 : l->used, list_node_new(s, &limit));
+        list_node_open(l, 0, list_node_new(s, &limit));
     struct list_run added = list_run_of(s);
     l->run = where == LIST_HEAD ? list_run_join(added, l->run) : list_run_join(l->run, added);
     l->count++;

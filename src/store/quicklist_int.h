@@ -48,9 +48,10 @@ static inline struct list_node *list_node_at(const struct quicklist *l, size_t i
     return &l->nodes[l->first + i];
 }
 
-/* How large a node may grow by pushing; inserting and replacing in the middle may make it up to twice as large. */
+/* How large a node may be; inserting and replacing in the middle may make it up to twice as large. One of `full` bytes gets no more:
+ * seven eighths. A power of two from a page on stands alone in jemalloc, with 128 bytes beside it; of these four share them. */
 struct list_node_limit {
-    size_t bytes, count;
+    size_t bytes, full, count;
 };
 struct list_node_limit list_node_limit(const struct store_limits *limits);
 
@@ -71,6 +72,9 @@ void list_node_close(struct quicklist *l, size_t i); /* frees it */
 struct list_node list_node_new(struct slice s, const struct list_node_limit *limit);
 struct list_node list_node_plain(struct slice s);
 struct list_node list_node_packed(uint8_t *lp);
+/* For one that goes behind the i-th or before it, which is full: in a long list, it gets the same room at once. */
+struct list_node list_node_next(struct quicklist *l, size_t i, struct slice s,
+                                const struct list_node_limit *limit);
 bool list_node_has_room(const struct list_node *n, struct slice s, const struct list_node_limit *limit);
 /* Is it too large for a listpack? */
 bool list_node_needs_plain(struct slice s, const struct list_node_limit *limit);

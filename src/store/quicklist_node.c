@@ -4,14 +4,17 @@
 #define BASE MIX_1 /* odd, and 5 modulo 8: its powers do not repeat before 2^62 */
 
 /* Redis allows this much for an element's own bytes. */
-enum { ELEMENT_OVERHEAD = 8, LISTPACK_OVERHEAD = 7, SAFE_BYTES = 8192 };
+enum { ELEMENT_OVERHEAD = 8, LISTPACK_OVERHEAD = 7, SAFE_BYTES = 8192, LONG_NODES = 16 };
 
 struct list_node_limit list_node_limit(const struct store_limits *limits)
 {
     int64_t setting = limits ? limits->list_max_listpack_size : -2;
-    if (setting >= 0)
-        return (struct list_node_limit){SAFE_BYTES, setting ? (size_t)setting : 1};
-    return (struct list_node_limit){(size_t)2048 << (setting < -5 ? 5 : -setting), SIZE_MAX};
+    size_t bytes = SAFE_BYTES, count = setting > 0 ? (size_t)setting : 1;
+    if (setting < 0) {
+        bytes = (size_t)2048 << (setting < -5 ? 5 : -setting);
+        count = SIZE_MAX;
+    }
+    return (struct list_node_limit){bytes, bytes / 8 * 7, count};
 }
 
 /* ---- runs ---- */
@@ -81,18 +84,28 @@ struct quicklist *quicklist_started(struct collection *c)
     return c->data;
 }
 
-/* Puts the nodes into the middle of an array of `cap`, with room for one more on the side that is asked for. */
-static void recentre(struct quicklist *l, size_t cap, enum list_end side)
+static void resize(struct quicklist *l, size_t cap)
 {
-    size_t first = (cap - l->used + (side == LIST_HEAD)) / 2;
-    if (cap > l->cap)
-        l->nodes = mem_realloc(l->nodes, cap * sizeof *l->nodes);
+    l->nodes = mem_realloc(l->nodes, cap * sizeof *l->nodes);
+    l->cap = mem_usable(l->nodes) / sizeof *l->nodes;
+}
+
+/* Most of the room goes to the side that grows, one place at least. */
+static void move_nodes(struct quicklist *l, size_t cap, enum list_end side)
+{
+    size_t room = cap - l->used, first = side == LIST_HEAD ? room - room / 4 : room / 4;
     if (l->used)
         memmove(l->nodes + first, l->nodes + l->first, l->used * sizeof *l->nodes);
-    if (cap < l->cap)
-        l->nodes = mem_realloc(l->nodes, cap * sizeof *l->nodes);
     l->first = first;
-    l->cap = cap;
+}
+
+/* A quarter more than there are, in an array that is larger only when it has to be. */
+static void make_room(struct quicklist *l, enum list_end side)
+{
+    size_t cap = l->used + l->used / 4 + 1;
+    if (cap > l->cap)
+        resize(l, cap);
+    move_nodes(l, l->cap, side);
 }
 
 void list_node_open(struct quicklist *l, size_t i, struct list_node n)
@@ -100,7 +113,7 @@ void list_node_open(struct quicklist *l, size_t i, struct list_node n)
     assert(i <= l->used);
     enum list_end side = i < l->used - i ? LIST_HEAD : LIST_TAIL;
     if (side == LIST_HEAD ? l->first == 0 : l->first + l->used == l->cap)
-        recentre(l, l->cap >= 2 * (l->used + 1) ? l->cap : l->cap ? 2 * l->cap : 1, side);
+        make_room(l, side);
     struct list_node *nodes = l->nodes + l->first;
     if (side == LIST_HEAD) {
         memmove(nodes - 1, nodes, i * sizeof *nodes);
@@ -125,8 +138,10 @@ void list_node_close(struct quicklist *l, size_t i)
         memmove(n, n + 1, (l->used - i - 1) * sizeof *nodes);
     }
     l->used--;
-    if (l->cap > 8 && l->used < l->cap / 8)
-        recentre(l, l->cap / 4, LIST_TAIL);
+    if (l->cap > 8 && l->used < l->cap / 8) {
+        move_nodes(l, l->cap / 4, LIST_TAIL);
+        resize(l, l->cap / 4);
+    }
 }
 
 /* ---- one node ---- */
@@ -158,6 +173,23 @@ struct list_node list_node_new(struct slice s, const struct list_node_limit *lim
     return n;
 }
 
+struct list_node list_node_next(struct quicklist *l, size_t i, struct slice s,
+                                const struct list_node_limit *limit)
+{
+    struct list_node n = list_node_new(s, limit), *full = list_node_at(l, i);
+    if (full->is_plain)
+        return n;
+    uint8_t *lp = full->data, *next = n.data;
+    l->memory -= mem_usable(lp);
+    lp_fit(&lp);
+    l->memory += mem_usable(lp);
+    full->data = lp;
+    if (!n.is_plain && l->used >= LONG_NODES)
+        lp_reserve(&next, lp_slice(lp).len);
+    n.data = next;
+    return n;
+}
+
 struct slice list_node_plain_text(const struct list_node *n)
 {
     const struct list_plain *p = n->data;
@@ -172,7 +204,7 @@ bool list_node_needs_plain(struct slice s, const struct list_node_limit *limit)
 bool list_node_has_room(const struct list_node *n, struct slice s, const struct list_node_limit *limit)
 {
     return !n->is_plain && n->count < limit->count && s.len < limit->bytes &&
-           lp_slice(n->data).len + s.len + ELEMENT_OVERHEAD <= limit->bytes;
+           lp_slice(n->data).len + s.len + ELEMENT_OVERHEAD <= limit->full;
 }
 
 void list_node_put(struct quicklist *l, size_t i, size_t index, struct slice s)

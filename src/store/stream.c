@@ -54,8 +54,8 @@ void stream_put_node(struct stream *s, struct stream_node n)
         memmove(s->nodes, s->nodes + s->first, s->used * sizeof *s->nodes);
         s->first = 0;
     } else if (s->first + s->used == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 1;
-        s->nodes = mem_realloc(s->nodes, s->cap * sizeof *s->nodes);
+        s->nodes = mem_realloc(s->nodes, (s->cap + s->cap / 4 + 1) * sizeof *s->nodes);
+        s->cap = mem_usable(s->nodes) / sizeof *s->nodes;
     }
     s->used++;
     *stream_node_at(s, s->used - 1) = n;
@@ -181,6 +181,8 @@ struct stream_facts stream_facts(const struct collection *c)
 
 /* ---- changing ---- */
 
+enum { LONG_NODES = 16 };
+
 static bool has_room(const struct stream_node *n, const struct slice *fields, size_t pairs,
                      const struct store_limits *limits)
 {
@@ -193,6 +195,22 @@ static bool has_room(const struct stream_node *n, const struct slice *fields, si
     return bytes < max && (!entries || (uint64_t)n->live + n->deleted < entries);
 }
 
+/* The one before it is full. In a long stream, this gets the same room at once. */
+static struct stream_node next_node(struct stream *s, struct stream_id id, const struct slice *fields,
+                                    size_t pairs)
+{
+    struct stream_node next = stream_node_new(id, fields, pairs);
+    if (!s->used)
+        return next;
+    struct stream_node *full = stream_node_at(s, s->used - 1);
+    s->memory -= lp_memory(full->lp);
+    lp_fit(&full->lp);
+    s->memory += lp_memory(full->lp);
+    if (s->used >= LONG_NODES)
+        lp_reserve(&next.lp, lp_slice(full->lp).len);
+    return next;
+}
+
 void stream_append(struct collection *c, struct stream_id id, const struct slice *fields, size_t pairs,
                    const struct store_limits *limits)
 {
@@ -202,7 +220,7 @@ void stream_append(struct collection *c, struct stream_id id, const struct slice
         /* Where XSETID went back, what is left behind `id` are deleted entries. */
         while (s->used && stream_id_compare(stream_node_at(s, s->used - 1)->master, id) >= 0)
             stream_drop_node(s, s->used - 1);
-        stream_put_node(s, stream_node_new(id, fields, pairs));
+        stream_put_node(s, next_node(s, id, fields, pairs));
         n = stream_node_at(s, s->used - 1);
     }
     subtract(s, n);

@@ -552,6 +552,37 @@ static void test_damaged_ones_are_refused(void **state)
     buf_deinit(&saved);
 }
 
+/* Entries of 30 bytes, to which a node adds a few; and a node has its room at once, and in the end no more than it needs. */
+static void test_entries_of_a_long_one_cost_little(void **state)
+{
+    (void)state;
+    static char text[1000];
+    memset(text, 'x', sizeof text);
+    struct store_limits limits = {.stream_node_max_bytes = 4096, .stream_node_max_entries = 100};
+    struct slice name = SLICE_LITERAL("field");
+    struct slice small[2] = {name, SLICE_LITERAL("element:000000000000")},
+                 big[2] = {name, slice_of(text, 1000)}, tiny[2] = {name, name};
+    struct collection c = {.form = FORM_PACKED};
+    stream_make(&c);
+    for (uint64_t i = 1; i <= 300000; i++) {
+        stream_append(&c, (struct stream_id){i / 100, i % 100}, small, 1, &limits);
+        if (i >= 50000 && i % 5000 == 0)
+            assert_true((double)stream_ops.bytes(&c) / (double)i < 31.3);
+    }
+    for (uint64_t i = 0; i < 5; i++)
+        stream_append(&c, (struct stream_id){4000, i}, big, 1, &limits);
+    for (uint64_t i = 0; i < 220; i++)
+        stream_append(&c, (struct stream_id){5000, i}, tiny, 1, &limits);
+    const struct stream *s = c.data;
+    for (size_t i = 0; i + 1 < s->used; i++) {
+        const uint8_t *lp = stream_node_at(s, i)->lp;
+        assert_true(lp_memory(lp) <= lp_slice(lp).len + 1024);
+    }
+    const uint8_t *last = stream_node_at(s, s->used - 1)->lp;
+    assert_true(lp_memory(last) > 2 * lp_slice(last).len);
+    collection_free(&c, STORE_STREAM);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_groups_agree_with_a_model),
         cmocka_unit_test(test_redis_reads_ours_and_we_read_its),
         cmocka_unit_test(test_damaged_ones_are_refused),
+        cmocka_unit_test(test_entries_of_a_long_one_cost_little),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, redis_group_start, redis_group_stop);
