@@ -1,4 +1,4 @@
-/* What the core knows of the entries: their sizes in a ring, their terms as runs (a term is one run, 3.5: a
+/* What the core knows of the entries: about their sizes in a ring, their terms as runs (a term is one run, 3.5: a
  * leader only appends), and every configuration with its index, so that a cut brings the one before it back
  * (4.1). Appending costs no allocation once the ring has grown; forgetting at either end costs nothing but
  * the runs dropped. */
@@ -9,6 +9,21 @@
 #include "raft/raft_int.h"
 
 enum { RING_START = 1024 };
+
+/* A size in a byte, rounded up by an eighth at most: the first four bits, and by how many these are shifted. It paces what is sent,
+ * and small entries are many between two snapshots. */
+static uint8_t pack_size(uint32_t size)
+{
+    unsigned shift = size > 15 ? 28 - (unsigned)__builtin_clz(size) : 0;
+    uint64_t bits = (size + ((uint64_t)1 << shift) - 1) >> shift;
+    return (uint8_t)((shift << 3) + bits); /* the first bit counts as one more shift, and so does a carry */
+}
+
+static size_t unpack_size(uint8_t packed)
+{
+    unsigned shift = packed >> 3;
+    return shift ? (size_t)(8 | (packed & 7)) << (shift - 1) : packed;
+}
 
 static void push_config(struct raft_log *log, uint64_t index, const struct raft_members *members)
 {
@@ -25,7 +40,7 @@ void raft_log_init(struct raft_log *log, uint64_t base, uint64_t base_term,
                    const struct raft_members *members)
 {
     memset(log, 0, sizeof *log);
-    log->sizes = mem_alloc(RING_START * sizeof *log->sizes);
+    log->sizes = mem_alloc(RING_START);
     log->mask = RING_START - 1;
     raft_log_restart(log, base, base_term, members);
 }
@@ -49,7 +64,7 @@ void raft_log_restart(struct raft_log *log, uint64_t base, uint64_t base_term,
 static void grow(struct raft_log *log)
 {
     uint64_t mask = log->mask * 2 + 1;
-    uint32_t *sizes = mem_alloc((size_t)(mask + 1) * sizeof *sizes);
+    uint8_t *sizes = mem_alloc((size_t)mask + 1);
     for (uint64_t i = log->base + 1; i <= log->last; i++)
         sizes[i & mask] = log->sizes[i & log->mask];
     mem_free(log->sizes);
@@ -63,7 +78,7 @@ void raft_log_append(struct raft_log *log, uint64_t term, uint32_t size, const s
     if (log->last - log->base > log->mask)
         grow(log);
     log->last++;
-    log->sizes[log->last & log->mask] = size;
+    log->sizes[log->last & log->mask] = pack_size(size);
     if (log->run_count == 0 || log->runs[log->run_count - 1].term != term) {
         if (log->run_count == log->run_cap) {
             log->run_cap = log->run_cap ? log->run_cap * 2 : 16;
@@ -132,7 +147,7 @@ uint64_t raft_log_batch(const struct raft_log *log, uint64_t first, size_t max_b
     size_t sum = 0;
     uint64_t last = first - 1;
     while (last < log->last) {
-        size_t size = log->sizes[(last + 1) & log->mask];
+        size_t size = unpack_size(log->sizes[(last + 1) & log->mask]);
         if (sum > 0 && sum + size > max_bytes)
             break;
         sum += size;

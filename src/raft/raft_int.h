@@ -46,7 +46,7 @@ struct raft_config_at {
 struct raft_log {
     uint64_t base, base_term; /* the entry before the first one held */
     uint64_t last;
-    uint32_t *sizes; /* of entry i at [i & mask] */
+    uint8_t *sizes; /* of entry i at [i & mask], rounded up */
     uint64_t mask;
     struct raft_run *runs; /* of base+1..last, in order */
     size_t run_count, run_cap;
@@ -67,7 +67,8 @@ static inline uint64_t raft_log_last_term(const struct raft_log *log)
 {
     return log->run_count > 0 ? log->runs[log->run_count - 1].term : log->base_term;
 }
-/* The last entry of a batch that starts at `first` and keeps to max_bytes unless it is a single entry. */
+/* The last entry of a batch that starts at `first` and keeps to max_bytes unless it is a single entry; `bytes` are up to an
+ * eighth more than it has. */
 uint64_t raft_log_batch(const struct raft_log *log, uint64_t first, size_t max_bytes, size_t *bytes);
 /* The last index <= `index` whose term is <= `term`: where two logs may still agree. Below base: base - 1. */
 uint64_t raft_log_agree(const struct raft_log *log, uint64_t index, uint64_t term);
