@@ -20,7 +20,7 @@ struct memory_figures {
 double memory_ratio(uint64_t a, uint64_t b); /* 0 where b is */
 void memory_figures(struct server *s, struct memory_figures *m);
 uint64_t memory_used_now(void);
-void memory_sample(struct server *s);          /* for the peaks, now and then */
+void memory_sample(struct server *s); /* now and then: for the peaks; and what is idle is given back */
 void memory_allocator_report(struct buf *out); /* its own words */
 void memory_purge(void);                       /* unused pages go back to the system */
 void info_memory(struct server *s, struct buf *out);

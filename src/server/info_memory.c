@@ -43,6 +43,13 @@ void memory_purge(void)
         mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
 }
 
+/* Of itself jemalloc gives back what has lain idle for ten seconds only while it is asked for memory. */
+static void give_back_idle(void)
+{
+    if (mallctl)
+        mallctl("arena.4096.decay", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
+}
+
 static uint64_t resident_bytes(void)
 {
     unsigned long long size = 0, pages = 0;
@@ -100,6 +107,7 @@ static uint64_t counted(const struct server *s)
 
 void memory_sample(struct server *s)
 {
+    give_back_idle();
     note_peak(&s->stats.peak_memory, memory_used_now());
     note_peak(&s->stats.peak_counted, counted(s));
 }
