@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import statistics
 import subprocess
 
 from report import row
@@ -61,28 +62,43 @@ def types(rounds, quick):
     return [ratio_row(("one node, %s, P=%d" % (name, PIPELINE), name, PIPELINE, 0, 0.9, 0.9), taken[name]) for name in taken]
 
 
-# name, command and key, one element, how many of them a command takes. A number of twelve digits is the collection's, then the element's.
+# name, command and key, one element, how many of them a command takes, lines of its reply. A number of twelve digits is the
+# collection's, then the element's.
 ELEMENTS = [
-    ("list", ["RPUSH", b"list:%012d"], [b"element:%012d"], 10),
-    ("set", ["SADD", b"set:%012d"], [b"element:%012d"], 10),
-    ("set of integers", ["SADD", b"ints:%012d"], [b"1%011d"], 10),
-    ("hash", ["HSET", b"hash:%012d"], [b"field:%012d", "x" * 16], 10),
-    ("sorted set", ["ZADD", b"zset:%012d"], [b"1%011d", b"element:%012d"], 10),
-    ("stream", ["XADD", b"stream:%012d"], ["*", "field", b"element:%012d"], 1),
+    ("list", ["RPUSH", b"list:%012d"], [b"element:%012d"], 10, 1),
+    ("set", ["SADD", b"set:%012d"], [b"element:%012d"], 10, 1),
+    ("set of integers", ["SADD", b"ints:%012d"], [b"1%011d"], 10, 1),
+    ("hash", ["HSET", b"hash:%012d"], [b"field:%012d", "x" * 16], 10, 1),
+    ("hash of integers", ["HSET", b"hash:%012d"], [b"1%011d", b"1%011d"], 10, 1),
+    ("sorted set", ["ZADD", b"zset:%012d"], [b"1%011d", b"element:%012d"], 10, 1),
+    ("stream", ["XADD", b"stream:%012d"], ["*", "field", b"element:%012d"], 1, 2),
 ]
+BATCH = 500
 
 
-def grow(port, kind, collections, elements, first=0):
-    """Elements `first` to `elements` into each of the collections, whose numbers come from `collections`."""
-    _, key, element, at_once = kind
+def take_lines(conn, owed, leave):
+    """Passes over replies that are known but for their numbers, until no more than `leave` of the `owed` lines are to come; how many
+    those are. None may be an error."""
+    while owed > leave:
+        got = conn.file.read1(1 << 20)
+        if not got or b"\n-" in got or (got[:1] == b"-" and got[1:2].isalpha()):  # an ID has a digit there
+            raise RuntimeError("filling failed: %r" % got[:200])
+        owed -= got.count(b"\n")
+    return owed
+
+
+def grow(port, kind, collections, first, elements):
+    """Elements `first` to `elements` into each of the collections. One batch is on its way while the next is made."""
+    _, key, element, at_once, lines = kind
     own = sum(word.count(b"%") for word in element if isinstance(word, bytes))
     request = template(*key, *element * at_once)
     commands = ((c, *[e + i for i in range(at_once) for _ in range(own)]) for e in range(first, elements, at_once) for c in collections)
     with Conn(port, 120) as conn:
-        while batch := list(itertools.islice(commands, 500)):
+        owed = 0
+        while batch := list(itertools.islice(commands, BATCH)):
             conn.send(request * len(batch) % tuple(itertools.chain.from_iterable(batch)))
-            for _ in batch:
-                conn.reply()
+            owed = take_lines(conn, owed + lines * len(batch), lines * len(batch))
+        take_lines(conn, owed, 0)
 
 
 def warm(port, writes):
@@ -91,29 +107,32 @@ def warm(port, writes):
         fill(port, 10000)
 
 
-def slope(starter, kind, small, large, warming, pause_s):
-    """Bytes an element: `small` and `large` are (collections, elements of each); what is between them is measured."""
-    system = starter()
+def costs(starter, kind, unit, warming, pause_s):
+    """Bytes an element of collections of ten, of which there are more and more, and of a large one that grows."""
+    system, large = starter(), [10 ** 9]
     warm(system.port, warming)
-    grow(system.port, kind, range(small[0]), small[1])
-    few = settled_bytes(system, pause_s)
-    grow(system.port, kind, range(small[0], large[0]), large[1])
-    grow(system.port, kind, range(small[0]), large[1], first=small[1])
-    many = settled_bytes(system, pause_s)
+    found = []
+    for before, measured in [((range(unit), 0, 10), (range(unit, 11 * unit), 0, 10)), ((large, 0, 10 * unit), (large, 10 * unit, 110 * unit))]:
+        grow(system.port, kind, *before)
+        few = settled_bytes(system, pause_s)
+        grow(system.port, kind, *measured)
+        found.append((settled_bytes(system, pause_s) - few) / (100 * unit))
     system.stop()
-    return (many - few) / (large[0] * large[1] - small[0] * small[1])
+    return found
 
 
-def elements(_, quick):
-    """Small: more and more collections of ten elements. Large: one that grows."""
+def elements(rounds, quick):
     unit, warming, pause_s = (1000, 10000, 0.1) if quick else (50000, 1000000, 0.5)
-    sizes = [("of ten", (unit, 10), (11 * unit, 10)), ("large", (1, 10 * unit), (1, 110 * unit))]
-    rows, number = [], 0
+    rows = []
     for kind in ELEMENTS:
-        for size, small, large in sizes:
-            got = {s: slope(s, kind, small, large, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
-            ours, theirs, number = got[start_one], got[start_redis], number + 1
-            print("  %s %s: %.1f bytes an element beside %.1f" % (kind[0], size, ours, theirs), flush=True)
-            rows.append(row("memory an element, %s %s" % (kind[0], size), [ours / theirs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
+        taken = []
+        for number in range(min(rounds, 3)):
+            got = {s: costs(s, kind, unit, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
+            taken.append(list(zip(got[start_one], got[start_redis])))
+            print("  %s, round %d: of ten %.1f bytes an element beside %.1f, large %.1f beside %.1f" % (kind[0], number + 1, *taken[-1][0], *taken[-1][1]),
+                  flush=True)
+        for size, pairs in zip(("of ten", "large"), zip(*taken)):
+            ours, theirs = (statistics.median(side) for side in zip(*pairs))
+            rows.append(row("memory an element, %s %s" % (kind[0], size), [a / b for a, b in pairs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
                             "%.1f bytes" % theirs))
     return rows
