@@ -107,10 +107,28 @@ class Flipper:
         return len(flips), noticed, identical, failed
 
 
+# Beside the script's, whose model knows strings alone: the other types, scripts, libraries, users. The digest counts them all.
+OTHERS = [
+    ["RPUSH", "o:list", *range(300)], ["HSET", "o:hash", "f", "v", "n", 12], ["HSET", "o:large", *["%d" % (n * n) for n in range(1400)]],
+    ["SADD", "o:ints", 3, 1, 70000], ["SADD", "o:words", *["w%d" % n for n in range(600)]], ["ZADD", "o:places", 1, "a", 2.5, "b"],
+    ["ZADD", "o:many", *["%d" % n for n in range(400)]], ["XADD", "o:stream", "1-1", "f", "v"], ["XADD", "o:stream", "2-1", "f", "w"],
+    ["XGROUP", "CREATE", "o:stream", "g", "0"], ["XREADGROUP", "GROUP", "g", "c", "COUNT", 1, "STREAMS", "o:stream", ">"],
+    ["PFADD", "o:log", *range(40)], ["SETBIT", "o:bits", 900, 1], ["GEOADD", "o:map", 13.36, 38.11, "Palermo"],
+    ["EVAL", "return redis.call('incr', KEYS[1])", 1, "o:n"], ["SCRIPT", "LOAD", "return ARGV[1]"],
+    ["FUNCTION", "LOAD", "#!lua name=o\nredis.register_function('o', function(k) return redis.call('get', k[1]) end)"],
+    ["ACL", "SETUSER", "o", "on", ">secret", "~o:*", "+@read", "-keys"],
+]
+
+
 def make_original(folder, ops):
     """A directory with everything that one can hold, left by SIGKILL; and what a node is that starts on it."""
     data = os.path.join(folder, "original")
     server = One(data, PORTS)
+    server.start()
+    with server.connect() as conn:
+        for words in OTHERS:
+            conn.call(*words)
+    server.end(signal.SIGTERM)
     live(server, ops, lambda op: None)
     server.end()
     copy = One(data + "-started", PORTS)
@@ -149,6 +167,9 @@ def main():
     folder = room("bitflips")
     original, reference = make_original(folder, ops)
     names = sorted(badfs.files_of(original))
+    snapshot = b"".join(data for name, data in badfs.files_of(original).items() if ".rdb" in name)
+    for what in (b"kvorum-script", b"kvorum-user", b"#!lua name=o", b"o:list", b"o:many", b"o:stream", b"o:log"):
+        checks.ok("the snapshot has %s" % what.decode(), what in snapshot)
     print("# %s" % ", ".join("%s %d" % (n, len(d)) for n, d in sorted(badfs.files_of(original).items())))
     for what in ("vote", ".rdb", ".sst", ".log", "values-", "MANIFEST", "CURRENT", "OPTIONS"):
         checks.ok("there is a file %s" % what, any(what in name for name in names), names)
