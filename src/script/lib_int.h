@@ -68,6 +68,8 @@ static inline void lib_spend_bytes(lua_State *L, size_t bytes)
 {
     lib_spend(L, bytes / 16);
 }
+/* What table.insert and table.remove, about to run with their arguments on the stack, will move. */
+void lib_spend_moves(lua_State *L);
 /* The original of a function that was wrapped: upvalue 1. It runs in the wrapper's place, so that its errors name it as ever. */
 static inline int lib_original(lua_State *L)
 {

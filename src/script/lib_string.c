@@ -38,11 +38,26 @@ void lib_open_string(lua_State *L)
     lua_setfield(L, -2, "rep");
 }
 
-/* concat, insert, remove: by the table's length. */
-static int table_counted(lua_State *L)
+/* By the table's length. */
+static int table_concat(lua_State *L)
 {
     if (lua_istable(L, 1))
         lib_spend(L, lua_objlen(L, 1) / 4);
+    return lib_original(L);
+}
+
+/* As much; and what is inserted below the first place moves all that is missing in between. */
+void lib_spend_moves(lua_State *L)
+{
+    if (!lua_istable(L, 1))
+        return;
+    long place = lua_gettop(L) == 3 ? (int)lua_tointeger(L, 2) : 1;
+    lib_spend(L, lua_objlen(L, 1) / 4 + (place < 1 ? 2 * (uint64_t)(1 - place) : 0));
+}
+
+static int table_moves(lua_State *L)
+{
+    lib_spend_moves(L);
     return lib_original(L);
 }
 
@@ -82,9 +97,9 @@ static int table_maxn(lua_State *L)
 
 void lib_open_table(lua_State *L)
 {
-    lib_wrap(L, "concat", table_counted);
-    lib_wrap(L, "insert", table_counted);
-    lib_wrap(L, "remove", table_counted);
+    lib_wrap(L, "concat", table_concat);
+    lib_wrap(L, "insert", table_moves);
+    lib_wrap(L, "remove", table_moves);
     lib_wrap(L, "sort", table_sort);
     lua_pushcfunction(L, table_maxn);
     lua_setfield(L, -2, "maxn");

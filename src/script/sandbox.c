@@ -181,8 +181,7 @@ static int changes(lua_State *L)
 /* insert and remove, which count as they do without. */
 static int changes_table(lua_State *L)
 {
-    if (lua_istable(L, 1))
-        lib_spend(L, lua_objlen(L, 1) / 4);
+    lib_spend_moves(L);
     return changes(L);
 }
 

@@ -370,6 +370,7 @@ static void work_in_c_counts(void **state)
         {"('x'):rep(10000000)", 600000, 1000000},
         {"local t = {} for i = 1, 10000 do t[i] = i * 7919 % 10007 end table.sort(t)", 150000, 1000000},
         {"local t = {} for i = 1, 1000 do table.insert(t, 1, i) end", 100000, 1000000},
+        {"table.insert({}, -1000000, 1)", 2000000, 2500000},
         {"cjson.encode(('x'):rep(1000000))", 60000, 400000},
         {"cjson.decode('[' .. ('1,'):rep(100000) .. '1]')", 50000, 400000},
         {"cmsgpack.unpack(('\\1'):rep(7000))", 1000, 10000},
