@@ -307,7 +307,7 @@ const struct rsm_release *blocked_released(struct blocked_table *t, size_t *coun
 {
     *count = t->released_count;
     for (size_t i = 0; i < t->released_count; i++)
-        t->released[i].reply.data = t->text.data + t->offsets[i];
+        t->released[i].reply.data = t->text.len ? t->text.data + t->offsets[i] : NULL;
     return t->released;
 }
 

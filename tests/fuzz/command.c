@@ -1,7 +1,8 @@
-/* Commands of the table with arguments from a dictionary, alone, in transactions and numbered, at times that make keys due:
- * two machines agree; each gives one whole reply; one that ends in an error has changed nothing, but for a
+/* Commands of the table with arguments from a dictionary, and valid ones on keys of all types, alone, in transactions and numbered,
+ * waiting and not, at times that make keys due: two machines agree; each gives one whole reply; one that ends in an error has changed nothing, but for a
  * script, whose writes stand; one that only reads changes
  * nothing, and says the same on both. */
+#include "../support/writes.h"
 #include "commands/commands.h"
 #include "twins.h"
 
@@ -63,10 +64,105 @@ static struct slice argument(struct reader *r)
         ("local t={} for i=1,9 do t[{}]=i end for k,v in pairs(t) do "
          "redis.call('rpush','k',v,tostring(k)) end return math.random(9)"),
         "local s='x' while true do s=s..s end",
-        "FLUSH"};
+        "FLUSH",
+        "l1",
+        "l2",
+        "h1",
+        "s1",
+        "s2",
+        "z1",
+        "z2",
+        "x1",
+        "y1",
+        "y2",
+        "b1",
+        "p1",
+        "p2",
+        "g1",
+        "v1",
+        "r1",
+        "g",
+        "c1",
+        "m7",
+        "7",
+        "28",
+        "LEFT",
+        "RIGHT",
+        "BEFORE",
+        "AFTER",
+        "RANK",
+        "MAXLEN",
+        "MINID",
+        "~",
+        "=",
+        "LIMIT",
+        "NOMKSTREAM",
+        "MKSTREAM",
+        "ENTRIESREAD",
+        "STREAMS",
+        "GROUP",
+        "BLOCK",
+        "NOACK",
+        ">",
+        "$",
+        "0-0",
+        "99-1",
+        "99-*",
+        "1-18446744073709551615",
+        "18446744073709551615-18446744073709551615",
+        "+",
+        "-",
+        "IDLE",
+        "RETRYCOUNT",
+        "FORCE",
+        "JUSTID",
+        "LASTID",
+        "WITHSCORES",
+        "WITHVALUES",
+        "BYSCORE",
+        "BYLEX",
+        "REV",
+        "[m",
+        "(1",
+        "-inf",
+        "WEIGHTS",
+        "AGGREGATE",
+        "MAX",
+        "MIN",
+        "CH",
+        "INCR",
+        "13.361389",
+        "38.115556",
+        "FROMLONLAT",
+        "FROMMEMBER",
+        "BYRADIUS",
+        "BYBOX",
+        "km",
+        "ASC",
+        "ANY",
+        "STORE",
+        "STOREDIST",
+        "u8",
+        "i64",
+        "#3",
+        "INCRBY",
+        "SET",
+        "OVERFLOW",
+        "SAT",
+        "FAIL",
+        "XOR",
+        "NOT",
+        "BIT",
+        "BY",
+        "v*",
+        "ALPHA",
+        "IDX",
+        "MINMATCHLEN",
+        "ENCODING",
+        "FULL"};
     uint8_t pick = get_u8(r);
     size_t count = sizeof words / sizeof *words;
-    if (pick < count * 4)
+    if (pick < 240)
         return slice_cstr(words[pick % count]);
     size_t len = pick & 15, left = reader_left(r);
     return get_raw(r, len < left ? len : left);
@@ -158,19 +254,48 @@ static void number(struct rsm_request *q, struct reader *r)
     }
 }
 
+/* To be seen by who looks into a failure: FUZZ_LOG=1. */
+static void show(const struct twins *t, const struct slice *argv, size_t argc)
+{
+    if (!getenv("FUZZ_LOG"))
+        return;
+    for (size_t i = 0; i < argc; i++)
+        fprintf(stderr, "%.*s ", (int)argv[i].len, argv[i].data);
+    fprintf(stderr, "-> %.*s\n", (int)t->reply.len, t->reply.data);
+}
+
 static void write_one(struct twins *t, struct reader *r, const struct slice *argv, size_t argc, uint32_t db,
                       int resp)
 {
     struct rsm_request q = {.kind = RSM_COMMAND, .db = db, .resp = resp, .argv = argv, .argc = argc};
     number(&q, r);
+    if (t->chance % 4 == 0)
+        q.asker = 1 + t->chance % 3;
     pass_time(t);
     uint64_t before = store_digest(rsm_store(t->a));
     twins_request(t, &q);
+    show(t, argv, argc);
     fuzz_check(t->result.outcome != RSM_UNKNOWN_KIND);
+    if (t->result.claim)
+        return;
     check_one_reply(&t->reply);
     const struct command *row = command_find(argv, argc);
     if ((t->reply.data[0] == '-' && !(row->flags & CMD_BY_SCRIPT)) || t->result.outcome != RSM_RAN)
         fuzz_check(store_digest(rsm_store(t->a)) == before);
+}
+
+/* A valid one. */
+static void write_row(struct twins *t, struct reader *r)
+{
+    struct write w = {.text = BUF_EMPTY};
+    struct prng chance;
+    size_t rows = 0;
+    prng_seed(&chance, get_u8(r));
+    while (write_of_row(rows, &chance, &w))
+        rows++;
+    write_of_row(get_u8(r) % rows, &chance, &w);
+    write_one(t, r, w.argv, w.argc, w.db, 2 + t->chance % 2);
+    buf_deinit(&w.text);
 }
 
 static void transact(struct twins *t, struct reader *r)
@@ -207,7 +332,7 @@ static void administer(struct twins *t, struct reader *r)
     struct slice argv[2] = {slice_cstr(get_u8(r) & 1 ? "s" : "t")};
     struct rsm_watch victims[2] = {{0, SLICE_LITERAL("k"), get_u8(r)}, {1, SLICE_LITERAL("l"), get_u8(r)}};
     struct rsm_request q = {.resp = 2, .argv = argv, .argc = 1};
-    switch (get_u8(r) % 5) {
+    switch (get_u8(r) % 6) {
     case 0:
         q.kind = RSM_SESSION;
         number(&q, r);
@@ -232,6 +357,13 @@ static void administer(struct twins *t, struct reader *r)
         if (slice_is_word(argv[0], "proto-max-bulk-len"))
             return; /* kept small */
         break;
+    case 4:
+        q.kind = RSM_UNBLOCK;
+        q.argc = 0;
+        q.unblock = get_u8(r) % 3;
+        q.node = get_u8(r) % 4;
+        q.claim = q.node ? 0 : rsm_applied(t->a) - get_u8(r) % 2;
+        break;
     default:
         q.kind = RSM_CLOCK;
     }
@@ -253,6 +385,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             transact(&t, &r);
         } else if (how % 8 == 1) {
             administer(&t, &r);
+        } else if (how % 8 < 4) {
+            write_row(&t, &r);
         } else {
             const struct command *row = pick(&r, argv, &argc);
             uint8_t where = get_u8(&r);

@@ -1,12 +1,15 @@
 # Fuzz targets: tests/fuzz/NAME.c, one each. `make fuzz` links them with libFuzzer, ASan and UBSan under build/fuzz; plain builds
 # link replay.c instead, so that corpora and former crashes run in every `make test`.
-FUZZ_TARGETS = resp server transport node journal snapshot value config entry command raft cluster
+FUZZ_TARGETS = resp server transport node journal snapshot value config entry command script library raft cluster
 FUZZ_REPLAY = $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz/%)
 FUZZERS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz-%)
 # What a target borrows from the tests.
 fuzz_borrows_server = tests/unit/server/fake_node
 fuzz_borrows_node = tests/fuzz/node_disk
 fuzz_borrows_journal = tests/support/kv_memory
+fuzz_borrows_command = tests/support/writes
+fuzz_borrows_script = tests/fuzz/lua
+fuzz_borrows_library = tests/fuzz/lua
 fuzz_borrows_cluster = tests/unit/raft/net tests/unit/raft/check tests/unit/raft/vdisk
 fuzz_objects = $(patsubst %,$(BUILD)/obj/%.o,tests/fuzz/$(1) $(fuzz_borrows_$(1)))
 FUZZ_SETTINGS = CC=clang MALLOC= HARDEN=-fPIE LDFLAGS='-fsanitize=address,undefined' \

@@ -1,56 +1,7 @@
 /* The snapshot loader: a file of any bytes, in pieces of any size, is refused with words or gives a state that saves to a file
  * which loads to the same state. The checksum at the end is made right, or nothing would get past it. */
 #include "base/checksum.h"
-#include "fuzz.h"
-#include "rsm/rsm.h"
-
-static bool emit(void *arg, const void *data, size_t len)
-{
-    buf_append(arg, data, len);
-    return true;
-}
-
-/* NULL: refused. */
-static struct rsm *load(struct slice file, size_t piece, struct rsm_snapshot_meta *meta, struct buf *keep)
-{
-    struct rsm_loader *l = rsm_loader_new();
-    bool good = true;
-    for (size_t at = 0; good && at < file.len; at += piece) {
-        size_t left = file.len - at, len = left < piece ? left : piece;
-        char *own = malloc(len);
-        fuzz_check(own);
-        memcpy(own, file.data + at, len);
-        good = rsm_loader_feed(l, slice_of(own, len));
-        free(own);
-    }
-    fuzz_check(good || rsm_loader_error(l)[0]);
-    return rsm_loader_finish(l, meta, keep);
-}
-
-static struct buf save(struct rsm *r, const struct rsm_snapshot_meta *meta)
-{
-    struct buf file = BUF_EMPTY;
-    fuzz_check(rsm_snapshot_write(r, meta, emit, &file));
-    return file;
-}
-
-static void check_round_trip(struct rsm *r, const struct rsm_snapshot_meta *meta)
-{
-    struct buf file = save(r, meta), keep = BUF_EMPTY;
-    struct rsm_snapshot_meta again;
-    struct rsm *copy = load(buf_slice(&file), SIZE_MAX, &again, &keep);
-    fuzz_check(copy);
-    fuzz_check(rsm_digest(copy) == rsm_digest(r));
-    fuzz_check(store_digest(rsm_store(copy)) == store_digest(rsm_store(r)));
-    fuzz_check(rsm_session_count(copy) == rsm_session_count(r));
-    fuzz_check(again.index == rsm_applied(r) && slice_equal(again.members, meta->members));
-    struct buf second = save(copy, &again);
-    fuzz_check(slice_equal(buf_slice(&file), buf_slice(&second)));
-    rsm_free(copy);
-    buf_deinit(&file);
-    buf_deinit(&second);
-    buf_deinit(&keep);
-}
+#include "loaded.h"
 
 /* Entry 1 of a cluster founded from a dump: the keys get its seed and its settings. */
 static void found(struct rsm *r)
@@ -80,14 +31,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (file.len > 8)
         store_u64(file.data + file.len - 8, crc64(0, file.data, file.len - 8));
     struct rsm_snapshot_meta meta, meta_pieces;
-    struct rsm *whole = load(buf_slice(&file), SIZE_MAX, &meta, &keep);
-    struct rsm *pieces = load(buf_slice(&file), (size_t)piece + 1, &meta_pieces, &keep_pieces);
+    struct rsm *whole = loaded_from(buf_slice(&file), SIZE_MAX, &meta, &keep);
+    struct rsm *pieces = loaded_from(buf_slice(&file), (size_t)piece + 1, &meta_pieces, &keep_pieces);
     fuzz_check(!whole == !pieces);
     if (whole) {
         fuzz_check(rsm_digest(whole) == rsm_digest(pieces) && meta.index == meta_pieces.index);
         if (meta.index == 0)
             found(whole);
-        check_round_trip(whole, &meta);
+        loaded_round_trip(whole, &meta);
     }
     rsm_free(whole);
     rsm_free(pieces);

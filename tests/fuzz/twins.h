@@ -38,7 +38,23 @@ static inline void twins_restore(struct twins *t)
     buf_deinit(&keep);
 }
 
-/* One entry. Its reply is in t->reply, empty when the entry was not understood. */
+/* Those who waited and do no longer, the same on both, and what each is told is one whole reply. */
+static inline void twins_released(struct twins *t)
+{
+    size_t count, count_b;
+    const struct rsm_release *a = rsm_released(t->a, &count), *b = rsm_released(t->b, &count_b);
+    fuzz_check(count == count_b);
+    for (size_t i = 0; i < count; i++) {
+        fuzz_check(a[i].claim == b[i].claim && a[i].asker == b[i].asker && a[i].cleared == b[i].cleared);
+        fuzz_check(slice_equal(a[i].reply, b[i].reply));
+        fuzz_check(a[i].cleared || resp_reply_len(a[i].reply) == a[i].reply.len);
+        fuzz_check(!rsm_waits(t->a, a[i].claim, &(uint64_t){0}));
+    }
+    fuzz_check(rsm_waiting(t->a) == rsm_waiting(t->b));
+    fuzz_check(rsm_waiting_until_ms(t->a) == rsm_waiting_until_ms(t->b));
+}
+
+/* One entry. Its reply is in t->reply, empty when the entry was not understood, or when its command waits. */
 static inline void twins_apply(struct twins *t, struct slice payload)
 {
     uint64_t index = rsm_applied(t->a) + 1, digest = rsm_digest(t->a);
@@ -59,7 +75,11 @@ static inline void twins_apply(struct twins *t, struct slice payload)
     if (t->result.outcome == RSM_UNKNOWN_KIND) /* and it left no trace */
         fuzz_check(t->reply.len == 0 && rsm_applied(t->a) == index - 1 && rsm_digest(t->a) == digest);
     else
-        fuzz_check(t->reply.len > 0 && rsm_applied(t->a) == index && rsm_applied(t->b) == index);
+        fuzz_check(rsm_applied(t->a) == index && rsm_applied(t->b) == index);
+    if (t->result.outcome != RSM_UNKNOWN_KIND) {
+        fuzz_check(t->result.claim == result_b.claim && (t->reply.len > 0) == (t->result.claim == 0));
+        twins_released(t);
+    }
     if (t->result.outcome != RSM_UNKNOWN_KIND && t->result.checkpoint)
         twins_restore(t);
 }
@@ -91,8 +111,11 @@ static inline void twins_init(struct twins *t)
                                            "4mb",
                                            NULL};
     struct rsm_request q = {.kind = RSM_FOUND, .cluster_id = 7, .seed = {3, 4}, .settings = settings};
+    struct rsm_request newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
     *t = (struct twins){.a = rsm_new(), .b = rsm_new(), .stamp_ms = TWINS_START};
     twins_request(t, &q);
+    fuzz_check(t->result.outcome == RSM_RAN);
+    twins_request(t, &newest);
     fuzz_check(t->result.outcome == RSM_RAN);
 }
 
