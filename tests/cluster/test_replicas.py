@@ -277,8 +277,8 @@ def a_follower(checks, cluster, folder):
     def equal():
         return everything(stock.port) == everything(leader.port) and details(stock.port) == details(leader.port)
     with Conn(leader.port) as conn:
-        for rest in range(8):
-            for _ in range(250):
+        for rest in range(50):
+            for _ in range(40):
                 tell_all(conn, random_write(rng, dump), rng)
             checks.run("it is equal at rest %d" % rest, wait, "the replica to be equal", equal, 10)
         functions(checks, leader.port, stock)

@@ -212,6 +212,38 @@ static void test_transactions(void **state)
     machine_free(&m);
 }
 
+static void does3(struct machine *m, const char *words, const char *stream)
+{
+    apply_words(m, (struct rsm_request){.kind = RSM_COMMAND, .resp = 3}, words);
+    assert_string_equal(since_last(), stream);
+}
+
+/* Replies are read in either protocol. */
+static void test_resp3(void **state)
+{
+    struct machine m = followed();
+    (void)state;
+    does3(&m, "INCRBYFLOAT k 2.5", "0:SET k 2.5 KEEPTTL;");
+    does3(&m, "HINCRBYFLOAT h f 0.5", "0:HSET h f 0.5;");
+    does3(&m, "SADD s a", "0:SADD s a;");
+    does3(&m, "SPOP s 1", "0:DEL s;");
+    does3(&m, "RPUSH l a b", "0:RPUSH l a b;");
+    does3(&m, "LMPOP 1 l LEFT", "0:LPOP l 1;");
+    does3(&m, "BLPOP l 0", "0:LPOP l;");
+    does3(&m, "ZADD z 1 a 2 b", "0:ZADD z 1 a 2 b;");
+    does3(&m, "BZMPOP 0 1 z MAX COUNT 1", "0:ZPOPMAX z 1;");
+    does3(&m, "BZPOPMIN z 0", "0:ZPOPMIN z;");
+    does3(&m, "XADD x 1-* f v", "0:XADD x 1-0 f v;");
+    does3(&m, "XGROUP CREATE x g 0", "0:XGROUP CREATE x g 0;");
+    does3(&m, "XREADGROUP GROUP g c STREAMS x >",
+          "0:XCLAIM x g c 0 1-0 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1-0;"
+          "<0:XGROUP SETID x g 1-0 ENTRIESREAD 1;");
+    does3(&m, "XAUTOCLAIM x g d 0 0 JUSTID",
+          "0:XCLAIM x g d 0 1-0 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1-0;");
+    does3(&m, "LMPOP 1 none LEFT", "");
+    machine_free(&m);
+}
+
 /* Whoever waited is served by a unit of his own. */
 static void test_waiting(void **state)
 {
@@ -266,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_evictions),
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_resp3),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     buf_deinit(&written);
