@@ -8,9 +8,11 @@
 #define UNIT       16
 #define GIVEN_BACK ((size_t)1 << 20) /* what is above is given back after use */
 
-void arena_init(struct arena *a)
+/* In the first unit lies where the meter is. */
+void arena_init(struct arena *a, struct script_meter *meter)
 {
     *a = (struct arena){.base = mem_reserve(ARENA_BYTES, ARENA_BYTES), .used = UNIT, .limit = ARENA_BYTES};
+    memcpy(a->base, &meter, sizeof meter);
 }
 
 void arena_deinit(struct arena *a)
@@ -78,4 +80,43 @@ void *arena_resize(struct arena *a, void *old, size_t old_size, size_t size)
         put(a, old, old_size);
     }
     return p;
+}
+
+/* ---- strings ----
+ * Lua compares strings with strcoll, and looks with luaS_newlstr for one that may be there already: in one instruction, however long they
+ * are. The linker puts these in their place (--wrap, in the Makefile). */
+
+int __wrap_strcoll(const char *a, const char *b);
+void *__wrap_luaS_newlstr(lua_State *L, const char *text, size_t len);
+void *__real_luaS_newlstr(lua_State *L, const char *text, size_t len);
+
+static struct script_meter *meter_of(const void *in_arena)
+{
+    struct script_meter *m;
+    memcpy(&m, (const char *)in_arena - (uintptr_t)in_arena % ARENA_BYTES, sizeof m);
+    return m;
+}
+
+/* By bytes, whatever the locale. What has no steps left is about to be ended, and learns nothing any more. */
+int __wrap_strcoll(const char *a, const char *b)
+{
+    struct script_meter *m = meter_of(a);
+    size_t same = 0;
+    if (m->steps > m->most)
+        return 0;
+    while (a[same] && a[same] == b[same])
+        same++;
+    m->steps += same / 16;
+    return (unsigned char)a[same] - (unsigned char)b[same];
+}
+
+/* One that is made is counted by the allocator. */
+void *__wrap_luaS_newlstr(lua_State *L, const char *text, size_t len)
+{
+    struct script_meter *m = meter_of(L);
+    uint64_t before = m->steps;
+    void *string = __real_luaS_newlstr(L, text, len);
+    if (len >= COUNT_BYTES && m->steps == before)
+        m->steps += len / 16;
+    return string;
 }

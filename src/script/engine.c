@@ -12,15 +12,14 @@
 #define HOOKS_A_PULSE 100               /* some tenths of a millisecond */
 #define KEEP_BYTES    ((size_t)1 << 20) /* of the arena, and of each buffer, between two runs */
 #define SCRIPT_BYTES  ((size_t)1 << 16) /* what a compiled script may have taken, if it is to be kept */
-#define COUNT_BYTES   256               /* larger blocks count as steps */
 #define KILLED        "Script killed by user with SCRIPT KILL..."
 
 static const char chunk_name[] = "@user_script";
 
 static bool spend(struct script_engine *e, uint64_t steps)
 {
-    e->steps += steps;
-    if (e->run && e->steps > e->run->limits.max_steps && e->stop == STOP_NOT)
+    e->meter.steps += steps;
+    if (e->run && e->meter.steps > e->meter.most && e->stop == STOP_NOT)
         e->stop = STOP_STEPS;
     return e->stop == STOP_NOT;
 }
@@ -105,7 +104,8 @@ void script_engine_free(struct script_engine *e)
 
 static void make(struct script_engine *e)
 {
-    arena_init(&e->arena);
+    arena_init(&e->arena, &e->meter);
+    e->meter.most = UINT64_MAX;
     e->L = lua_newstate(allocate, e);
     int status = lua_cpcall(e->L, build, NULL);
     assert(status == 0);
@@ -139,7 +139,7 @@ void engine_keep(struct script_engine *e, const void *program, size_t max)
         return;
     struct kept_state *k = &e->kept[e->next_kept++ % STATES_KEPT];
     mem_free(k->bytes);
-    *k = (struct kept_state){program, mem_alloc(e->arena.used), e->arena, e->steps};
+    *k = (struct kept_state){program, mem_alloc(e->arena.used), e->arena, e->meter.steps};
     memcpy(k->bytes, e->arena.base, e->arena.used);
 }
 
@@ -167,7 +167,7 @@ bool engine_begin(struct script_engine *e, const struct script_run *run)
     uint64_t limit = e->clean.used + run->limits.max_memory;
     e->arena.limit = limit < ARENA_BYTES ? (size_t)limit : ARENA_BYTES;
     e->run = run;
-    e->steps = k ? k->steps : 0;
+    e->meter = (struct script_meter){k ? k->steps : 0, run->limits.max_steps};
     e->hooks = 0;
     e->stop = STOP_NOT;
     e->passed_error = false;

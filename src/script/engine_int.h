@@ -8,16 +8,20 @@
 #include "script/lib_int.h"
 #include "script/script.h"
 
-/* arena.c */
+/* arena.c: also the strings that one instruction compares or joins, which it counts. */
 #define ARENA_BYTES   ((uint64_t)1 << 32)
 #define ARENA_CLASSES 192
+#define COUNT_BYTES   256 /* what is larger counts as steps */
+struct script_meter {
+    uint64_t steps, most; /* taken so far, of how many */
+};
 struct arena {
     char *base;
     size_t used, high,
         limit; /* up to where it was given out; ever since it was last given back; up to where it may be */
     uint32_t free[ARENA_CLASSES]; /* first free block of each size, as an offset in units of 16; 0: none */
 };
-void arena_init(struct arena *a);
+void arena_init(struct arena *a, struct script_meter *meter); /* `meter` outlives it */
 void arena_deinit(struct arena *a);
 void *arena_resize(struct arena *a, void *old, size_t old_size, size_t size);
 
@@ -47,7 +51,7 @@ struct script_engine {
     lua_State *L;
     char *image;
     const struct script_run *run;
-    uint64_t steps; /* taken so far */
+    struct script_meter meter;
     unsigned hooks; /* since the last pulse */
     enum script_stop stop;
     bool passed_error; /* its result is an error that a command gave */

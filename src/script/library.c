@@ -263,13 +263,14 @@ static bool load(struct script_engine *e, struct script_loading *l)
     struct script_run run = {.code = l->code, .limits = {LOAD_STEPS, LOAD_MEMORY}};
     size_t start = l->error->len;
     e->run = &run;
+    e->meter.most = run.limits.max_steps;
     e->arena.limit = e->clean.used + (size_t)LOAD_MEMORY;
     e->loading = l;
     if (l->code.len && *l->code.data == *LUA_SIGNATURE) {
         buf_append_cstr(l->error, "Error compiling function: compiled chunks are not loaded");
     } else {
         bool failed = lua_cpcall(e->L, load_protected, l) != 0;
-        run.limits.max_steps = UINT64_MAX; /* what it has left is for the code alone */
+        e->meter.most = UINT64_MAX; /* what it has left is for the code alone */
         if (failed || (l->loaded && lua_cpcall(e->L, collect, NULL) != 0)) {
             l->loaded = false;
             buf_truncate(l->error, start);
@@ -278,7 +279,7 @@ static bool load(struct script_engine *e, struct script_loading *l)
     }
     e->loading = NULL;
     e->run = outer;
-    e->steps = 0;
+    e->meter = (struct script_meter){0, outer->limits.max_steps};
     e->stop = STOP_NOT;
     return l->loaded;
 }

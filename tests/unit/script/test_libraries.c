@@ -10,12 +10,15 @@
 #include <cmocka.h>
 #include <lua5.1/lauxlib.h>
 
+#include "script/engine_int.h"
 #include "script/libraries.h"
 
 #define MEMORY_MAX (64u << 20)
 
 struct memory {
     size_t used;
+    struct arena arena;
+    struct script_meter meter;
 };
 
 static void *allocate(void *arg, void *old, size_t old_size, size_t size)
@@ -24,10 +27,7 @@ static void *allocate(void *arg, void *old, size_t old_size, size_t size)
     if (size > old_size && m->used + (size - old_size) > MEMORY_MAX)
         return NULL;
     m->used += size - old_size;
-    if (size)
-        return realloc(old, size);
-    free(old);
-    return NULL;
+    return arena_resize(&m->arena, old, old_size, size);
 }
 
 struct fixture {
@@ -44,6 +44,8 @@ static int open_libraries(lua_State *L)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
+    f->memory.meter.most = UINT64_MAX;
+    arena_init(&f->memory.arena, &f->memory.meter);
     f->L = lua_newstate(allocate, &f->memory);
     assert_int_equal(lua_cpcall(f->L, open_libraries, NULL), 0);
     *state = f;
@@ -56,6 +58,7 @@ static int teardown(void **state)
     assert_int_equal(lua_gettop(f->L), 0);
     lua_close(f->L);
     assert_int_equal(f->memory.used, 0); /* nothing is kept that the state does not know */
+    arena_deinit(&f->memory.arena);
     free(f);
     return 0;
 }
@@ -388,6 +391,29 @@ static void work_in_c_counts(void **state)
     assert_true(steps(L, "for i = 1, 1000 do (('x'):rep(90)):find('y%d') end", UINT32_MAX, "") > 90000);
 }
 
+/* Long strings, compared and joined: that is one instruction each, and no allocation. */
+static void long_strings_count(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const chunks[] = {
+        "local a, b = ('x'):rep(160000) .. 'a', ('x'):rep(160000) .. 'b' for i = 1, 100 do assert(a < b) end",
+        "local a, b = ('x'):rep(160000) .. 'a', ('x'):rep(160000) .. 'b' for i = 1, 100 do assert(not (b <= "
+        "a)) end",
+        "local a, b = ('x'):rep(80000), ('y'):rep(80000) local c = a .. b for i = 1, 100 do assert(a .. b == "
+        "c) end",
+    };
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++) {
+        f->memory.meter.steps = 0;
+        assert_string_equal(run(f->L, chunks[i]), "");
+        if (f->memory.meter.steps < 1000000 || f->memory.meter.steps > 1200000)
+            fail_msg("%s counts as %u steps", chunks[i], (unsigned)f->memory.meter.steps);
+    }
+    assert_string_equal(
+        run(f->L, "return 'a' < 'b', 'b' < 'a', 'a' < 'a', 'a' <= 'a', 'a\\0b' < 'a\\0c', 'a' < 'a\\0', "
+                  "'\\255' < 'a', '' < 'a', 'B' < 'a', 'a\\0' <= 'a'"),
+        "true false false true true true false true true false");
+}
+
 static void the_hostile_get_errors(void **state)
 {
     static const struct {
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(each_vector_says_what_redis_does, setup, teardown),
         cmocka_unit_test_setup_teardown(what_a_sandbox_has_not_is_nil, setup, teardown),
         cmocka_unit_test_setup_teardown(work_in_c_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_strings_count, setup, teardown),
         cmocka_unit_test_setup_teardown(the_hostile_get_errors, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
