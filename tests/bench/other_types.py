@@ -6,7 +6,7 @@ import statistics
 import subprocess
 
 from report import row
-from systems import KEYS, VALUE_BYTES, Conn, fill, settled_bytes, start_one, start_redis, swapped, template
+from systems import KEYS, VALUE_BYTES, Conn, ask, fill, settled_bytes, start_one, start_redis, swapped, template
 from throughput import CLIENTS, ratio_row
 
 PIPELINE = 16
@@ -107,32 +107,36 @@ def warm(port, writes):
         fill(port, 10000)
 
 
-def costs(starter, kind, unit, warming, pause_s):
-    """Bytes an element of collections of ten, of which there are more and more, and of a large one that grows."""
-    system, large = starter(), [10 ** 9]
+def needed_bytes(system, pause_s):
+    """Resident memory without what the allocators would give back within ten seconds."""
+    ask(system.port, "MEMORY", "PURGE", timeout=60)
+    return settled_bytes(system, pause_s)
+
+
+def cost(starter, kind, before, measured, warming, pause_s):
+    """Bytes an element of what `measured` adds to `before`. Both are (collections, from which element, up to which)."""
+    system = starter()
     warm(system.port, warming)
-    found = []
-    for before, measured in [((range(unit), 0, 10), (range(unit, 11 * unit), 0, 10)), ((large, 0, 10 * unit), (large, 10 * unit, 110 * unit))]:
-        grow(system.port, kind, *before)
-        few = settled_bytes(system, pause_s)
-        grow(system.port, kind, *measured)
-        found.append((settled_bytes(system, pause_s) - few) / (100 * unit))
+    grow(system.port, kind, *before)
+    few = needed_bytes(system, pause_s)
+    grow(system.port, kind, *measured)
+    many = needed_bytes(system, pause_s)
     system.stop()
-    return found
+    return (many - few) / (len(measured[0]) * (measured[2] - measured[1]))
 
 
 def elements(rounds, quick):
+    """Of ten: more and more collections. Large: one that grows."""
     unit, warming, pause_s = (1000, 10000, 0.1) if quick else (50000, 1000000, 0.5)
-    rows = []
-    for kind in ELEMENTS:
-        taken = []
-        for number in range(min(rounds, 3)):
-            got = {s: costs(s, kind, unit, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
-            taken.append(list(zip(got[start_one], got[start_redis])))
-            print("  %s, round %d: of ten %.1f bytes an element beside %.1f, large %.1f beside %.1f" % (kind[0], number + 1, *taken[-1][0], *taken[-1][1]),
-                  flush=True)
-        for size, pairs in zip(("of ten", "large"), zip(*taken)):
-            ours, theirs = (statistics.median(side) for side in zip(*pairs))
-            rows.append(row("memory an element, %s %s" % (kind[0], size), [a / b for a, b in pairs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
-                            "%.1f bytes" % theirs))
+    sizes = [("of ten", (range(unit), 0, 10), (range(unit, 11 * unit), 0, 10)), ("large", ([0], 0, 10 * unit), ([0], 10 * unit, 110 * unit))]
+    taken, rows = {}, []
+    for number in range(min(rounds, 3)):
+        for kind, (size, before, measured) in itertools.product(ELEMENTS, sizes):
+            got = {s: cost(s, kind, before, measured, warming, pause_s) for s in swapped(number, (start_one, start_redis))}
+            taken.setdefault((kind[0], size), []).append((got[start_one], got[start_redis]))
+            print("  %s %s, round %d: %.2f bytes an element beside %.2f" % (kind[0], size, number + 1, got[start_one], got[start_redis]), flush=True)
+    for (name, size), pairs in taken.items():
+        ours, theirs = (statistics.median(side) for side in zip(*pairs))
+        rows.append(row("memory an element, %s %s" % (name, size), [a / b for a, b in pairs], 1.0, 1.0, "less", "", "%.1f bytes" % ours,
+                        "%.1f bytes" % theirs))
     return rows
