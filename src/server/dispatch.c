@@ -110,6 +110,16 @@ static enum verdict run_read_script(struct client *c, const struct command *row,
     return route_read(c, row, argv, argc);
 }
 
+/* What a library says of its functions may be another once what stands before on the connection has run: through a proxy port it is
+ * asked again when it has, here it is an entry behind them. */
+static enum rsm_script_way script_way(const struct client *c, const struct command *row,
+                                      const struct slice *argv, size_t argc)
+{
+    enum rsm_script_way way = rsm_script_way(node_rsm(c->server->node), argv, argc);
+    bool open = c->writes_open && c->mode != MODE_PROXY && strcmp(row->name, "fcall") == 0;
+    return way == RSM_SCRIPT_IS_READ && open ? RSM_SCRIPT_IS_ENTRY : way;
+}
+
 static enum verdict run(struct client *c, const struct command *row, const struct slice *argv, size_t argc,
                         bool numbered)
 {
@@ -119,7 +129,7 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     bool may_wait = command_may_wait(row, argv, argc);
     if (row->flags & CMD_BY_SCRIPT) {
         enum verdict verdict;
-        enum rsm_script_way way = rsm_script_way(node_rsm(s->node), argv, argc);
+        enum rsm_script_way way = script_way(c, row, argv, argc);
         if (way == RSM_SCRIPT_IS_READ)
             return run_read_script(c, row, argv, argc);
         if (way == RSM_SCRIPT_MAY_READ && !numbered && c->trial == TRIAL_NONE &&

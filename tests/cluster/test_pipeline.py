@@ -15,6 +15,8 @@ from servers import PORTS, Checks, Cluster, Conn, encode, info, kvorum, redis, s
 
 SEEDS = int(os.environ.get("N", "40"))
 FIRST = int(os.environ.get("SEED", "1"))
+# Whether a call of its function is a read changes with it.
+LIBRARY = "#!lua name=l\nredis.register_function{function_name='f', callback=function(k) return redis.call('incr', k[1]) end, flags={%s}}"
 
 
 def request(r):
@@ -43,6 +45,8 @@ def request(r):
         lambda: encode("NOSUCH", key),
         lambda: encode("GET"),
         lambda: encode("WATCH", key),
+        lambda: encode("FUNCTION", "LOAD", "REPLACE", LIBRARY % r.choice(["", "'no-writes'"])),
+        lambda: encode("FCALL", "f", 1, "n1"),
     ])()
 
 

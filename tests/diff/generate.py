@@ -386,6 +386,89 @@ command("xautoclaim")(lambda d: [d.key(), d.group(), d.one(["c1", "c2"]), 0, d.o
 command("xinfo|stream", "xinfo|groups")(lambda d: [d.key()])
 command("xinfo|consumers", mode="-")(lambda d: [d.key(), d.group()])
 
+# Scripts: another command from inside of one, and what the libraries make of texts
+CALL = "return redis.%s(unpack(ARGV))"
+LIBRARY = "#!lua name=lib\nredis.register_function{function_name='%s', callback=function(k, a) return redis.call(unpack(a)) end, flags={%s}}"
+CALLED = ("get", "set", "incr", "incrbyfloat", "append", "mget", "lpush", "lrange", "lset", "hset", "hget", "hincrby", "sismember", "zadd", "zscore",
+          "zincrby", "zrange", "xadd", "xrange", "xlen", "type", "exists", "del", "rename", "setrange", "getrange", "bitcount", "lpop", "zcount")
+
+
+def called(d):
+    """The words of one command, and how its reply is compared."""
+    made = GENERATORS[d.one(CALLED)](d)
+    mode, words = made[0]
+    return (mode, words) if mode in "=~" and len(words) < 100 else ("=", ["get", "a"])
+
+
+def script(name):
+    @steps(name)
+    def run(d):
+        mode, words = called(d)
+        return plain(name, CALL % d.one(["call", "pcall"]), 0, *words, mode=mode)
+
+
+script("eval")
+script("eval_ro")
+
+
+@steps("fcall")
+def fcall(d):
+    mode, words = called(d)
+    return plain("function", "load", "replace", LIBRARY % ("run", d.one(["", "'no-writes'", "'allow-oom'"]))) + plain(
+        d.one(["fcall", "fcall", "fcall_ro"]), d.one(["run", "RUN"]), 0, *words, mode=mode)
+
+
+def json(d, depth=4):
+    """No object has two members: their order is that of a table of Lua."""
+    kind = d.random.randint(0, 9 if depth else 6)
+    if kind == 9:
+        return '{%s: %s}' % (json_text(d), json(d, depth - 1))
+    if kind > 6:
+        return "[%s]" % ",".join(json(d, depth - 1) for _ in range(d.random.randint(0, 4)))
+    return d.one([json_text(d), str(d.random.randint(-10**6, 10**6)), repr(d.random.uniform(-1e6, 1e6)), "1e%d" % d.random.randint(-30, 30),
+                  "true", "null", d.one(["nan", "-0", "[", "0x1f", "01", "1.", "tru", '"', "Infinity", "{}", '{1:2}', "[1,]", ""])])
+
+
+def json_text(d):
+    return '"%s"' % "".join(d.one(["a", "\\n", "\\u00e9", "\\ud83d\\ude00", "\\/", "é", " ", "/", "\\ud800", "\\x", "\x7f", "\t"] if d.chance(0.5) else ["b"])
+                            for _ in range(d.random.randint(0, 5)))
+
+
+def packed(d):
+    """Bytes of MessagePack, most of them whole."""
+    return d.one([chr(d.random.randint(0, 127)), "\xcc" + chr(d.random.randint(0, 255)), "\xd1\xff" + chr(d.random.randint(0, 255)), "\xa3abc", "\xc0", "\xc3",
+                  "\x92\x01\x02", "\x81\x01\xa1x", "\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18", "\xca\x3f\x80\x00\x00", "\xd9\x02ab", "\xdc\x00\x01\x05",
+                  "\xce\xff\xff\xff\xff", "\xd0\x80", "\x93\x01", "\xc1", "\xd3\xff\xff\xff\xff\xff\xff\xff\xfe"])
+
+
+def text(d):
+    return d.one([d.value(), json(d), "".join(packed(d) for _ in range(d.random.randint(0, 4)))])
+
+
+def format_of(d):
+    return "".join(d.one([">", "<", "!4", "b", "B", "h", "H", "i4", "I2", "l", "L", "f", "d", "s", "c3", "c0", "x", " ", "=", "z"])
+                   for _ in range(d.random.randint(0, 4)))
+
+
+@steps("evalsha")
+def libraries(d):
+    body, arguments = d.one([
+        ("return cjson.encode(cjson.decode(ARGV[1]))", [json(d)]),
+        ("return cmsgpack.unpack(ARGV[1])", ["".join(packed(d) for _ in range(d.random.randint(0, 4)))]),
+        ("local t = {cmsgpack.unpack(ARGV[1])} return cmsgpack.pack(unpack(t))", ["".join(packed(d) for _ in range(d.random.randint(0, 3)))]),
+        ("return cmsgpack.pack(cjson.decode(ARGV[1]))", [json(d)]),
+        ("return struct.pack(ARGV[1], ARGV[2], ARGV[3], ARGV[2])", [format_of(d), d.int(), d.int()]),
+        ("return {struct.unpack(ARGV[1], ARGV[2])}", [format_of(d), text(d)]),
+        ("return bit.tohex(bit.bxor(ARGV[1], bit.rol(ARGV[2], ARGV[3])))", [d.int(), d.int(), d.int()]),
+        ("return {string.find(ARGV[1], ARGV[2])}", [text(d), d.one(["%d+", "(a*(.)%w(%s*))", "[^%d]", "^.-x", "%b[]", "()"])]),
+        ("return string.format(ARGV[1], ARGV[2], ARGV[3])", [d.one(["%s|%q", "%d", "%5.2f %s", "%x", "%10s%-5s", "%c", "%g %s", "%i%%"]), d.int(), text(d)]),
+        ("return {tonumber(ARGV[1]), tostring(tonumber(ARGV[1]))}", [d.one([str(d.score()), text(d), "0x1p4", "1e400", " 12 ", "1_0"])]),
+        ("return redis.sha1hex(ARGV[1])", [text(d)]),
+        ("return {ok=ARGV[1]}", [text(d)]), ("return redis.error_reply(ARGV[1])", [d.one(["x", "ERR y", "-Z w", "a\r\nb", ""])]),
+        ("return tonumber(ARGV[1])", [str(d.score())])])
+    return plain("eval", body, 0, *arguments)
+
+
 WEIGHTS = {"flushall": 0.02, "flushdb": 0.02, "select": 0.1, "swapdb": 0.1, "move": 0.3, "xadd": 5, "xgroup|create": 3, "xreadgroup": 3,
            "xclaim": 2, "hset": 3, "sadd": 3, "zadd": 3, "geoadd": 3, "rpush": 2, "lpush": 2, "del": 0.5, "unlink": 0.5, "restore": 2,
            "blpop": 0.2, "brpop": 0.2, "bzpopmin": 0.2, "bzpopmax": 0.2, "blmove": 0.2, "brpoplpush": 0.2, "blmpop": 0.2, "bzmpop": 0.2,

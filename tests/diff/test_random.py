@@ -37,7 +37,7 @@ LEFT_OUT = {
     "pfdebug": "shows the insides of a value", "pfselftest": "has no data", "restore-asking": "RESTORE by another name",
     "object|idletime": "tells what the process saw (README)", "object|freq": "tells what the process saw (README)",
     "memory|usage": "the servers' own layouts", "migrate": "needs a third server",
-    "eval_ro": "the script's own tests", "evalsha_ro": "the script's own tests", "fcall_ro": "the script's own tests",
+    "evalsha_ro": "EVAL_RO by another name", "fcall_ro": "fcall has it",
     "function|delete": "libraries are no keys", "function|flush": "libraries are no keys", "function|load": "libraries are no keys",
     "function|restore": "libraries are no keys",
     "object|help": "has no data", "xinfo|help": "has no data", "xgroup|help": "has no data",
