@@ -414,6 +414,8 @@ uint64_t node_turn(struct node *n)
     blocked_turn(n);
     propose_turn(n);
     reads_turn(n);
+    if (n->ports.flush)
+        n->ports.flush(n->ports.arg);
     bool more = apply_turn(n) || evicting;
     digest_turn(n);
     reads_release(n);

@@ -191,8 +191,21 @@ static void queue_write(struct storage *s, struct op *op)
     bool wake = s->write_waiting;
     s->write_waiting = false;
     pthread_mutex_unlock(&s->lock);
-    if (wake)
+    s->wake_owed |= wake;
+    if (!s->held)
+        storage_release(s);
+}
+
+void storage_hold(struct storage *s)
+{
+    s->held = true;
+}
+
+void storage_release(struct storage *s)
+{
+    if (s->wake_owed)
         pthread_cond_signal(&s->write_wake);
+    s->held = s->wake_owed = false;
 }
 
 void storage_save_vote(struct storage *s, const struct storage_vote *vote, uint64_t cookie)

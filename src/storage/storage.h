@@ -64,6 +64,10 @@ void storage_save_vote(struct storage *s, const struct storage_vote *vote,
 void storage_cut(struct storage *s, uint64_t from); /* drops entries >= from */
 void storage_append(struct storage *s, const struct raft_block *block,
                     uint64_t cookie); /* -> PERSISTED, often for several at once */
+/* What the writer is asked between the two, it begins with after the second: the caller has something to do before that
+ * which its waking might hold up. */
+void storage_hold(struct storage *s);
+void storage_release(struct storage *s);
 /* CONFIG SET appendfsync: counts for what is asked after it. */
 void storage_set_fsync(struct storage *s, enum storage_fsync fsync_mode);
 /* Drops entries <= upto, once a snapshot covers them; whole old ranges, lazily. */

@@ -99,6 +99,7 @@ struct storage {
     char dir[PATH_MAX];
     int dir_fd, lock_fd;
     uint64_t slow_us;
+    bool held, wake_owed; /* the caller's: the writer is not to be woken yet; has to be then */
 
     pthread_mutex_t lock;
     /* under lock: */

@@ -349,15 +349,6 @@ static void sleep_until(struct process *p, uint64_t now_us, uint64_t when_us)
     event_base_loop(p->base, EVLOOP_ONCE);
 }
 
-/* What the peers are to get goes out before the clients' replies: a majority waits for it. */
-static void flush_peers(struct process *p)
-{
-    uint64_t term, leader;
-    bool leads = node_office(p->node, &term, &leader);
-    transport_turn(p->transport, leads, term, leader);
-    transport_flush(p->transport);
-}
-
 static void run(struct process *p)
 {
     uint64_t next_us = 0;
@@ -369,9 +360,9 @@ static void run(struct process *p)
         sleep_until(p, now_us, next_us);
         bool again = pace_gather(p);
         process_wake(p);
+        storage_hold(p->storage);
         next_us = node_turn(p->node);
-        if (p->transport)
-            flush_peers(p);
+        peers_flush(p);
         if (server_turn(p->server) || again)
             next_us = 0;
         if (p->leaving && leave_is_done(p))

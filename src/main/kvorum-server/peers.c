@@ -90,8 +90,27 @@ void peers_broadcast(struct process *p, struct slice frame)
         transport_broadcast(p->transport, frame);
 }
 
+/* What the peers are to get goes out before the clients' replies, and before our own journal's thread takes the processor: a
+ * majority waits for it. */
+void peers_flush(struct process *p)
+{
+    uint64_t term, leader;
+    bool leads = node_office(p->node, &term, &leader);
+    if (p->transport) {
+        transport_turn(p->transport, leads, term, leader);
+        transport_flush(p->transport);
+    }
+    storage_release(p->storage);
+}
+
+static void flush(void *arg)
+{
+    peers_flush(arg);
+}
+
 void peers_bind(struct node_ports *ports)
 {
+    ports->flush = flush;
     ports->send = send_frame;
     ports->dial = dial;
     ports->hang_up = hang_up;

@@ -70,6 +70,7 @@ void disk_found(const struct storage_found *from, struct node_found *to);
 void process_busy(struct process *p, bool now); /* something long begins or ends: the beat thread stands in */
 void peers_broadcast(struct process *p, struct slice frame);
 void peers_bind(struct node_ports *ports);
+void peers_flush(struct process *p); /* in the turn and at its end; the journal's thread is let go, too */
 bool peers_open(struct process *p, const struct node_hello *self, char *error, size_t error_len);
 
 /* keeper.c: closes the sockets of a process that was killed before its memory is freed. */

@@ -86,6 +86,22 @@ static void what_can_be_answered_is_answered_early(void **state)
     three_free(t);
 }
 
+/* What a majority waits for does not wait for what this node has to apply. */
+static void what_is_sent_leaves_before_the_turn_applies(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    uint64_t now_ms;
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    assert_int_equal(leader->applied_at_flush + 1, rsm_applied(node_rsm(leader->node)));
+    leader->sent = false;
+    assert_int_equal(node_read(leader->node, 0, false, TICKET, &now_ms), NODE_PENDING);
+    node_turn(leader->node);
+    assert_true(leader->sent_at_flush);
+    three_free(t);
+}
+
 static void a_read_by_the_log_takes_an_entry(void **state)
 {
     (void)state;
@@ -587,6 +603,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_read_asks_nobody),
         cmocka_unit_test(what_can_be_answered_is_answered_early),
+        cmocka_unit_test(what_is_sent_leaves_before_the_turn_applies),
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(what_was_refused_is_not_overtaken),

@@ -203,6 +203,7 @@ static bool port_send(void *arg, uint64_t peer, enum node_channel channel, struc
     struct one *from = arg, *to = &from->all->one[peer - 1];
     struct buf bytes = BUF_EMPTY;
     (void)channel;
+    from->sent = true;
     if (!to->node || to->unheard)
         return false;
     if (head.data[0] == FRAME_RAFT && head.data[FRAME_HEADER] == RAFT_MSG_TIMEOUT_NOW)
@@ -279,6 +280,13 @@ static void on_changed(void *arg, bool was_leader)
     (void)arg, (void)was_leader;
 }
 
+static void port_flush(void *arg)
+{
+    struct one *o = arg;
+    o->applied_at_flush = rsm_applied(node_rsm(o->node));
+    o->sent_at_flush = o->sent;
+}
+
 /* ---- start and run ---- */
 
 static void start(struct three *t, struct one *o)
@@ -301,6 +309,7 @@ static void start(struct three *t, struct one *o)
                                .dial = port_dial,
                                .hang_up = port_hang_up,
                                .set_self = port_set_self,
+                               .flush = port_flush,
                                .applying = port_applying,
                                .say = port_say,
                                .fatal = port_fatal};

@@ -38,6 +38,8 @@ struct one {
     enum node_outcome outcome;
     char reply[128];
     uint64_t reads_ready;
+    uint64_t applied_at_flush; /* of the last turn */
+    bool sent, sent_at_flush;
     uint64_t early_ticket, early_reads; /* as they stood when node_answer had last said that it answered */
 };
 

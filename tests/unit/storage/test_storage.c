@@ -294,6 +294,34 @@ static void appends_share_a_sync(void **state)
     disk_remove(dir);
 }
 
+static void what_is_held_begins_when_it_is_let_go(void **state)
+{
+    (void)state;
+    enum { COUNT = 10 };
+    char *dir = make_node(0, 0);
+    struct storage *s = disk_open(dir, NULL);
+    struct storage_stats before, after;
+    struct storage_event event;
+    disk_append(s, 1, 1, 1, 64);
+    disk_wait_persisted(s, 1);
+    for (int i = 0; i < 200 && (storage_stats(s, &before), before.running_us); i++)
+        usleep(5000);
+    usleep(5000); /* the writer waits for work */
+    storage_hold(s);
+    for (uint64_t i = 2; i <= COUNT; i++)
+        disk_append(s, i, i, 1, 64);
+    usleep(20000);
+    assert_false(storage_poll(s, &event));
+    storage_release(s);
+    disk_wait_persisted(s, COUNT);
+    storage_stats(s, &after);
+    assert_int_equal(after.fsync_count, before.fsync_count + 1);
+    disk_append(s, COUNT + 1, COUNT + 1, 1, 64); /* once */
+    disk_wait_persisted(s, COUNT + 1);
+    storage_close(s);
+    disk_remove(dir);
+}
+
 static void everysec_and_no_say_persisted_without_a_sync(void **state)
 {
     (void)state;
@@ -418,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_read_sees_what_was_asked_before_it),
         cmocka_unit_test(an_entry_of_64_mib_is_kept),
         cmocka_unit_test(appends_share_a_sync),
+        cmocka_unit_test(what_is_held_begins_when_it_is_let_go),
         cmocka_unit_test(everysec_and_no_say_persisted_without_a_sync),
         cmocka_unit_test(a_process_that_dies_keeps_what_it_said),
         cmocka_unit_test(a_second_process_is_refused),
