@@ -35,6 +35,22 @@ static void answer(struct node *n, uint64_t peer, uint64_t cookie, enum node_out
 
 /* ---- what the leader does ----------------------------------------------------------------------------- */
 
+/* Would those who are left be a majority that is heard? Else the change could not be committed, nor anything behind it. */
+static bool can_spare(struct node *n, const struct raft_members *left)
+{
+    uint32_t voters = 0, heard = 0;
+    for (uint32_t i = 0; i < left->count; i++) {
+        const struct raft_member *m = &left->at[i];
+        struct raft_progress p;
+        voters += m->voter;
+        if (m->voter && m->id == n->identity.node_id)
+            heard++;
+        else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused)
+            heard += n->now_us <= p.acked_us + n->config.election_us / 2 + n->config.heartbeat_us;
+    }
+    return heard > voters / 2;
+}
+
 static const char *forget(struct node *n, uint64_t id, const struct waiter *who, bool *pending)
 {
     struct raft_members now = *raft_members(n->raft);
@@ -50,7 +66,10 @@ static const char *forget(struct node *n, uint64_t id, const struct waiter *who,
         voters += now.at[k].voter;
     if (now.at[i].voter && voters == 1)
         return "-ERR the last voter of a cluster cannot be removed\r\n";
+    bool voter = now.at[i].voter;
     now.at[i] = now.at[--now.count];
+    if (voter && !can_spare(n, &now))
+        return "-ERR too few of the other voters are within reach: forget those that are lost first\r\n";
     if (!propose_members(n, &now, who))
         return "-TRYAGAIN another change of the members is under way\r\n";
     *pending = true;

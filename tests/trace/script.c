@@ -106,7 +106,7 @@ static bool leads(const struct world *w, uint32_t n)
 
 static bool founding(struct world *w, const struct words *s)
 {
-    w->config.append_max_bytes = 100 * option(s, "batch", 4);
+    w->config.append_max_bytes = ENTRY_BYTES * option(s, "batch", 4);
     w->config.inflight_max = (uint32_t)option(s, "window", 8);
     world_found(w, (uint32_t)number(s, 1), (uint32_t)option(s, "spare", 0));
     return true;
@@ -151,7 +151,7 @@ static bool propose(struct world *w, const struct words *s)
         struct entry *e = &entries[i - 2];
         *e = (struct entry){.kind = RAFT_ENTRY_DATA};
         snprintf(e->name, sizeof e->name, "%s", s->at[i]);
-        metas[i - 2] = (struct raft_entry){0, RAFT_ENTRY_DATA, 100, NULL};
+        metas[i - 2] = (struct raft_entry){0, RAFT_ENTRY_DATA, ENTRY_BYTES, NULL};
     }
     show(w, "  n%u propose", n);
     world_step(w, n, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .entries = metas, .count = s->count - 2},
@@ -187,7 +187,7 @@ static bool change(struct world *w, const struct words *s)
     struct raft_members m = *raft_members(w->node[n].raft);
     edit(&m, s->at[2], number(s, 3));
     struct entry e = {.kind = RAFT_ENTRY_CONFIG, .members = world_keep(w, &m)};
-    struct raft_entry meta = {0, RAFT_ENTRY_CONFIG, 100, e.members};
+    struct raft_entry meta = {0, RAFT_ENTRY_CONFIG, ENTRY_BYTES, e.members};
     show(w, "  n%u propose", n);
     world_step(w, n, (struct raft_event){.type = RAFT_EVENT_PROPOSE, .entries = &meta, .count = 1}, &e);
     return true;

@@ -35,7 +35,7 @@ struct world *world_new(FILE *out)
     w->now_us = 1000 * MS;
     w->config = (struct raft_config){.heartbeat_us = 50 * MS,
                                      .election_us = 1000 * MS,
-                                     .append_max_bytes = 400,
+                                     .append_max_bytes = 4 * ENTRY_BYTES,
                                      .inflight_max_bytes = 10000,
                                      .inflight_max = 8};
     return w;
@@ -368,7 +368,7 @@ void world_deliver(struct world *w, struct flight *f)
         struct raft_message m = f->message;
         for (uint64_t i = m.first; i <= m.last; i++) {
             const struct entry *e = &f->entries[i - m.first];
-            metas[i - m.first] = (struct raft_entry){e->term, e->kind, 100, e->members};
+            metas[i - m.first] = (struct raft_entry){e->term, e->kind, ENTRY_BYTES, e->members};
         }
         m.entries = metas;
         world_step(w, (uint32_t)f->to, (struct raft_event){.type = RAFT_EVENT_MESSAGE, .message = &m},
@@ -492,7 +492,7 @@ void world_start(struct world *w, uint32_t n)
     for (uint64_t i = node->snapshot.index + 1; i < ENTRIES_MAX && node->journal[i].term != 0; i++) {
         const struct entry *e = &node->journal[i];
         node->memory[i] = *e;
-        raft_load(node->raft, i, &(struct raft_entry){e->term, e->kind, 100, e->members});
+        raft_load(node->raft, i, &(struct raft_entry){e->term, e->kind, ENTRY_BYTES, e->members});
     }
     node->commit_seen = node->snapshot.index;
 }

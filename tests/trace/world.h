@@ -15,6 +15,7 @@
 #define NODES_MAX   9
 #define ENTRIES_MAX 128
 #define MS          1000ULL
+#define ENTRY_BYTES 104 /* of all of them; one that the core keeps exactly (raft/log.c) */
 
 struct entry { /* term 0: none */
     uint64_t term;

@@ -102,6 +102,33 @@ static void what_is_sent_leaves_before_the_turn_applies(void **state)
     three_free(t);
 }
 
+static void forget(struct three *t, struct one *leader, uint64_t id, const char *reply)
+{
+    struct buf error = BUF_EMPTY;
+    leader->ticket = 0;
+    assert_int_equal(node_forget(leader->node, id, TICKET, &error), NODE_PENDING);
+    three_run(t, 100);
+    assert_int_equal(leader->ticket, TICKET);
+    assert_memory_equal(leader->reply, reply, strlen(reply));
+    buf_deinit(&error);
+}
+
+/* Or those who are left could not commit that it has gone. */
+static void a_voter_is_not_forgotten_while_another_is_lost(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *lost = other(t, leader), *well = other(t, lost);
+    lost->unheard = true;
+    three_run(t, 3000);
+    forget(t, leader, well->id, "-ERR too few");
+    assert_int_equal(three_set(t, leader, "k", "v"), NODE_DONE);
+    forget(t, leader, lost->id, "+OK");
+    forget(t, leader, well->id, "+OK");
+    assert_int_equal(three_set(t, leader, "k", "w"), NODE_DONE);
+    three_free(t);
+}
+
 static void a_read_by_the_log_takes_an_entry(void **state)
 {
     (void)state;
@@ -604,6 +631,7 @@ int main(void)
         cmocka_unit_test(a_local_read_asks_nobody),
         cmocka_unit_test(what_can_be_answered_is_answered_early),
         cmocka_unit_test(what_is_sent_leaves_before_the_turn_applies),
+        cmocka_unit_test(a_voter_is_not_forgotten_while_another_is_lost),
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(what_was_refused_is_not_overtaken),
