@@ -20,7 +20,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 import badfs  # noqa: E402
 import crash_script as script  # noqa: E402
 from alone import LANES, One, in_lanes, live, room  # noqa: E402
-from servers import PORTS, Checks, Conn, RespError  # noqa: E402
+from servers import PORTS, Checks, Conn, RespError, wait  # noqa: E402
 
 STRIDE = 64
 # What a node has to say when it does not go on as before.
@@ -120,12 +120,22 @@ OTHERS = [
 ]
 
 
+def knows_all(conn):
+    """A leader that has just founded its cluster knows strings alone, until it has heard which version the others apply."""
+    try:
+        conn.call("RPUSH", "o:first", 1)
+        return True
+    except RespError:
+        return False
+
+
 def make_original(folder, ops):
     """A directory with everything that one can hold, left by SIGKILL; and what a node is that starts on it."""
     data = os.path.join(folder, "original")
     server = One(data, PORTS)
     server.start()
     with server.connect() as conn:
+        wait("it to take every command", lambda: knows_all(conn))
         for words in OTHERS:
             conn.call(*words)
     server.end(signal.SIGTERM)

@@ -45,9 +45,15 @@ def flip(path, at, rng):
         f.write(bytes([old ^ 1 << rng.randrange(8)]))
 
 
+def written(path):
+    """How long it is without the zeroes that a WAL has ahead."""
+    with open(path, "rb") as f:
+        return len(f.read().rstrip(b"\0"))
+
+
 def place(path, rng):
     """Not in what is unused: past the front of a sector of the vote file, or the end of a log."""
-    size = os.path.getsize(path)
+    size = written(path)
     return 16 + rng.randrange(40) if path.endswith("vote") else rng.randrange(size * 3 // 4)
 
 
@@ -123,7 +129,7 @@ def rotten_voter(checks, cluster, seed):
     leader.kill()
     rotten.kill()
     wal = newest(rotten, "journal-*/*.log")
-    flip(wal, os.path.getsize(wal) * 2 // 3 - rng.randrange(200), rng)
+    flip(wal, written(wal) * 2 // 3 - rng.randrange(200), rng)
     absent.start(0)
     rotten.start(0)
     checks.ok("a node that lacks entries and one that lost them elect nobody", not leads(cluster, 3.0))
