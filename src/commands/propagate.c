@@ -52,18 +52,6 @@ void propagate(const struct writing *w, const struct slice *argv, size_t argc)
     w->to->write(w->to->arg, false, w->c->view.db, argv, argc);
 }
 
-/* The command with other words in front, `drop` of its own away from there. */
-static bool with_head(struct writing *w, const struct slice *head, size_t heads, size_t drop)
-{
-    const struct command_context *c = w->c;
-    struct slice *argv = mem_alloc((heads + c->argc) * sizeof *argv);
-    memcpy(argv, head, heads * sizeof *argv);
-    memcpy(argv + heads, c->argv + drop, (c->argc - drop) * sizeof *argv);
-    propagate(w, argv, heads + c->argc - drop);
-    mem_free(argv);
-    return true;
-}
-
 /* ---- times ---- */
 
 static bool write_del(struct writing *w)
@@ -189,7 +177,6 @@ static bool write_spop(struct writing *w)
 static bool write_pops(struct writing *w, const char *end, struct slice at_end, struct slice otherwise)
 {
     const struct command_context *c = w->c;
-    bool is_end = false;
     char text[24];
     reply_next_count(w);
     struct slice key = reply_next_text(w);
@@ -197,7 +184,7 @@ static bool write_pops(struct writing *w, const char *end, struct slice at_end, 
     size_t keys_at = slice_is_word(c->argv[0], "lmpop") || slice_is_word(c->argv[0], "zmpop") ? 1 : 2;
     int64_t keys = 0;
     parse_i64(c->argv[keys_at], &keys);
-    is_end = arg_is(c, keys_at + (size_t)keys + 1, end);
+    bool is_end = arg_is(c, keys_at + (size_t)keys + 1, end);
     PROPAGATE(w, is_end ? at_end : otherwise, key, slice_of(text, len));
     return true;
 }
@@ -220,13 +207,16 @@ static bool write_pop(struct writing *w)
     return true;
 }
 
+/* Without the B, and the time to wait. */
 static bool write_move(struct writing *w)
 {
     const struct command_context *c = w->c;
-    struct slice head = slice_drop(c->argv[0], 1);
-    struct command_context without = *c;
-    without.argc--; /* the time to wait */
-    return with_head(&(struct writing){&without, w->reply, w->to}, &head, 1, 1);
+    struct slice *argv = mem_alloc(c->argc * sizeof *argv);
+    memcpy(argv, c->argv, c->argc * sizeof *argv);
+    argv[0] = slice_drop(c->argv[0], 1);
+    propagate(w, argv, c->argc - 1);
+    mem_free(argv);
+    return true;
 }
 
 /* ---- in no words ---- */

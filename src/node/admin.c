@@ -46,7 +46,7 @@ static bool can_spare(struct node *n, const struct raft_members *left)
         if (m->voter && m->id == n->identity.node_id)
             heard++;
         else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused)
-            heard += n->now_us <= p.acked_us + n->config.election_us / 2 + n->config.heartbeat_us;
+            heard += node_hears(n, &p);
     }
     return heard > voters / 2;
 }

@@ -261,6 +261,11 @@ void node_on_beat(struct node *n, uint64_t peer, uint64_t term)
 
 /* ---- the turn ----------------------------------------------------------------------------------------- */
 
+bool node_hears(const struct node *n, const struct raft_progress *of)
+{
+    return n->now_us <= of->acked_us + n->config.election_us / 2 + n->config.heartbeat_us;
+}
+
 uint64_t node_heir(const struct node *n, bool with_room)
 {
     uint64_t best = 0, most = 0;
@@ -271,8 +276,7 @@ uint64_t node_heir(const struct node *n, bool with_room)
         if (!m || !m->voter || !p->link_up || (with_room && p->disk_low) || peer_diverged(p) ||
             !raft_progress(n->raft, p->id, &progress) || progress.refused || progress.short_log)
             continue;
-        bool silent = n->now_us > progress.acked_us + n->config.election_us / 2 + n->config.heartbeat_us;
-        if (silent || (best && progress.match <= most))
+        if (!node_hears(n, &progress) || (best && progress.match <= most))
             continue;
         best = p->id;
         most = progress.match;

@@ -70,9 +70,8 @@ struct node_ports {
     uint32_t (*dial)(void *arg, const char *host, uint16_t port, uint64_t expected_id);
     void (*hang_up)(void *arg, uint32_t handle);
     void (*set_self)(void *arg, const struct node_hello *self);
-    void (*flush)(
-        void
-            *arg); /* in the turn: what was sent so far leaves now, before anything is applied. May be NULL */
+    /* In the turn: what was sent so far leaves now, before anything is applied. May be NULL. */
+    void (*flush)(void *arg);
     void (*applying)(void *arg, bool now); /* brackets the apply of one entry that may take long */
     /* The clock as it is at this moment, for nothing but measuring. NULL: the time that node_time gave. */
     uint64_t (*now_us)(void *arg);

@@ -391,6 +391,8 @@ struct peer *node_peer(struct node *n, uint64_t id); /* NULL: not a member we ta
 uint64_t node_first_cookie(struct node *n);
 bool node_may_serve(const struct node *n); /* leader, own no-op applied, its state in agreement */
 /* Whom to hand over to, 0: to nobody. `with_room`: on its disk. */
+/* Has it answered lately, by this? */
+bool node_hears(const struct node *n, const struct raft_progress *of);
 uint64_t node_heir(const struct node *n, bool with_room);
 
 /* duties.c: the one place where Raft is stepped. `source` holds the entries that an append duty can name:

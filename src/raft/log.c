@@ -1,4 +1,4 @@
-/* What the core knows of the entries: about their sizes in a ring, their terms as runs (a term is one run, 3.5: a
+/* What the core knows of the entries: their sizes in a ring, rounded up, their terms as runs (a term is one run, 3.5: a
  * leader only appends), and every configuration with its index, so that a cut brings the one before it back
  * (4.1). Appending costs no allocation once the ring has grown; forgetting at either end costs nothing but
  * the runs dropped. */

@@ -93,11 +93,12 @@ static void del(struct kv *kv, struct slice key)
     rocksdb_writebatch_delete(s->batch, key.data, key.len);
 }
 
-static bool begin_wal(struct kv_rocksdb *s)
+/* The memtable is to go to a file, and the next commit to another WAL. `wait`: it is there on return. */
+static bool flush_memtable(struct kv_rocksdb *s, bool wait)
 {
     char *error = NULL;
     rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
-    rocksdb_flushoptions_set_wait(options, 0);
+    rocksdb_flushoptions_set_wait(options, wait);
     rocksdb_flush(s->db, options, &error);
     rocksdb_flushoptions_destroy(options);
     return !take_error(s->kv.error, error);
@@ -118,7 +119,7 @@ static bool commit(struct kv *kv, bool sync)
 {
     struct kv_rocksdb *s = self_of(kv);
     char *error = NULL;
-    if (!sync && wal_ahead_must_leave(&s->ahead) && !begin_wal(s))
+    if (!sync && wal_ahead_must_leave(&s->ahead) && !flush_memtable(s, false))
         return false;
     rocksdb_write(s->db, sync ? s->write_sync : s->write, s->batch, &error);
     size_t bytes = s->batch_bytes;
@@ -141,12 +142,7 @@ static bool sync_wal(struct kv *kv)
 
 static bool flush(struct kv *kv)
 {
-    char *error = NULL;
-    rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
-    rocksdb_flushoptions_set_wait(options, 1);
-    rocksdb_flush(self_of(kv)->db, options, &error);
-    rocksdb_flushoptions_destroy(options);
-    return !take_error(kv->error, error) && sync_wal(kv);
+    return flush_memtable(self_of(kv), true) && sync_wal(kv);
 }
 
 static void cursor_look(struct cursor_rocksdb *c)

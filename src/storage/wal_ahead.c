@@ -9,7 +9,7 @@
  * it is, it does: that is when the next piece is written, by the thread that writes to RocksDB, so that nothing comes in
  * between. A WAL that RocksDB has left meanwhile gets zeroes behind its end for nothing.
  *
- * What a power cut leaves of one commit ends where a page is missing, for a WAL's pieces are numbered by their kinds. Of several
+ * What a power cut leaves of one commit ends where a page is missing, for each piece of a record says whether it is the first or the last. Of several
  * commits that were not synced it may leave a later one behind zeroes that the reader passes over, and nobody would see the
  * gap. So such commits never go where zeroes are. */
 #include "storage/wal_ahead.h"
