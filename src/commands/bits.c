@@ -121,20 +121,14 @@ static int64_t count_bits(struct slice text, struct bit_range r)
     return sum;
 }
 
-/* Both ends given from the back, and in the wrong order: nothing, even where both lie before the front, which would make
- * them meet there (BITPOS lets them). */
-static bool is_reversed(const struct command_context *c)
-{
-    int64_t start, end;
-    return c->argc > 3 && parse_i64(c->argv[2], &start) && parse_i64(c->argv[3], &end) && start < 0 &&
-           end < 0 && start > end;
-}
-
+/* Both ends are read before the unit is, as in Redis. Given from the back and in the wrong order they hold nothing, even where both
+ * lie before the front, which would make them meet there (BITPOS lets them), and then the unit is not looked at. */
 void bitcount_command(struct command_context *c)
 {
     char scratch[24];
     struct bit_range r;
     struct store_key *k;
+    int64_t start = 0, end = 0;
     if (!find_string(c, 1, &k))
         return;
     if (!k) {
@@ -144,8 +138,12 @@ void bitcount_command(struct command_context *c)
     struct slice text = store_string(k, scratch);
     if (c->argc == 3 || c->argc > 5)
         reply_syntax_error(c);
+    else if (c->argc > 3 && (!arg_i64(c, 2, &start) || !arg_i64(c, 3, &end)))
+        return;
+    else if (start < 0 && end < 0 && start > end)
+        resp_integer(c->out, 0);
     else if (arg_bit_range(c, 2, text.len, &r))
-        resp_integer(c->out, is_reversed(c) ? 0 : count_bits(text, r));
+        resp_integer(c->out, count_bits(text, r));
 }
 
 /* The first bit of that value in the range, -1: none. */

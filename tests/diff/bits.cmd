@@ -46,6 +46,10 @@ BITCOUNT s 5 30 nonsense
 BITCOUNT s x 3
 BITCOUNT s 0 x
 BITCOUNT s 0 1 BIT x
+BITCOUNT s -6 -10 nonsense
+BITCOUNT s -10 -6 nonsense
+BITCOUNT s 1 x nonsense
+BITCOUNT s x 1 nonsense
 BITCOUNT n
 SET i 255
 BITCOUNT i 0 -1
