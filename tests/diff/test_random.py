@@ -262,7 +262,8 @@ def fresh_seed():
 
 
 def start():
-    ours = kvorum_alone(PORTS + 30, scratch("diff-random/kvorum")).start()
+    # A checkpoint may refuse an EXEC without need (README).
+    ours = kvorum_alone(PORTS + 30, scratch("diff-random/kvorum"), "--checkpoint-bytes", "100gb").start()
     wait("a leader of one", lambda: info(ours.port, "raft").get("role") == "leader")
     return [ours, redis(PORTS + 31, scratch("diff-random/redis")).start()]
 
