@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", os.environ.get("BUILD", "build"))
+BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
 RATE = os.path.join(BUILD, "tests", "bench", "rate")
 
 
