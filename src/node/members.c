@@ -463,6 +463,7 @@ static void forget_everything(struct node *n)
     n->loader = NULL;
     snapshot_disowned(n);
     n->installing = n->snapshot_writing = n->snapshot_lost = n->checkpoint_asked = false;
+    n->receive_ending = 0;
     n->resetting = n->running = n->removed = n->was_member = n->was_leader = n->in_doubt = n->adopting =
         false;
     memset(&n->welcome_members, 0, sizeof(n->welcome_members));

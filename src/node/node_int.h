@@ -292,6 +292,7 @@ struct node {
     uint64_t load_index, load_term, load_offset, load_total, load_started_us, load_said_us;
     bool installing; /* the loader runs on a live node */
     uint64_t receive_from, receive_index, receive_term, receive_leader_term, receive_total;
+    uint64_t receive_ending; /* cookie of the last piece while the disk has it; 0: it has none */
     struct raft_members receive_members;
     struct raft_members snapshot_members,
         writing_members; /* as of the newest snapshot; of the one being written */

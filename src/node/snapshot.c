@@ -353,8 +353,9 @@ void snapshot_on_frame(struct node *n, uint64_t peer, struct reader *r)
              total = get_u64(r);
     bool last = get_u8(r);
     struct slice members = get_bytes(r);
-    /* A leader of an older term sends nothing any more that counts (FAULTS 26). */
-    if (r->failed || leader_term < raft_term(n->raft) || n->installing ||
+    /* A leader of an older term sends nothing any more that counts (FAULTS 26). While the disk finishes what it has whole, which
+     * may take it longer than a leader waits, nothing is begun in its place. */
+    if (r->failed || leader_term < raft_term(n->raft) || n->installing || n->receive_ending ||
         !raft_members_decode(members, &n->receive_members))
         return;
     n->receive_from = peer;
@@ -364,10 +365,14 @@ void snapshot_on_frame(struct node *n, uint64_t peer, struct reader *r)
     n->receive_total = total;
     struct slice bytes = slice_of(r->at, reader_left(r));
     n->ports.snapshot_receive(n->ports.arg, ++n->cookie, index, term, offset, bytes, last);
+    if (last)
+        n->receive_ending = n->cookie;
 }
 
 static void received(struct node *n, const struct node_disk_event *event)
 {
+    if (event->cookie == n->receive_ending)
+        n->receive_ending = 0;
     if (event->index != n->receive_index)
         return;
     bool complete = event->last && event->ok;

@@ -401,6 +401,40 @@ static void ask(struct one *o, uint64_t session, uint64_t number, const char *va
     buf_deinit(&error);
 }
 
+/* The disk takes its time to finish what was received, and the leader, who hears nothing, sends it again. What is whole must not be
+ * written over before it is installed. */
+static void a_snapshot_that_is_being_finished_is_not_begun_anew(void **state)
+{
+    (void)state;
+    static char big[300001]; /* two pieces */
+    struct three *t = three_new();
+    struct one *late = three_leader(t), *leader;
+    struct buf error = BUF_EMPTY;
+    memset(big, 'x', sizeof(big) - 1);
+    late->unheard = true;
+    leader = next_leader(t, late);
+    assert_int_equal(three_set(t, leader, "big", big), NODE_DONE);
+    three_write(t, leader, 300);
+    three_run(t, 200);
+    assert_int_equal(node_checkpoint(leader->node, false, 98, &error), NODE_DONE);
+    three_run(t, 200);
+    assert_true(status(leader).first_index > status(late).last_index + 1);
+    late->ending = true;
+    late->unheard = false;
+    for (int i = 0; i < 1500 && late->receiving.bytes.len < sizeof(big); i++)
+        three_run(t, 1);
+    size_t whole = late->receiving.bytes.len;
+    assert_true(whole >= sizeof(big));
+    for (int i = 0; i < 8000 && late->receiving.bytes.len == whole; i++)
+        three_run(t, 1);
+    late->ending = false;
+    three_run(t, 10000);
+    assert_true(status(late).snapshots_installed > 0);
+    assert_int_equal(status(late).last_index, status(leader).last_index);
+    buf_deinit(&error);
+    three_free(t);
+}
+
 /* A deposed leader gets a snapshot in place of the entries that its clients wait for. It tells a client of a session the reply
  * that the session remembers, and nobody anything by the number alone. */
 static void what_a_snapshot_covers_is_answered_by_its_sessions(void **state)
@@ -607,6 +641,7 @@ int main(void)
         cmocka_unit_test(a_retry_is_answered_where_a_write_is_refused),
         cmocka_unit_test(a_retry_is_not_refused_beside_its_first_copy),
         cmocka_unit_test(a_retry_outlives_the_leader_that_refuses),
+        cmocka_unit_test(a_snapshot_that_is_being_finished_is_not_begun_anew),
         cmocka_unit_test(what_a_snapshot_covers_is_answered_by_its_sessions),
         cmocka_unit_test(a_founder_that_lost_the_others_waits_for_them),
         cmocka_unit_test(a_founder_that_is_alone_again_says_so),

@@ -443,6 +443,11 @@ void three_lose_journal(struct three *t, struct one *o, uint64_t from)
 
 static void deliver(struct event *e)
 {
+    if (e->to->ending && !e->from && e->disk.type == NODE_DISK_SNAPSHOT_RECEIVED && e->disk.last) {
+        list_remove(&e->link);
+        list_push_back(&e->to->all->events, &e->link);
+        return;
+    }
     if (e->from)
         node_on_frame(e->to->node, e->from, NODE_CONTROL, slice_of(e->frame->data, e->frame->len), e->frame);
     else

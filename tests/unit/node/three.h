@@ -26,6 +26,7 @@ struct one {
     uint64_t free_bytes, journal_bytes; /* what its disk says */
     bool short_log;                     /* recovery says so */
     bool unheard;                       /* what others send does not reach it */
+    bool ending;                        /* its disk does not say yet that what it received is whole */
     int lose;                           /* so many frames of this type to it get lost, and nobody notices */
     uint8_t lose_type;
     int tries;      /* TIMEOUT_NOW, an office handed over, that came to it */
