@@ -205,7 +205,8 @@ static void slot_settle(struct client *c, uint32_t seq, const struct node_answer
                  (int)answer->outcome);
     slot_close(c, slot);
     caches_answered(c, slot, answer, first);
-    c->claim = 0;
+    if (slot->kind == KIND_BLOCKING)
+        c->claim = 0; /* a write before it may be answered only now */
     if (put_outcome(c, slot, answer, out)) {
         count_failure(c, slot, slice_drop(buf_slice(out), start));
         slot->state = SLOT_READY;
@@ -305,6 +306,8 @@ bool query_run(struct client *c, const struct command *row, uint32_t db, uint64_
         s->hooks.busy(s->hooks.arg, false);
     if (due_ms || done)
         ran(c, row, argv, argc, time_end(s, stat, begun_ns));
+    if (out == &c->out && c->pushed > start && c->pushed < out->len)
+        start = c->pushed; /* a monitor is shown what its script calls in front of the reply */
     if (done && out->data[start] == '-')
         count_failed(s, row, slice_drop(buf_slice(out), start));
     return done;

@@ -129,8 +129,9 @@ struct slice client_tag(const struct client *c)
 /* The socket is read while requests can be taken; a client that waits keeps its further bytes in the kernel. */
 void client_arm(struct client *c)
 {
+    bool waits = c->claim || !list_empty(&c->waiting_link);
     bool may_read =
-        c->claim ? c->in.len - c->in_at < WAITING_INPUT : !c->exclusive && !c->stalled && client_may_take(c);
+        waits ? c->in.len - c->in_at < WAITING_INPUT : !c->exclusive && !c->stalled && client_may_take(c);
     c->reading = c->half_closed || (!c->doomed && !c->closing && may_read);
     socket_hear_again(c);
 }
@@ -234,7 +235,7 @@ static bool hear_once(struct client *c)
     if (!c->doomed)
         take_input(c, own, (size_t)n);
     client_weigh(c);
-    return !c->doomed && c->parser && c->parser->bulk_len > SHARED_INPUT;
+    return !c->doomed && !c->half_closed && c->parser && c->parser->bulk_len > SHARED_INPUT;
 }
 
 void client_hear(struct client *c)
@@ -253,7 +254,7 @@ void client_cron(struct client *c)
 {
     struct server *s = c->server;
     uint64_t idle_us = s->now_us - c->active_us;
-    if (client_is_stranger(c) && s->now_us - c->created_us > STRANGER_TIME_US) {
+    if (client_is_stranger(c) && s->now_us - c->stranger_us > STRANGER_TIME_US) {
         client_doom(c, "it did not authenticate in time");
         return;
     }

@@ -71,7 +71,7 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     ran(c, row, argv, argc, ns);
     monitor_request(c, row, argv, argc);
     client_touch(c);
-    count_run(c, stat, slice_drop(buf_slice(out), start));
+    count_run(c, stat, out, start);
     return TAKEN;
 }
 
@@ -130,7 +130,7 @@ static enum verdict run(struct client *c, const struct command *row, const struc
     if (row->flags & CMD_BY_SCRIPT) {
         enum verdict verdict;
         enum rsm_script_way way = script_way(c, row, argv, argc);
-        if (way == RSM_SCRIPT_IS_READ)
+        if (way == RSM_SCRIPT_IS_READ && !numbered) /* or its reply is to be remembered */
             return run_read_script(c, row, argv, argc);
         if (way == RSM_SCRIPT_MAY_READ && !numbered && c->trial == TRIAL_NONE &&
             route_guess(c, row, argv, argc))

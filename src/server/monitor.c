@@ -1,7 +1,7 @@
 /* MONITOR: every command that a client of this node has run is shown to those who asked. And which arguments nobody is shown. */
 #include <inttypes.h>
 
-#include "server/server_int.h"
+#include "server/messages.h"
 
 /* ---- secrets ---- */
 
@@ -87,7 +87,7 @@ static void put_quoted(struct buf *out, struct slice s)
     put_u8(out, '"');
 }
 
-/* What is marked CMD_SKIP_MONITOR runs scripts, and Redis shows it too: in front of what the script calls. */
+/* No line is a reply: one who asks for other things as well is told past those that it waits for. What is marked CMD_SKIP_MONITOR runs scripts, and Redis shows it too: in front of what the script calls. */
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc)
 {
@@ -102,11 +102,6 @@ void monitor_show(struct server *s, const struct command *row, uint32_t db, cons
     }
     buf_append_cstr(&line, "\r\n");
     list_for_each(it, &s->monitors)
-    {
-        struct client *watcher = list_entry(it, struct client, monitor_link);
-        buf_append_slice(reply_begin(watcher), buf_slice(&line));
-        client_touch(watcher);
-        client_enforce_limit(watcher);
-    }
+        client_push(list_entry(it, struct client, monitor_link), buf_slice(&line));
     buf_deinit(&line);
 }

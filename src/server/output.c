@@ -22,7 +22,7 @@ struct buf *client_out(struct client *c)
 static void give_back(struct client *c)
 {
     struct server *s = c->server;
-    c->out_at = 0;
+    c->out_at = c->pushed = 0;
     buf_truncate(&c->out, 0);
     if (c->out.cap > BUFFER_KEPT || s->spare_count == SPARES_MAX) {
         buf_deinit(&c->out);
@@ -50,6 +50,7 @@ static void write_out(struct client *c)
     if (c->out_at < c->out.len) {
         if (c->out_at > c->out.len / 2) {
             buf_drop_front(&c->out, c->out_at);
+            c->pushed -= c->pushed < c->out_at ? c->pushed : c->out_at;
             c->out_at = 0;
         }
         return;
@@ -239,6 +240,7 @@ void client_answered(struct client *c)
         return;
     s->answered_count = 0;
     for (size_t i = 0; i < ANSWERED_MAX; i++)
-        if (!s->answered[i]->doomed) /* or it is in `changed`, to be freed */
+        if (!s->answered[i]->doomed &&
+            s->answered[i] != s->script.client) /* doomed: in `changed`, to be freed */
             client_flush(s->answered[i]);
 }

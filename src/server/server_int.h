@@ -206,6 +206,7 @@ struct client {
     uint32_t wait_count;
     uint32_t bad_passwords;
     uint64_t created_us, leave_by_us, drained_us;
+    uint64_t stranger_us; /* since when it may be one */
     char peer[ADDRESS_TEXT], local[ADDRESS_TEXT];
 };
 
@@ -559,7 +560,8 @@ void stats_deinit(struct server *s);
 void stats_reset(struct server *s);
 void stats_sample(struct server *s);
 void count_error(struct server *s, struct slice reply);
-void count_run(struct client *c, struct command_stat *stat, struct slice reply); /* of a handler */
+void count_run(struct client *c, struct command_stat *stat, const struct buf *out,
+               size_t start); /* of a handler */
 /* It has run, and its reply is an error. */
 void count_failed(struct server *s, const struct command *row, struct slice reply);
 /* The errors among the replies to the commands of a transaction; `payload`: its entry's, empty where that is not here. */

@@ -164,13 +164,13 @@ void count_error(struct server *s, struct slice reply)
     }
 }
 
-void count_run(struct client *c, struct command_stat *stat, struct slice reply)
+void count_run(struct client *c, struct command_stat *stat, const struct buf *out, size_t start)
 {
     stat->calls++;
-    if (reply.len == 0 || reply.data[0] != '-')
-        return;
+    if (out->len <= start || out->data[start] != '-')
+        return; /* what a publisher told itself, past its limit, was sent in the middle of it */
     stat->failed++;
-    count_error(c->server, reply);
+    count_error(c->server, slice_drop(buf_slice(out), start));
 }
 
 void count_failed(struct server *s, const struct command *row, struct slice reply)

@@ -183,7 +183,7 @@ static void run_local(struct client *c, const struct transaction *t, const struc
     size_t start = out->len;
     h->run(c, argv, q->argc, out);
     c->in_exec = false;
-    count_run(c, stat, slice_drop(buf_slice(out), start));
+    count_run(c, stat, out, start);
     ran(c, q->row, argv, q->argc, time_end(c->server, stat, begun_ns));
     mem_free(argv);
 }

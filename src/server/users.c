@@ -35,6 +35,7 @@ void client_become_default(struct client *c)
     client_become(c, acl_find(c->server->users, DEFAULT_USER));
     c->authenticated = c->server->door_open;
     c->proved = false;
+    c->stranger_us = c->server->now_us;
 }
 
 /* ---- the table changes ---- */

@@ -56,6 +56,44 @@ static void test_served(void **state)
     bench_stop(&b);
 }
 
+/* The answer to a write before it may come behind the word that it waits. */
+static void test_older_answer(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b);
+    bench_role(&b, false, FAKE_OTHER);
+    int fd = bench_connect(&b, b.proxy_port), other = bench_connect(&b, b.port);
+    bench_send(&b, fd, "SET a 1\nBLPOP l 0");
+    struct node_answer waits = {.outcome = NODE_WAITS, .index = 2},
+                       done = {.outcome = NODE_DONE, .reply = SLICE_LITERAL("+OK\r\n")};
+    b.node->clients.answer(b.node->clients.arg, b.node->writes[1].ticket, &waits);
+    b.node->clients.answer(b.node->clients.arg, b.node->writes[0].ticket, &done);
+    bench_run(&b);
+    assert_reply(&b, fd, "+OK|");
+    assert_string_equal(info(&b, other, "blocked_clients"), "blocked_clients:1");
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
+/* Who closes while it stands in WAIT has gone. */
+static void test_gone_in_wait(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b);
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    bench_send(&b, fd, "WAIT 9 0");
+    assert_string_equal(info(&b, other, "blocked_clients"), "blocked_clients:1");
+    close(fd);
+    bench_run(&b);
+    assert_string_equal(info(&b, other, "blocked_clients"), "blocked_clients:0");
+    assert_string_equal(info(&b, other, "connected_clients"), "connected_clients:1");
+    close(other);
+    bench_stop(&b);
+}
+
 /* What an XREAD was told after a wait is a copy like any other. */
 static void test_tracked(void **state)
 {
@@ -258,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_served),         cmocka_unit_test(test_tracked),
         cmocka_unit_test(test_client_list),    cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_older_answer),   cmocka_unit_test(test_gone_in_wait),
         cmocka_unit_test(test_unblock),        cmocka_unit_test(test_cleared),
         cmocka_unit_test(test_in_transaction), cmocka_unit_test(test_slowlog),
     };

@@ -58,7 +58,10 @@ static void test_strangers(void **state)
     for (int i = 0; i < 10; i++) /* a share of the clients is looked at in each tick */
         bench_sleep(b, 600);
     assert_reply(b, fd, "<end>");
-    assert_reply(b, known, "+OK|");
+    bench_send(b, known, "RESET"); /* a stranger from now on */
+    for (int i = 0; i < 3; i++)
+        bench_sleep(b, 600);
+    assert_reply(b, known, "+OK|+RESET|");
     close(fd);
     close(known);
     stop(b);

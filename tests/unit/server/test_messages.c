@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int setup(void **state)
@@ -256,6 +257,27 @@ static void test_limit(void **state)
     close(pub);
 }
 
+/* What it tells itself goes out in the middle of its own request when there is too much of it. */
+static void test_limit_of_the_publisher(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    struct buf request = BUF_EMPTY;
+    bench_send(b, fd, "HELLO 3\nSUBSCRIBE a");
+    bench_read(b, fd);
+    for (int i = 0; i < 2; i++)
+        buf_printf(&request, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$150000\r\n%0150000d\r\n", 0);
+    bench_send_raw(b, fd, request.data, request.len);
+    for (int i = 0; i < 10; i++)
+        bench_read(b, fd);
+    bench_send(b, fd, "ECHO x\nINFO errorstats");
+    const char *end = bench_read(b, fd);
+    assert_int_equal(strncmp(end, "$1|x|", 5), 0);
+    assert_null(strstr(end, "errorstat_"));
+    buf_deinit(&request);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +287,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_from_a_peer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_limit_of_the_publisher, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,35 @@ static void test_numbers(void **state)
     close(fd);
 }
 
+/* A script that is known to read has a number like another, and so a reply that is remembered. */
+static void test_script_that_reads(void **state)
+{
+    static const char eval[] = "EVAL \"#!lua flags=no-writes\\nreturn redis.call('GET', 'a')\" 0";
+    struct rsm_request newest = {.kind = RSM_VERSION, .node = RSM_APPLY_VERSION};
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port);
+    fake_apply_request(b->node, &newest);
+    bench_send(b, fd, "CLIENT SETNAME job@seq=1");
+    commit_all(b);
+    for (int i = 0; i < 2; i++) {
+        bench_send(b, fd, eval);
+        assert_int_equal(b->node->write_count, 1);
+        commit_all(b);
+    }
+    assert_reply(b, fd, "+OK|$-1|$-1|");
+    bench_send(b, fd, "SET a 1");
+    commit_all(b);
+    assert_reply(b, fd, "+OK|");
+    close(fd);
+    fd = bench_connect(b, b->port);
+    bench_send(b, fd, "CLIENT SETNAME job@retry=2");
+    commit_all(b);
+    bench_send(b, fd, eval);
+    commit_all(b);
+    assert_reply(b, fd, "+OK|$-1|");
+    close(fd);
+}
+
 static void test_unknown_session(void **state)
 {
     struct bench *b = *state;
@@ -221,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_script_that_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_notleader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_session_on_follower, setup, teardown),

@@ -223,6 +223,44 @@ static void test_shown_in_order(void **state)
     bench_stop(&b);
 }
 
+/* A monitor that asks for things itself: what it is shown takes no place among what it waits for. */
+static void test_monitor_that_asks(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1000");
+    int fd = bench_connect(&b, b.port), other = bench_connect(&b, b.port);
+    bench_send(&b, other, "EVAL_RO \"for i = 1, 40 do redis.call('GET', 'k') end return 7\" 0");
+    fake_commit(b.node, 1); /* known from now on */
+    bench_run(&b);
+    assert_reply(&b, other, ":7|");
+    bench_send(&b, fd, "MONITOR\nEVAL_RO \"for i = 1, 40 do redis.call('GET', 'k') end return 7\" 0");
+    fake_round(b.node, NODE_DONE);
+    bench_run(&b);
+    const char *shown = bench_read(&b, fd), *end = shown + strlen(shown);
+    assert_int_equal(strncmp(shown, "+OK|", 4), 0);
+    assert_string_equal(end - strlen("|:7|"), "|:7|");
+    size_t lines = 0;
+    for (const char *at = shown; (at = strstr(at, " lua] \"GET\"")); at++)
+        lines++;
+    assert_int_equal(lines, 40);
+    bench_send(&b, fd, "BLPOP l 0");
+    bench_send(&b, other, "PING");
+    fake_commit(b.node, 1);
+    fake_apply(b.node, (const char *[]){"RPUSH", "l", "x"}, 3);
+    bench_run(&b);
+    assert_non_null(strstr(bench_read(&b, fd), "*2|$1|l|$1|x|"));
+    bench_send(&b, fd, "WAIT 9 100");
+    bench_send(&b, other, "PING");
+    bench_sleep(&b, 200);
+    assert_non_null(strstr(bench_read(&b, fd), "|:2|"));
+    bench_send(&b, fd, "ECHO still");
+    assert_non_null(strstr(bench_read(&b, fd), "$5|still|"));
+    close(fd);
+    close(other);
+    bench_stop(&b);
+}
+
 #define READS_OR_WRITES                                                                                      \
     "EVAL \"local v = redis.call('GET','k') if v == ARGV[1] then redis.call('SET','k','by script') end "     \
     "return v\" 0 "
@@ -410,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_entry_goes_on),
         cmocka_unit_test(test_tried_in_order),
         cmocka_unit_test(test_shown_in_order),
+        cmocka_unit_test(test_monitor_that_asks),
         cmocka_unit_test(test_starts_as_a_read),
         cmocka_unit_test(test_guess_keeps_order),
         cmocka_unit_test(test_guess_that_writes),
