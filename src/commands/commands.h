@@ -188,8 +188,8 @@ const struct command *command_check_row(const struct command *row, const struct 
  * commands for it, or none with which Redis would surely do the same; the keys have to be sent. */
 struct propagation {
     void *arg;
-    /* `behind`: not as part of the same transaction. Everything is good for the call. */
-    void (*write)(void *arg, bool behind, uint32_t db, const struct slice *argv, size_t argc);
+    /* `beside`: together with the one before, which is no transaction for that. Everything is good for the call. */
+    void (*write)(void *arg, bool beside, uint32_t db, const struct slice *argv, size_t argc);
 };
 bool command_propagate(const struct command *row, const struct command_context *c, struct slice reply,
                        const struct propagation *to);

@@ -102,19 +102,19 @@ static bool find_told(struct writing *w, struct slice key, struct slice name, st
     return t->group;
 }
 
-/* As it is pending now; makes the consumer, and moves the group behind it. false: it is not. */
-static bool tell_pending(const struct telling *t, struct slice text)
+/* As it is pending now; makes the consumer, and moves the group behind it. Returns whose it is; NULL: it is not pending. */
+static const struct stream_consumer *tell_pending(const struct telling *t, struct slice text)
 {
     struct stream_id id = {0, 0};
     char last[STREAM_ID_TEXT_MAX], time[24], count[24];
     const struct stream_pending *p = stream_id_parse(text, &id) ? ids_find(&t->group->pending, id) : NULL;
     if (!p)
-        return false;
+        return NULL;
     PROPAGATE(t->w, WORD("XCLAIM"), t->key, t->name, p->owner->named.name, WORD("0"), text, WORD("TIME"),
               slice_of(time, format_i64(time, p->delivered_ms)), WORD("RETRYCOUNT"),
               slice_of(count, format_u64(count, p->deliveries)), WORD("FORCE"), WORD("JUSTID"),
               WORD("LASTID"), slice_of(last, stream_id_print(last, t->group->last)));
-    return true;
+    return p->owner;
 }
 
 /* Nobody has to process it any more. */
@@ -129,8 +129,7 @@ static void tell_consumer(const struct telling *t, struct slice name)
         PROPAGATE(t->w, WORD("XGROUP"), WORD("CREATECONSUMER"), t->key, t->name, name);
 }
 
-/* How many entries the group has read, which XCLAIM does not say. Redis leaves its replicas without it; it only counts, so it may
- * come behind what it counts. */
+/* How many entries the group has read, which XCLAIM does not say. Redis leaves its replicas without it. */
 static void tell_place(const struct telling *t)
 {
     char last[STREAM_ID_TEXT_MAX], read[24];
@@ -145,30 +144,51 @@ static void tell_place(const struct telling *t)
     to->write(to->arg, true, t->w->c->view.db, argv, sizeof argv / sizeof *argv);
 }
 
-/* The entries of one stream: new ones, or the consumer's own once more. */
+static bool next_is_null(const struct writing *w)
+{
+    return w->reply.len > 1 && (w->reply.data[0] == '_' || w->reply.data[1] == '-');
+}
+
+/* The entries of one stream: new ones, or the consumer's own once more. One that was deleted stays pending as it was, and XCLAIM of it
+ * would end that. Without acknowledgement another's may be among them. */
 static bool tell_read(struct writing *w, struct slice key, struct slice group, struct slice consumer)
 {
     struct telling t;
-    size_t told = 0;
+    bool known = false;
     if (!find_told(w, key, group, &t))
         return false;
     for (size_t n = reply_next_count(w); n; n--) {
         reply_next_count(w);
-        told += tell_pending(&t, reply_next_text(w));
+        struct slice id = reply_next_text(w);
+        const struct stream_consumer *owner = next_is_null(w) ? NULL : tell_pending(&t, id);
+        known |= owner && slice_equal(owner->named.name, consumer);
         reply_skip(w);
     }
-    if (!told)
+    if (!known)
         tell_consumer(&t, consumer);
     tell_place(&t);
     return true;
 }
 
+/* Of several the last one counts. */
+static size_t find_group_option(const struct command_context *c)
+{
+    size_t group = 0;
+    for (size_t i = 1; i + 2 < c->argc && !arg_is(c, i, "streams"); i++) {
+        if (arg_is(c, i, "group")) {
+            group = i;
+            i += 2;
+        } else if (!arg_is(c, i, "noack")) {
+            i++;
+        }
+    }
+    return group;
+}
+
 bool propagate_xreadgroup(struct writing *w)
 {
     const struct command_context *c = w->c;
-    size_t group = 1;
-    while (group + 2 < c->argc && !arg_is(c, group, "group"))
-        group++;
+    size_t group = find_group_option(c);
     bool mapped = w->reply.len && *w->reply.data == '%';
     size_t n = reply_next_count(w) / (mapped ? 2 : 1);
     if (!n)

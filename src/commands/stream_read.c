@@ -140,6 +140,14 @@ static bool check(struct reading *r, size_t i)
 
 /* ---- reading ---- */
 
+/* Of a group, what nobody has been given yet. Redis knows ">" as the greatest ID, so that one says the same. */
+static bool wants_new(const struct reading *r, size_t i)
+{
+    struct stream_id id;
+    return is_sign(r, i + r->n, '>') ||
+           (arg_stream_id(r->c, i + r->n, 0, NULL, &id) && !stream_id_step(&id, false));
+}
+
 /* Behind which ID; false: nothing is there. The history of a consumer is always there. */
 static bool find_start(const struct reading *r, size_t i, const struct collection *stream,
                        const struct stream_group *g, struct stream_id *after)
@@ -147,7 +155,7 @@ static bool find_start(const struct reading *r, size_t i, const struct collectio
     struct stream_facts f = stream_facts(stream);
     /* One who has waited is served when something came, even if it has gone again. */
     struct stream_id top = r->c->ready.data ? f.last : f.last_entry;
-    if (g && is_sign(r, i + r->n, '>'))
+    if (g && wants_new(r, i))
         *after = g->last;
     else if (is_sign(r, i + r->n, '$'))
         *after = f.last;
@@ -241,8 +249,8 @@ static size_t read_as_group(const struct reading *r, size_t i, struct stream_gro
     struct store_edit e;
     group_edit_begin(c, &e, i);
     struct stream_consumer *owner = see_consumer(c, &e, g, i, c->argv[r->group_at + 1]);
-    size_t n = is_sign(r, i + r->n, '>') ? read_new(r, &e.value, g, owner, out)
-                                         : read_history(r, &e.value, g, owner, after, out);
+    size_t n = wants_new(r, i) ? read_new(r, &e.value, g, owner, out)
+                               : read_history(r, &e.value, g, owner, after, out);
     group_edit_end(c, &e, i);
     return n;
 }

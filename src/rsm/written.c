@@ -43,9 +43,9 @@ void rsm_written_evicted(struct rsm *r, uint32_t db, struct slice key)
     write_del(r, db, key);
 }
 
-static void write(void *arg, bool behind, uint32_t db, const struct slice *argv, size_t argc)
+static void write(void *arg, bool beside, uint32_t db, const struct slice *argv, size_t argc)
 {
-    tell(arg, behind ? RSM_WRITES_BEHIND : RSM_WRITES, db, argv, argc);
+    tell(arg, beside ? RSM_WRITES_BESIDE : RSM_WRITES, db, argv, argc);
 }
 
 void rsm_written_command(struct rsm *r, const struct command *row, const struct command_context *c,

@@ -9,7 +9,7 @@
  *
  * Either way a replica always has the state at some index. `words`, integers little-endian:
  *     u8 'u', u32 bytes of what follows, u32 count    a unit: `count` commands that are one transaction
- *         u8 'w' or 'b', u32 db, u32 bytes, RESP      one of them; b: behind it
+ *         u8 'w' or 'b', u32 db, u32 bytes, RESP      one of them; b: not counted, for alone it needs no transaction
  *     u8 'm', u32 bytes, RESP                         a message */
 #include "base/clock.h"
 #include "base/number.h"
@@ -157,7 +157,7 @@ void replicas_written(void *arg, enum rsm_writing what, uint32_t db, const struc
     }
 }
 
-/* Messages are not part of the state: one that falls behind loses some. In the middle of an entry they come behind its unit. */
+/* Messages are not part of the state: one that falls behind loses some. In the middle of an entry they come with its unit. */
 void replicas_publish(struct server *s, bool shard, struct slice channel, struct slice message)
 {
     const struct slice argv[] = {shard ? SLICE_LITERAL("SPUBLISH") : SLICE_LITERAL("PUBLISH"), channel,
@@ -272,31 +272,21 @@ static void put_functions(struct replica *r, struct buf *out)
     buf_deinit(&payload);
 }
 
-/* Those of that kind in a unit. */
-static void put_kind(struct replica *r, struct buf *out, struct slice unit, char kind)
-{
-    struct reader in = reader_of(unit);
-    while (reader_left(&in)) {
-        char k = (char)get_u8(&in);
-        uint32_t db = get_u32(&in);
-        struct slice text = get_raw(&in, get_u32(&in));
-        if (k != kind)
-            continue;
-        put_select(r, out, db);
-        buf_append_slice(out, text);
-    }
-}
-
+/* In the order in which they were done: what comes later in a transaction may rest on it. */
 static void put_unit(struct replica *r, struct buf *out, struct slice unit, uint32_t count)
 {
+    struct reader in = reader_of(unit);
     if (count > 1) {
         put_select(r, out, load_u32(unit.data + 1));
         put_word(out, "MULTI");
     }
-    put_kind(r, out, unit, 'w');
+    while (reader_left(&in)) {
+        get_u8(&in);
+        put_select(r, out, get_u32(&in));
+        buf_append_slice(out, get_raw(&in, get_u32(&in)));
+    }
     if (count > 1)
         put_word(out, "EXEC");
-    put_kind(r, out, unit, 'b');
 }
 
 /* All that was said; of one who was sent the keys, messages alone. */

@@ -19,7 +19,7 @@ static void hear_written(void *arg, enum rsm_writing what, uint32_t db, const st
     if (what == RSM_WRITES_END && in_unit > 1)
         buf_append_cstr(&written, "|");
     in_unit = what == RSM_WRITES ? in_unit + 1 : what == RSM_WRITES_END ? 0 : in_unit;
-    if (what != RSM_WRITES && what != RSM_WRITES_BEHIND)
+    if (what != RSM_WRITES && what != RSM_WRITES_BESIDE)
         return;
     buf_printf(&written, "%s%u:", what == RSM_WRITES ? "" : "<", (unsigned)db);
     for (size_t i = 0; i < argc; i++)
