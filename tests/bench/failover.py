@@ -6,8 +6,9 @@ import subprocess
 import time
 
 from report import row
-from systems import BUILD, ask, caught_up, fill, start_three, wait
-from clients import Load  # systems has put its folder on the path
+from systems import ask, caught_up, fill, start_three, wait
+from clients import Load  # systems has put their folder on the path
+from servers import BUILD
 
 FAILOVER = os.path.join(BUILD, "tests", "bench", "failover")
 ELECTION_TIMEOUT_MS = 1000

@@ -2,8 +2,11 @@
 
 import os
 import subprocess
+import sys
 
-BUILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from servers import BUILD  # noqa: E402
+
 RATE = os.path.join(BUILD, "tests", "bench", "rate")
 
 

@@ -7,9 +7,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import PORTS, ROOT, Cluster, Conn, RespError, ask, info, kvorum_alone, redis, scratch, wait  # noqa: E402
+from servers import PORTS, Cluster, Conn, RespError, ask, info, kvorum_alone, redis, scratch, wait  # noqa: E402
 
-BUILD = os.path.join(ROOT, "build")
 VALUE_BYTES, KEYS = 64, 100000
 SYNCED = ["--appendfsync", "always"]
 

@@ -10,8 +10,9 @@ import os
 import shutil
 import struct
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-LIBRARY = os.path.join(os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build"))), "tests", "fault", "badfs.so")
+from servers import BUILD
+
+LIBRARY = os.path.join(BUILD, "tests", "fault", "badfs.so")
 
 WRITE, SYNC, RENAME, UNLINK, CREATE, TRUNCATE = 1, 2, 4, 8, 16, 32
 NOTHING, EIO, ENOSPC, SHORT, HANG, KILL = range(6)

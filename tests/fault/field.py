@@ -10,8 +10,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from clients import settled  # noqa: E402
-from loads import BUILD, MIX, Load, judge  # noqa: E402
-from servers import Cluster, RespError, ask, info, scratch, wait  # noqa: E402
+from loads import MIX, Load, judge  # noqa: E402
+from servers import BUILD, Cluster, RespError, ask, info, scratch, wait  # noqa: E402
 
 ARGS = ("--protected-mode", "no", "--enable-debug-command", "yes", "--checkpoint-bytes", "2mb")
 BEFORE_FAULTS = 300  # operations: a fault that hits nothing shows nothing

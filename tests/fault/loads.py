@@ -6,9 +6,8 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from servers import ROOT, die_with_us, wait  # noqa: E402
+from servers import BUILD, die_with_us, wait  # noqa: E402
 
-BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 LOAD = os.path.join(BUILD, "tests", "fault", "load")
 JUDGE = os.path.join(BUILD, "tests", "check", "judge")
 

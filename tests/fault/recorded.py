@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 
-from servers import HOST, ROOT
+from servers import BUILD, HOST, ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "check"))
 import history  # noqa: E402
 import redis  # noqa: E402
 
-JUDGE = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "check", "judge")
+JUDGE = os.path.join(BUILD, "tests", "check", "judge")
 NOT_RUN = ("MOVED", "NOTLEADER", "CLUSTERDOWN", "LOADING", "READONLY", "ERR the disk")
 
 

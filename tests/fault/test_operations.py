@@ -14,9 +14,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from clients import Load, settled  # noqa: E402
 from recorded import Recorded  # noqa: E402
-from servers import HOST, ROOT, Checks, Cluster, RespError, ask, info, scratch, wait  # noqa: E402
+from servers import BUILD, HOST, Checks, Cluster, RespError, ask, info, scratch, wait  # noqa: E402
 
-INSPECT = os.path.join(ROOT, os.environ.get("BUILD", "build"), "kvorum-inspect")
+INSPECT = os.path.join(BUILD, "kvorum-inspect")
 ARGS = ("--enable-debug-command", "yes", "--election-timeout", "500")
 
 

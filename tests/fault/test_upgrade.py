@@ -11,9 +11,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 from clients import Load, settled  # noqa: E402
 from recorded import Recorded  # noqa: E402
-from servers import HOST, KVORUM, ROOT, Checks, Cluster, RespError, ask, info, scratch, wait  # noqa: E402
+from servers import BUILD, HOST, KVORUM, Checks, Cluster, RespError, ask, info, scratch, wait  # noqa: E402
 
-NEWER = os.path.join(ROOT, os.environ.get("BUILD", "build"), "tests", "fault", "other", "kvorum-server")
+NEWER = os.path.join(BUILD, "tests", "fault", "other", "kvorum-server")
 ARGS = ("--enable-debug-command", "yes", "--election-timeout", "500")
 
 

@@ -17,7 +17,8 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(ROOT, "build", "kvorum-server"))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+KVORUM = os.environ.get("KVORUM_SERVER", os.path.join(BUILD, "kvorum-server"))
 REDIS = os.path.join(ROOT, "tests", "support", "redis-server")  # why not the one in PATH: see there
 HOST = "127.0.0.1"
 LIBC = ctypes.CDLL(None)
