@@ -102,6 +102,8 @@ command_fn xadd_command, xdel_command, xlen_command, xrange_command, xrevrange_c
 /* stream_read.c, stream_group.c, stream_claim.c, stream_pending.c, stream_info.c */
 command_fn xread_command, xreadgroup_command;
 bool xread_waits(const struct slice *argv, size_t argc);
+/* Where it stands in a request of XREAD or XREADGROUP, the last of several; 0: nowhere. */
+size_t xread_find_option(const struct slice *argv, size_t argc, const char *option);
 command_fn xack_command, xgroup_create_command, xgroup_createconsumer_command, xgroup_delconsumer_command,
     xgroup_destroy_command, xgroup_help_command, xgroup_setid_command;
 command_fn xautoclaim_command, xclaim_command, xpending_command;

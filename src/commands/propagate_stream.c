@@ -170,25 +170,10 @@ static bool tell_read(struct writing *w, struct slice key, struct slice group, s
     return true;
 }
 
-/* Of several the last one counts. */
-static size_t find_group_option(const struct command_context *c)
-{
-    size_t group = 0;
-    for (size_t i = 1; i + 2 < c->argc && !arg_is(c, i, "streams"); i++) {
-        if (arg_is(c, i, "group")) {
-            group = i;
-            i += 2;
-        } else if (!arg_is(c, i, "noack")) {
-            i++;
-        }
-    }
-    return group;
-}
-
 bool propagate_xreadgroup(struct writing *w)
 {
     const struct command_context *c = w->c;
-    size_t group = find_group_option(c);
+    size_t group = xread_find_option(c->argv, c->argc, "group");
     bool mapped = w->reply.len && *w->reply.data == '%';
     size_t n = reply_next_count(w) / (mapped ? 2 : 1);
     if (!n)

@@ -89,17 +89,23 @@ static bool parse(struct reading *r)
     return false;
 }
 
-bool xread_waits(const struct slice *argv, size_t argc)
+size_t xread_find_option(const struct slice *argv, size_t argc, const char *option)
 {
+    size_t found = 0;
     for (size_t i = 1; i + 1 < argc && !slice_is_word(argv[i], "streams"); i++) {
-        if (slice_is_word(argv[i], "block"))
-            return true;
-        if (slice_is_word(argv[i], "count"))
+        if (slice_is_word(argv[i], option))
+            found = i;
+        if (slice_is_word(argv[i], "block") || slice_is_word(argv[i], "count"))
             i++;
         else if (slice_is_word(argv[i], "group"))
             i += 2;
     }
-    return false;
+    return found;
+}
+
+bool xread_waits(const struct slice *argv, size_t argc)
+{
+    return xread_find_option(argv, argc, "block") != 0;
 }
 
 static bool is_sign(const struct reading *r, size_t i, char sign)

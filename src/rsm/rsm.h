@@ -246,7 +246,8 @@ struct rsm_script_call {
 };
 enum rsm_script_phase { RSM_SCRIPT_BEGINS, RSM_SCRIPT_RUNS, RSM_SCRIPT_ENDS };
 /* What an entry does, as Redis would write it to its replicas: commands, and an end behind those that are one transaction. `BESIDE`:
- * one that another one brings along, which alone is no transaction for that. `KEYS`: something has changed that is in none of them (events tell which keys). */
+ * one that another one brings along, which alone is no transaction for that. `KEYS`: something has changed that is in none of them
+ * (events tell which keys). */
 enum rsm_writing { RSM_WRITES, RSM_WRITES_BESIDE, RSM_WRITES_END, RSM_WRITES_KEYS };
 struct rsm_listener {
     void *arg;

@@ -87,7 +87,8 @@ static void put_quoted(struct buf *out, struct slice s)
     put_u8(out, '"');
 }
 
-/* No line is a reply: one who asks for other things as well is told past those that it waits for. What is marked CMD_SKIP_MONITOR runs scripts, and Redis shows it too: in front of what the script calls. */
+/* No line is a reply: one who asks for other things as well is told past those that it waits for. What is marked CMD_SKIP_MONITOR
+ * runs scripts, and Redis shows it too: in front of what the script calls. */
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc)
 {

@@ -9,7 +9,7 @@
  *
  * Either way a replica always has the state at some index. `words`, integers little-endian:
  *     u8 'u', u32 bytes of what follows, u32 count    a unit: `count` commands that are one transaction
- *         u8 'w' or 'b', u32 db, u32 bytes, RESP      one of them; b: not counted, for alone it needs no transaction
+ *         u32 db, u32 bytes, RESP                     one of them, or beside them: not counted, for alone it needs no transaction
  *     u8 'm', u32 bytes, RESP                         a message */
 #include "base/clock.h"
 #include "base/number.h"
@@ -122,7 +122,7 @@ static void end_unit(struct replica *r)
     r->unit_at = WORDS_NO_UNIT;
 }
 
-static void add_written(struct replica *r, char kind, uint32_t db, const struct slice *argv, size_t argc)
+static void add_written(struct replica *r, bool counts, uint32_t db, const struct slice *argv, size_t argc)
 {
     if (r->speechless || !has_room(r, argv, argc))
         return;
@@ -133,9 +133,7 @@ static void add_written(struct replica *r, char kind, uint32_t db, const struct 
         put_u32(&r->words, 0);
     }
     char *count = r->words.data + r->unit_at + 5;
-    if (kind == 'w')
-        store_u32(count, load_u32(count) + 1);
-    put_u8(&r->words, (uint8_t)kind);
+    store_u32(count, load_u32(count) + counts);
     put_u32(&r->words, db);
     add_command(&r->words, argv, argc);
 }
@@ -153,7 +151,7 @@ void replicas_written(void *arg, enum rsm_writing what, uint32_t db, const struc
         else if (what == RSM_WRITES_END)
             end_unit(r);
         else
-            add_written(r, what == RSM_WRITES ? 'w' : 'b', db, argv, argc);
+            add_written(r, what == RSM_WRITES, db, argv, argc);
     }
 }
 
@@ -168,7 +166,7 @@ void replicas_publish(struct server *s, bool shard, struct slice channel, struct
         if (!r->dirty || !has_room(r, argv, 3))
             continue;
         if (r->unit_at != WORDS_NO_UNIT) {
-            add_written(r, 'b', 0, argv, 3);
+            add_written(r, false, 0, argv, 3);
             continue;
         }
         put_u8(&r->words, 'm');
@@ -277,11 +275,10 @@ static void put_unit(struct replica *r, struct buf *out, struct slice unit, uint
 {
     struct reader in = reader_of(unit);
     if (count > 1) {
-        put_select(r, out, load_u32(unit.data + 1));
+        put_select(r, out, load_u32(unit.data));
         put_word(out, "MULTI");
     }
     while (reader_left(&in)) {
-        get_u8(&in);
         put_select(r, out, get_u32(&in));
         buf_append_slice(out, get_raw(&in, get_u32(&in)));
     }
