@@ -35,7 +35,8 @@ static void answer(struct node *n, uint64_t peer, uint64_t cookie, enum node_out
 
 /* ---- what the leader does ----------------------------------------------------------------------------- */
 
-/* Would those who are left be a majority that is heard? Else the change could not be committed, nor anything behind it. */
+/* Would those who are left be a majority that is heard? Else the change could not be committed, nor anything behind it. Heard is
+ * who has said in this term what its log holds: a new leader, too, gives the others an election timeout to say so. */
 static bool can_spare(struct node *n, const struct raft_members *left)
 {
     uint32_t voters = 0, heard = 0;
@@ -45,10 +46,17 @@ static bool can_spare(struct node *n, const struct raft_members *left)
         voters += m->voter;
         if (m->voter && m->id == n->identity.node_id)
             heard++;
-        else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused)
+        else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused && p.match > 0)
             heard += node_hears(n, &p);
     }
     return heard > voters / 2;
+}
+
+static const char *few_heard(const struct node *n)
+{
+    if (n->now_us < n->leader_since_us + n->config.election_us)
+        return "-TRYAGAIN the leader is new and has not heard enough of the other voters yet\r\n";
+    return "-ERR too few of the other voters are within reach: forget those that are lost first\r\n";
 }
 
 static const char *forget(struct node *n, uint64_t id, const struct waiter *who, bool *pending)
@@ -69,7 +77,7 @@ static const char *forget(struct node *n, uint64_t id, const struct waiter *who,
     bool voter = now.at[i].voter;
     now.at[i] = now.at[--now.count];
     if (voter && !can_spare(n, &now))
-        return "-ERR too few of the other voters are within reach: forget those that are lost first\r\n";
+        return few_heard(n);
     if (!propose_members(n, &now, who))
         return "-TRYAGAIN another change of the members is under way\r\n";
     *pending = true;

@@ -129,6 +129,28 @@ static void a_voter_is_not_forgotten_while_another_is_lost(void **state)
     three_free(t);
 }
 
+/* Whom it took over from heard the lost one not so long ago; it has not. */
+static void a_new_leader_counts_nobody_unheard(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t), *lost = other(t, leader), *well = other(t, lost);
+    struct buf error = BUF_EMPTY;
+    lost->unheard = true;
+    assert_int_equal(node_transfer(leader->node, well->id, TICKET, &error), NODE_PENDING);
+    three_run(t, 50);
+    assert_ptr_equal(three_leader(t), well);
+    well->ticket = 0;
+    assert_int_equal(node_forget(well->node, leader->id, TICKET, &error), NODE_PENDING);
+    three_run(t, 800);
+    assert_int_equal(well->ticket, 0); /* asked again until it can be judged */
+    three_run(t, 300);
+    assert_int_equal(well->ticket, TICKET);
+    assert_begins(well->reply, "-ERR too few");
+    forget(t, well, lost->id, "+OK");
+    three_free(t);
+}
+
 static void a_read_by_the_log_takes_an_entry(void **state)
 {
     (void)state;
@@ -632,6 +654,7 @@ int main(void)
         cmocka_unit_test(what_can_be_answered_is_answered_early),
         cmocka_unit_test(what_is_sent_leaves_before_the_turn_applies),
         cmocka_unit_test(a_voter_is_not_forgotten_while_another_is_lost),
+        cmocka_unit_test(a_new_leader_counts_nobody_unheard),
         cmocka_unit_test(a_read_by_the_log_takes_an_entry),
         cmocka_unit_test(a_leader_that_is_its_own_proxy_refuses_as_it_refuses_others),
         cmocka_unit_test(what_was_refused_is_not_overtaken),
