@@ -98,7 +98,7 @@ bool storage_snapshot_publish(struct storage *s, const char *temp, const struct 
     pthread_mutex_unlock(&s->lock);
     if (loser.index && !same) {
         snapshot_name(name, &loser);
-        unlinkat(s->dir_fd, name, 0);
+        remover_take(s->remover, s->dir_fd, name);
     }
     return newer || same;
 }

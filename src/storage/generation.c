@@ -31,6 +31,8 @@ static bool build(struct storage *s, const struct stable_generation *g, uint64_t
     storage_remove_generations(s, generation, UINT64_MAX);
     storage_journal_path(s, generation, path);
     struct kv *kv = kv_open(path, false, &damaged, error);
+    if (kv)
+        kv->remover = s->remover;
     if (!kv)
         return false;
     if (!stable_build(&s->stable, g, kv, snapshot->index, snapshot->term, new, error))

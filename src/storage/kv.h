@@ -44,6 +44,7 @@ struct kv {
      * deleted or overwritten may come back; never one >= limit. From any thread, one at a time. */
     void (*drop_below)(struct kv *kv, struct slice limit);
     void (*close)(struct kv *kv);
+    struct remover *remover; /* the owner's; NULL, at first: files that go do so at once */
     char error[KV_ERROR_MAX];
 };
 

@@ -48,6 +48,7 @@
 #include "base/alloc.h"
 #include "base/checksum.h"
 #include "storage/kv.h"
+#include "storage/remover.h"
 
 enum {
     LARGE_BYTES = 16 << 10, /* below it, one more file written costs more than the second writing */
@@ -546,7 +547,7 @@ static bool remove_before(const struct kv_large *s, uint64_t number, uint64_t *k
     char name[NAME_MAX_BYTES];
     file_name(name, number);
     if (number < *keep)
-        unlinkat(s->dir_fd, name, 0);
+        remover_take(s->kv.remover, s->dir_fd, name);
     return true;
 }
 

@@ -159,6 +159,8 @@ static bool recover_journal(struct opening *o)
     bool damaged = false;
     storage_journal_path(s, s->generation, path);
     struct kv *kv = kv_open(path, false, &damaged, error);
+    if (kv)
+        kv->remover = s->remover;
     if (!kv && !damaged)
         return fail(o, "cannot open the journal: %s", error);
     switch (recovery_journal(&o->r, &s->stable, kv, error, &s->newest)) {

@@ -168,7 +168,7 @@ static void *wait_for_child(void *arg)
         event.ok = storage_snapshot_publish(s, TEMP_NAME, &job->id, sums);
     } else {
         blob_unref(sums);
-        unlinkat(s->dir_fd, TEMP_NAME, 0);
+        remover_take(s->remover, s->dir_fd, TEMP_NAME);
     }
     event.total = job->id.bytes;
     event.us = clock_mono_us() - job->began_us;

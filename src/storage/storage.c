@@ -45,6 +45,7 @@ static void release(struct storage *s)
         close(s->lock_fd);
     if (s->dir_fd >= 0)
         close(s->dir_fd);
+    remover_free(s->remover);
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->kv_lock);
     pthread_cond_destroy(&s->write_wake);
@@ -70,6 +71,7 @@ static struct storage *new_storage(const struct storage_config *config)
     s->slow_us = config->slow_us;
     s->dir_fd = s->lock_fd = s->vote_fd = s->receiver.fd = -1;
     s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->remover = remover_new();
     s->stable.io = vote_file_io(&s->vote_fd);
     list_init(&s->write_queue);
     list_init(&s->read_queue);

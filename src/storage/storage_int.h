@@ -57,6 +57,7 @@
 
 #include "base/list.h"
 #include "storage/kv.h"
+#include "storage/remover.h"
 #include "storage/snapshot.h"
 #include "storage/stable.h"
 #include "storage/storage.h"
@@ -98,6 +99,7 @@ struct event_node {
 struct storage {
     char dir[PATH_MAX];
     int dir_fd, lock_fd;
+    struct remover *remover;
     uint64_t slow_us;
     bool held, wake_owed; /* the caller's: the writer is not to be woken yet; has to be then */
 

@@ -296,14 +296,14 @@ static void a_snapshot_travels_in_pieces(void **state)
     char *dir, *dir2;
     struct storage *s = open_node(&dir, 100), *t = open_node(&dir2, 10);
     struct buf content = BUF_EMPTY, newer = BUF_EMPTY;
-    disk_rdb(&content, 100000, 1);
+    disk_rdb(&content, 20000000, 1); /* so large that it does not go in one go */
     disk_rdb(&newer, 70000, 2);
     storage_snapshot_read(s, 4, 0, 0, 100);
     assert_false(disk_wait(s, STORAGE_SNAPSHOT_PIECE).ok); /* there is none yet */
     assert_true(write_snapshot(s, 80, 1, &content).ok);
     uint64_t offset = 0, total = 1;
     while (offset < total) {
-        storage_snapshot_read(s, 4, offset ? 80 : 0, offset, 30000);
+        storage_snapshot_read(s, 4, offset ? 80 : 0, offset, 3000000);
         struct storage_event e = disk_wait(s, STORAGE_SNAPSHOT_PIECE);
         assert_int_equal(e.cookie, 4);
         assert_true(e.ok);
@@ -318,7 +318,7 @@ static void a_snapshot_travels_in_pieces(void **state)
         blob_unref(e.block.blob);
         e = disk_wait(t, STORAGE_SNAPSHOT_RECEIVED);
         assert_true(e.ok);
-        if (offset == 30000) /* a newer one in its place does not disturb who is reading */
+        if (offset == 3000000) /* a newer one in its place does not disturb who is reading */
             assert_true(write_snapshot(s, 90, 1, &newer).ok);
     }
     assert_true(install(t, 80, 1, false));

@@ -1,0 +1,19 @@
+/* Files that are needed no more go bit by bit. A file system frees a large one in one go, and gives its blocks back to the disk with
+ * the next commit of its own journal; until that is done, for tenths of a second with a gigabyte, each sync of ours waits for it.
+ *
+ * Nothing here is needed for anything: what a crash leaves has no name, so the file system takes it. */
+#ifndef STORAGE_REMOVER_H
+#define STORAGE_REMOVER_H
+
+#include <stdbool.h>
+
+struct remover;
+/* With a thread of its own. */
+struct remover *remover_new(void);
+/* What is left goes at once. */
+void remover_free(struct remover *r);
+/* The name is gone on return, as by unlink; the space is given back by and by, once nobody else has the file
+ * open. NULL: at once. From any thread. What fails is left to the next start. */
+void remover_take(struct remover *r, int dir_fd, const char *name);
+
+#endif
