@@ -232,6 +232,7 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
     if (verdict == WAIT)
         return WAIT;
     c->trial = TRIAL_NONE;
+    c->park_until_us = 0; /* what is behind it may wait for the next leader as long */
     if (__builtin_expect(c->reply_off || c->reply_skip || c->skip_next, 0))
         keep_quiet(c, at_once, start);
     if (c->cache && !c->txn && !(row && slice_is_word(command_base_name(row), "client")))

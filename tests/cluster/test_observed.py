@@ -62,6 +62,37 @@ def monitored(port, conn, where):
                                                    b'"AUTH" "(redacted)" "(redacted)"', b'"ECHO" "end"'])
 
 
+def without_lines(conn, count):
+    """As many replies, without what MONITOR shows between them."""
+    got = []
+    while len(got) < count:
+        reply = conn.reply()
+        if not (isinstance(reply, bytes) and b" [" in reply):
+            got.append(reply)
+    return got
+
+
+def watcher_that_asks(port, conn, where):
+    """What it is shown is no reply: nothing of its own is mixed up, it is held to its limit, and it hears nothing behind QUIT."""
+    with Conn(port) as watcher, Conn(port) as copies:
+        watcher.call("MONITOR")
+        pipelined(watcher, ["CLIENT", "TRACKING", "ON", "REDIRECT", copies.call("CLIENT", "ID")], ["MULTI"], ["SET", "k", "1"], ["GET", "k"], ["EXEC"], ["WATCH", "k"])
+        conn.call("ECHO", "between")
+        checks.equal("EXEC of one who watches %s" % where, without_lines(watcher, 6), [b"OK", b"OK", b"QUEUED", b"QUEUED", [b"OK", b"1"], b"OK"])
+        pipelined(watcher, ["ECHO", "on"], ["QUIT"])
+        checks.equal("it goes on behind WATCH %s" % where, without_lines(watcher, 2), [b"on", b"OK"])
+        conn.call("ECHO", "after")
+        checks.equal("nothing comes behind QUIT %s" % where, watcher.file.read(), b"")
+    conn.call("CONFIG", "SET", "client-output-buffer-limit", "normal 1048576 0 0")
+    with Conn(port) as watcher:
+        pipelined(watcher, ["MONITOR"], ["BLPOP", "nothing", "0"])
+        wait("a client that waits", lambda: info(port, "clients")["blocked_clients"] == "1")
+        for _ in range(1000):
+            conn.call("ECHO", "x" * 10000)
+        checks.equal("one who waits is held to its limit %s" % where, info(port, "clients")["blocked_clients"], "0")
+    conn.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+
+
 def scripts(port, conn):
     """What they call is counted and shown, behind what has called it: as an entry, as a read, inside a transaction. Not what a trial runs."""
     conn.call("CONFIG", "RESETSTAT")
@@ -339,6 +370,7 @@ def main():
             checks.run("pushes %s" % where, pushes_go_on, port, conn, where)
             checks.run("a pause %s" % where, pause, port, conn, where)
             checks.run("monitors %s" % where, monitored, port, conn, where)
+            checks.run("one who watches and asks %s" % where, watcher_that_asks, port, conn, where)
             checks.run("memory %s" % where, memory, conn, where)
             checks.run("a busy script %s" % where, busy, port, None if port == leader.port else Conn(leader.port), where)
             checks.run("copies %s" % where, copies, port, where)

@@ -99,6 +99,28 @@ static void test_park_ends(void **state)
     close(topology);
 }
 
+/* What has waited for a leader and ran leaves nothing to those behind it: in the next election they wait as long. */
+static void test_each_election_is_waited_for(void **state)
+{
+    struct bench *b = *state;
+    bench_role(b, false, 0);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "SET a 1\nINFO cluster\nSET b 2"); /* INFO waits for the first, the third for both */
+    bench_sleep(b, 900);
+    assert_reply(b, fd, "");
+    bench_role(b, true, FAKE_SELF);
+    assert_int_equal(b->node->writes_asked, 1);
+    bench_role(b, false, 0);
+    fake_commit(b->node, 1);
+    bench_run(b);
+    bench_sleep(b, 200);
+    const char *reply = bench_read(b, fd);
+    assert_null(strstr(reply, "CLUSTERDOWN"));
+    bench_role(b, true, FAKE_SELF);
+    assert_int_equal(b->node->writes_asked, 2);
+    close(fd);
+}
+
 static void test_parked_request_runs_here(void **state)
 {
     struct bench *b = *state;
@@ -373,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_lands_behind_a_moved_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_until_a_leader_is_known, setup, teardown),
         cmocka_unit_test_setup_teardown(test_park_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_each_election_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parked_request_runs_here, setup, teardown),
         cmocka_unit_test_setup_teardown(test_step_down, setup, teardown),
         cmocka_unit_test_setup_teardown(test_half_a_request_at_step_down, setup, teardown),
