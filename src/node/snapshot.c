@@ -290,6 +290,9 @@ static void send_piece(struct node *n, struct peer *p, const struct node_disk_ev
 
 static void on_piece(struct node *n, const struct node_disk_event *event)
 {
+    /* Else it would go out in the name of a term that another one leads. */
+    if (raft_role(n->raft) != RAFT_LEADER)
+        return;
     for (size_t i = 0; i < n->peer_count; i++) {
         struct peer *p = &n->peers[i];
         if (!p->snapshotting || p->snapshot_cookie != event->cookie)
