@@ -36,7 +36,7 @@ static void answer(struct node *n, uint64_t peer, uint64_t cookie, enum node_out
 /* ---- what the leader does ----------------------------------------------------------------------------- */
 
 /* Would those who are left be a majority that is heard? Else the change could not be committed, nor anything behind it. Heard is
- * who has said in this term what its log holds: a new leader, too, gives the others an election timeout to say so. */
+ * who has given a sign of life in this term: a new leader waits an election timeout for it. */
 static bool can_spare(struct node *n, const struct raft_members *left)
 {
     uint32_t voters = 0, heard = 0;
@@ -46,7 +46,7 @@ static bool can_spare(struct node *n, const struct raft_members *left)
         voters += m->voter;
         if (m->voter && m->id == n->identity.node_id)
             heard++;
-        else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused && p.match > 0)
+        else if (m->voter && raft_progress(n->raft, m->id, &p) && !p.refused && p.heard)
             heard += node_hears(n, &p);
     }
     return heard > voters / 2;

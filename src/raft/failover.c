@@ -78,8 +78,10 @@ void raft_on_beat(struct raft *r, uint64_t peer, uint64_t term)
         return;
     if (r->role == RAFT_LEADER) {
         struct raft_peer *p = raft_peer(r, peer);
-        if (p)
+        if (p) {
             p->heard_us = r->now_us;
+            p->heard = true;
+        }
     } else if (r->role == RAFT_FOLLOWER && r->leader == peer && peer != 0) {
         r->heard_us = r->now_us;
         if (r->cut_us != 0) /* it lives, though it has no time for a new link */

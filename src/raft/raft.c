@@ -428,6 +428,7 @@ bool raft_progress(const struct raft *r, uint64_t peer, struct raft_progress *ou
         out->match = p->match;
         out->next = p->next;
         out->acked_us = p->heard_us;
+        out->heard = p->heard;
         out->round_trip_us = p->round_trip_us;
         out->inflight_bytes = p->inflight_bytes;
         out->snapshotting = p->state == RAFT_SNAPSHOT;

@@ -193,7 +193,8 @@ void raft_stand_aside(struct raft *r, bool aside);
 /* What a leader knows of a peer, for INFO and for choosing a transfer target. false: not a peer or not leader. */
 struct raft_progress {
     uint64_t match, next;
-    uint64_t acked_us;      /* when it last answered */
+    uint64_t acked_us;      /* when it last answered; before it has, when this office began */
+    bool heard;             /* it has answered in this term */
     uint64_t round_trip_us; /* of the last round */
     size_t inflight_bytes;
     bool snapshotting;

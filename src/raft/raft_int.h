@@ -107,7 +107,8 @@ struct raft_peer {
     uint32_t ring_head, ring_count;
     size_t inflight_bytes;
 
-    uint64_t heard_us;    /* any sign of life in this term */
+    uint64_t heard_us;    /* any sign of life in this term, or its beginning */
+    bool heard;           /* so it has given one */
     uint64_t acked_round; /* highest round echoed in this term */
     uint64_t round_trip_us, sample_round, sample_us;
 

@@ -75,6 +75,7 @@ void raft_lead(struct raft *r)
         p->sample_round = p->round_trip_us = 0;
         p->refused = p->snapshot_wanted = false;
         p->heard_us = r->now_us;
+        p->heard = false;
         probe_from(p, r->log.last + 1);
     }
     raft_log_append(&r->log, r->term, RAFT_ENTRY_HEADER, NULL);
@@ -177,6 +178,7 @@ void raft_heartbeat(struct raft *r, struct raft_peer *p)
 static void heard(struct raft *r, struct raft_peer *p, const struct raft_message *m)
 {
     p->heard_us = r->now_us;
+    p->heard = true;
     p->known_short = m->short_log;
     if (m->round > p->acked_round && m->round <= r->round)
         p->acked_round = m->round;
