@@ -153,9 +153,29 @@ void blocked_link_lost(struct node *n, struct peer *p)
     p->lost_waits_upto = node_pending_index(n);
 }
 
+static void check_orphan(void *arg, uint64_t claim)
+{
+    blocked_here_check(arg, claim);
+}
+
+/* Whoever was told that it is unknown what became of his command has nobody who waits for its reply: it must not take anything.
+ * What says so may get lost as the command did, so it is looked for, and again. Not at once: where another state has taken the place
+ * of ours a proxied command is being asked about still. */
+static void end_orphans(struct node *n)
+{
+    if (!n->running || node_leader(n) == 0 ||
+        rsm_waiting_through(n->rsm, n->identity.node_id) <= dict_count(n->blocked))
+        n->orphans_us = n->now_us;
+    if (n->now_us < n->orphans_us + 2 * n->config.election_us)
+        return;
+    n->orphans_us = n->now_us;
+    rsm_each_waiting_through(n->rsm, n->identity.node_id, check_orphan, n);
+}
+
 /* Nodes that cannot be reached, or have been lost in between: they may have started anew, and know nothing of what waits. */
 void blocked_turn(struct node *n)
 {
+    end_orphans(n);
     if (!node_may_serve(n) || n->open_count)
         return;
     for (size_t i = 0; rsm_waiting(n->rsm) == 0 && i < n->peer_count; i++)

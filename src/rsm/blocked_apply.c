@@ -211,6 +211,25 @@ uint64_t rsm_waiting_node(const struct rsm *r, size_t i)
     return i < r->blocked.node_count ? r->blocked.nodes[i].id : 0;
 }
 
+size_t rsm_waiting_through(const struct rsm *r, uint64_t node)
+{
+    for (size_t i = 0; i < r->blocked.node_count; i++)
+        if (r->blocked.nodes[i].id == node)
+            return r->blocked.nodes[i].count;
+    return 0;
+}
+
+void rsm_each_waiting_through(const struct rsm *r, uint64_t node, void (*each)(void *arg, uint64_t claim),
+                              void *arg)
+{
+    list_for_each(it, &r->blocked.in_order)
+    {
+        const struct blocked *w = list_entry(it, struct blocked, in_order);
+        if (w->asker == node)
+            each(arg, w->claim);
+    }
+}
+
 uint64_t rsm_waiting_until_ms(const struct rsm *r)
 {
     const struct blocked *w = blocked_first_due(&r->blocked);

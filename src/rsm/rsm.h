@@ -150,6 +150,10 @@ const struct slice *rsm_waits_for(const struct rsm *r, uint64_t claim, size_t *a
 size_t rsm_waiting(const struct rsm *r); /* how many do */
 /* The i-th node that commands came through that wait, 0: there are no more. */
 uint64_t rsm_waiting_node(const struct rsm *r, size_t i);
+/* How many came through this node, and what they wait under. */
+size_t rsm_waiting_through(const struct rsm *r, uint64_t node);
+void rsm_each_waiting_through(const struct rsm *r, uint64_t node, void (*each)(void *arg, uint64_t claim),
+                              void *arg);
 /* When the time of the first of them is up, 0: of none. An entry that reaches it releases it. */
 uint64_t rsm_waiting_until_ms(const struct rsm *r);
 

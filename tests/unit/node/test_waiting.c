@@ -111,6 +111,27 @@ static void a_client_of_a_proxy_port_goes(void **state)
     three_free(t);
 }
 
+/* It heard of no leader for so long that its client was told "maybe"; its links held all the time. */
+static void a_command_that_was_given_up_waits_no_longer(void **state)
+{
+    (void)state;
+    struct three *t = of_version_3();
+    struct one *leader = three_leader(t), *proxy = other(t, leader);
+    struct rsm_request req = request(proxy, blpop, 3);
+    assert_int_equal(ask(proxy, &req, FIRST, true), NODE_PENDING);
+    three_run(t, 50);
+    assert_int_equal(proxy->outcome, NODE_WAITS);
+    proxy->unheard = true;
+    for (int ms = 0; proxy->outcome == NODE_WAITS && ms < 30000; ms += 100)
+        three_run(t, 100);
+    assert_int_equal(proxy->outcome, NODE_UNKNOWN);
+    assert_int_equal(rsm_waiting(node_rsm(leader->node)), 1);
+    proxy->unheard = false;
+    three_run(t, 5000);
+    assert_int_equal(rsm_waiting(node_rsm(three_leader(t)->node)), 0);
+    three_free(t);
+}
+
 /* A leader that has applied nothing yet does not know whether such a command may wait; it was told then that it may not. */
 static void a_leader_that_has_yet_to_apply_its_log(void **state)
 {
@@ -200,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_through_the_proxy_and_directly),
         cmocka_unit_test(a_client_of_a_proxy_port_goes),
+        cmocka_unit_test(a_command_that_was_given_up_waits_no_longer),
         cmocka_unit_test(a_leader_that_has_yet_to_apply_its_log),
         cmocka_unit_test(a_proxy_goes_before_the_wait_is_applied),
         cmocka_unit_test(from_the_last_one_on_across_two_leaders),
