@@ -90,6 +90,17 @@ static void cut_off(uint64_t seed, const void *arg)
     end(&s);
 }
 
+/* It stays away, and cannot say itself that nobody waits there any more. */
+static void want_cleared(struct scenario *s, uint32_t gone)
+{
+    uint64_t id = world_node_id(s->world, gone);
+    world_crash(s->world, gone);
+    scenario_run(s, 4 * SECOND);
+    struct rsm *state = node_rsm(world_node(s->world, scenario_leader(s)));
+    if (rsm_waiting_through(state, id))
+        scenario_fail(s, "%zu commands wait of node %u, which is gone", rsm_waiting_through(state, id), gone);
+}
+
 /* Nodes that do not lead crash: whoever leads goes on, and so does what waits. */
 static void followers_crash(uint64_t seed, const void *arg)
 {
@@ -102,6 +113,8 @@ static void followers_crash(uint64_t seed, const void *arg)
         scenario_heal(&s);
         scenario_run(&s, scenario_between(&s, 300000, 800000));
     }
+    want_cleared(&s, (scenario_leader(&s) + 1) % 3);
+    scenario_heal(&s);
     end(&s);
 }
 
