@@ -5,7 +5,8 @@
  * client to the new leader, a proxying node asks the new leader itself, with the time that is left. What a deposed leader does
  * not hear of for client-wait-timeout is unknown.
  *
- * A node that is gone takes no reply any more: the leader logs that its commands wait no longer. */
+ * A node that is gone takes no reply any more: the leader logs that its commands wait no longer. What waits for
+ * nobody here, though this node stands, it ends itself. */
 #include "node/node_int.h"
 
 #include "base/alloc.h"

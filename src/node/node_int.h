@@ -329,8 +329,7 @@ struct node {
     /* blocked.c */
     struct dict *blocked;  /* by claim: the commands that wait whose clients are here */
     uint64_t unblocked_us; /* when those of unreachable nodes were cleared last */
-    uint64_t
-        orphans_us; /* since when commands wait whose reply nobody here waits for, or when they were ended last */
+    uint64_t orphans_us;   /* since when some wait for nobody here, or when they were ended last */
 
     /* forward.c */
     struct proxied *proxied;

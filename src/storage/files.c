@@ -1,4 +1,4 @@
-/* The directory's entries: names by generation, removal, publishing a snapshot. */
+/* The directory's entries: the journal's store by its generation, removal, publishing a snapshot. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,11 +9,17 @@
 #include "base/log.h"
 #include "storage/storage_int.h"
 
-void storage_journal_path(const struct storage *s, uint64_t generation, char out[PATH_MAX])
+struct kv *storage_open_kv(const struct storage *s, uint64_t generation, bool *damaged,
+                           char error[KV_ERROR_MAX])
 {
-    int n = snprintf(out, PATH_MAX, "%s/journal-%" PRIu64, s->dir, generation);
+    char path[PATH_MAX];
+    int n = snprintf(path, PATH_MAX, "%s/journal-%" PRIu64, s->dir, generation);
     if (n >= PATH_MAX)
         log_fatal("The path of the directory %s is too long", s->dir);
+    struct kv *kv = kv_open(path, false, damaged, error);
+    if (kv)
+        kv->remover = s->remover;
+    return kv;
 }
 
 void storage_sync_dir(const struct storage *s)

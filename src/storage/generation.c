@@ -25,14 +25,10 @@ static void link_snapshot(struct storage *s, struct snapshot_id *id, uint64_t ge
 static bool build(struct storage *s, const struct stable_generation *g, uint64_t generation,
                   struct journal *new, struct snapshot_id *snapshot, char error[KV_ERROR_MAX])
 {
-    char path[PATH_MAX];
     bool damaged;
     *snapshot = g->keep ? s->newest : (struct snapshot_id){0};
     storage_remove_generations(s, generation, UINT64_MAX);
-    storage_journal_path(s, generation, path);
-    struct kv *kv = kv_open(path, false, &damaged, error);
-    if (kv)
-        kv->remover = s->remover;
+    struct kv *kv = storage_open_kv(s, generation, &damaged, error);
     if (!kv)
         return false;
     if (!stable_build(&s->stable, g, kv, snapshot->index, snapshot->term, new, error))

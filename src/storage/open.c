@@ -155,12 +155,9 @@ static bool replace_journal(struct opening *o)
 static bool recover_journal(struct opening *o)
 {
     struct storage *s = o->s;
-    char path[PATH_MAX], error[KV_ERROR_MAX];
+    char error[KV_ERROR_MAX];
     bool damaged = false;
-    storage_journal_path(s, s->generation, path);
-    struct kv *kv = kv_open(path, false, &damaged, error);
-    if (kv)
-        kv->remover = s->remover;
+    struct kv *kv = storage_open_kv(s, s->generation, &damaged, error);
     if (!kv && !damaged)
         return fail(o, "cannot open the journal: %s", error);
     switch (recovery_journal(&o->r, &s->stable, kv, error, &s->newest)) {

@@ -134,8 +134,8 @@ void remover_take(struct remover *r, int dir_fd, const char *name)
     unlinkat(dir_fd, name, 0);
     if (fd < 0)
         return;
-    if (fstat(fd, &st) != 0 || st.st_nlink > 0 ||
-        st.st_size <= STEP_BYTES) { /* a new generation may have it by another name */
+    /* A new generation may have it by another name. */
+    if (fstat(fd, &st) != 0 || st.st_nlink > 0 || st.st_size <= STEP_BYTES) {
         close(fd);
         return;
     }

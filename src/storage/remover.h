@@ -1,5 +1,5 @@
-/* Files that are needed no more go bit by bit. A file system frees a large one in one go, and gives its blocks back to the disk with
- * the next commit of its own journal; until that is done, for tenths of a second with a gigabyte, each sync of ours waits for it.
+/* Files that are needed no more go bit by bit. A file system frees a large one in one go, and may tell the disk so: whoever deletes it
+ * stands still for tenths of a second with a gigabyte, and syncs of other files take longer meanwhile.
  *
  * Nothing here is needed for anything: what a crash leaves has no name, so the file system takes it. */
 #ifndef STORAGE_REMOVER_H

@@ -2,10 +2,10 @@
  * ports.
  *
  * Threads: one writes and syncs (appends, cuts, votes, in the order they were asked for), a second one reads
- * for lagging peers and for apply, and handles snapshot files. Requests never block the caller; completions
- * are taken by storage_poll when storage_fd is readable. Any error of a write, fsync, rename or of RocksDB
- * ends the process at once through log_fatal: never a retry (FAULTS 13). Blobs handed in are referenced until
- * done. */
+ * for lagging peers and for apply, and handles snapshot files, a third one gives back the space of large files
+ * that these have removed. Requests never block the caller; completions are taken by storage_poll when
+ * storage_fd is readable. Any error of a write, fsync, rename or of RocksDB ends the process at once through
+ * log_fatal: never a retry (FAULTS 13). Blobs handed in are referenced until done. */
 #ifndef STORAGE_STORAGE_H
 #define STORAGE_STORAGE_H
 

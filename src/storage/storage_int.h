@@ -169,7 +169,9 @@ bool storage_recover(struct storage *s, struct storage_found *found, char *error
 /* The next generation becomes the one that counts. false: it could not be begun, nothing has changed. */
 bool storage_next_generation(struct storage *s, const struct stable_generation *g, char error[KV_ERROR_MAX]);
 /* files.c */
-void storage_journal_path(const struct storage *s, uint64_t generation, char out[PATH_MAX]);
+/* The store under this generation's journal. NULL: `error` says why, and `damaged` whether that is because it is. */
+struct kv *storage_open_kv(const struct storage *s, uint64_t generation, bool *damaged,
+                           char error[KV_ERROR_MAX]);
 /* Removes what belongs to generations in [from, to). */
 void storage_remove_generations(const struct storage *s, uint64_t from, uint64_t to);
 void storage_sync_dir(const struct storage *s);

@@ -82,12 +82,12 @@ def written_bytes():
     return 512 * sectors
 
 
-def rest(most=1 << 20, looks=60):
-    """Until the disks had a second of next to nothing, and three more for what a virtual machine's host has left to write."""
-    for _ in range(looks):
+def rest():
+    """Until the disks had a second of next to nothing, within a minute, and three more for what a virtual machine's host has left to write."""
+    for _ in range(60):
         before = written_bytes()
         time.sleep(1)
-        if written_bytes() - before < most:
+        if written_bytes() - before < 1 << 20:
             break
     time.sleep(3)
 

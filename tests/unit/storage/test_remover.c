@@ -86,6 +86,9 @@ static void test_held(void **state)
     assert_int_equal(fstat(reader, &st), 0);
     assert_int_equal(st.st_size, 100 * (off_t)MIB);
     close(reader);
+    for (int i = 0; i < 500 && size_of(&m) == 100 * (off_t)MIB; i++)
+        sleep_ms(10);
+    assert_true(size_of(&m) < 100 * (off_t)MIB);
     remover_free(r); /* in the middle of it */
     unmake(&m);
 }
