@@ -136,6 +136,7 @@ static void gather_zset(struct sort *s, const struct collection *zset)
 static void gather(struct sort *s, const struct store_key *k)
 {
     struct collection value = store_collection(k);
+    buf_reserve(&s->bytes, 1); /* texts are told by their places in it, also when all are empty */
     if (store_key_type(k) == STORE_LIST)
         gather_list(s, &value);
     else if (store_key_type(k) == STORE_SET)
