@@ -20,7 +20,12 @@ MALLOC ?= -ljemalloc
 # Lua is linked in: what a script computes is the same on all nodes that run one binary.
 # What of it takes long in one instruction is replaced by src/script/arena.c.
 LUA_WRAP = -Wl,--wrap=strcoll,--wrap=luaS_newlstr
-LIBS = -levent_core -levent_pthreads -lrocksdb -l:liblua5.1.a $(LUA_WRAP) $(MALLOC) -lpthread -lm
+# So are musl's functions of mathematics: glibc takes other code where the processor has FMA, and the last bit differs.
+MUSL = /usr/lib/$(shell uname -m)-linux-musl/libc.a
+MATH = $(BUILD)/libmath.a
+MATH_OBJ = $(addsuffix .lo,pow pow_data exp exp_data expm1 __expo2 log log_data log10 sin cos tan asin acos atan atan2 sinh cosh tanh \
+	__sin __cos __tan __rem_pio2 __rem_pio2_large scalbn __math_oflow __math_uflow __math_xflow __math_invalid __math_divzero)
+LIBS = -levent_core -levent_pthreads -lrocksdb -l:liblua5.1.a $(LUA_WRAP) $(MATH) $(MALLOC) -lpthread -lm
 TEST_LIBS = -lcmocka -lhiredis
 
 ROOMS = base store commands acl script rsm raft storage transport pubsub node server
@@ -67,9 +72,12 @@ quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,echo "  $(1
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call quiet,CC $<)$(CC) $(ALL_CFLAGS) -c $< -o $@
-$(LIB): $(ROOM_OBJ)
+$(LIB): $(ROOM_OBJ) | $(MATH)
 	@rm -f $@
 	$(call quiet,AR $@)ar rcs $@ $^
+$(MATH): $(MUSL)
+	@mkdir -p $(@D)/math
+	$(call quiet,AR $@)cd $(@D)/math && ar x $< $(MATH_OBJ) && ar rcs ../$(@F) $(MATH_OBJ)
 # In a function of its own, since the rule's pattern would take the % for its own.
 program_objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard src/main/$(1)/*.c))
 .SECONDEXPANSION:

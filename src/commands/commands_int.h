@@ -130,6 +130,11 @@ bool check_type(struct command_context *c, const struct store_key *k, enum store
  * string may be, it is an error instead, and true. In a transaction a number that somebody mistyped would otherwise fill the
  * memory of every node, again after each start. */
 bool reply_is_too_long(struct command_context *c, size_t start);
+/* For replies that tell one value as often as it is named: likewise, but of a read alone it is the client's output that has a bound. */
+static inline bool entry_reply_is_too_long(struct command_context *c, size_t start)
+{
+    return c->view.writing && reply_is_too_long(c, start);
+}
 void reply_ok(struct command_context *c);
 void reply_null(struct command_context *c);
 void reply_syntax_error(struct command_context *c);

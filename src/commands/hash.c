@@ -47,8 +47,9 @@ void hmget_command(struct command_context *c)
     struct collection h;
     if (!find_hash(c, &h))
         return;
+    size_t start = c->out->len;
     resp_array(c->out, c->argc - 2);
-    for (size_t i = 2; i < c->argc; i++)
+    for (size_t i = 2; i < c->argc && !entry_reply_is_too_long(c, start); i++)
         reply_value(c, &h, c->argv[i]);
 }
 

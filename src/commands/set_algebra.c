@@ -49,10 +49,32 @@ static bool in_any(const struct sources *from, size_t first, struct slice member
     return false;
 }
 
-static int by_count(const void *a, const void *b)
+struct ranked {
+    uint64_t count;
+    size_t place;
+};
+
+static int smaller_first(const void *a, const void *b)
 {
-    uint64_t x = set_count(a), y = set_count(b);
-    return x < y ? -1 : x > y;
+    const struct ranked *x = a, *y = b;
+    if (x->count != y->count)
+        return x->count < y->count ? -1 : 1;
+    return x->place < y->place ? -1 : 1;
+}
+
+/* The smallest first; equal ones keep their places, for the order of what is found is that of the first. */
+static void rank(struct sources *from)
+{
+    struct ranked *order = mem_alloc(from->count * sizeof *order);
+    struct collection *sets = mem_alloc(from->count * sizeof *sets);
+    for (size_t i = 0; i < from->count; i++)
+        order[i] = (struct ranked){set_count(&from->sets[i]), i};
+    qsort(order, from->count, sizeof *order, smaller_first);
+    for (size_t i = 0; i < from->count; i++)
+        sets[i] = from->sets[order[i].place];
+    mem_free(order);
+    mem_free(from->sets);
+    from->sets = sets;
 }
 
 /* Walks the smallest and asks the others, the small ones first; ends when `limit` are found. Their number; `result` may be
@@ -62,7 +84,7 @@ static uint64_t intersect(struct command_context *c, struct sources *from, uint6
 {
     char scratch[SET_NUMBER_MAX];
     uint64_t found = 0;
-    qsort(from->sets, from->count, sizeof *from->sets, by_count);
+    rank(from);
     for (uint64_t i = 0; i < set_count(&from->sets[0]) && found < limit; i++) {
         struct slice member = set_at(&from->sets[0], i, scratch);
         if (!in_all(from, 1, member))

@@ -293,6 +293,7 @@ static void cut(const struct sort *s, size_t *from, size_t *to)
 struct sink { /* the reply, or the list that it is stored in */
     struct command_context *c;
     bool stores;
+    size_t start; /* of the reply */
     struct collection list;
 };
 
@@ -306,17 +307,21 @@ static void put(struct sink *to, bool there, struct slice text)
         reply_null(to->c);
 }
 
-static void put_element(struct sink *to, const struct sort *s, const struct element *e)
+/* false: no more, the reply is an error now. */
+static bool put_element(struct sink *to, const struct sort *s, const struct element *e)
 {
     struct slice text = text_of(s, e->at, e->len);
     if (!s->get_count)
         put(to, true, text);
     for (size_t i = 0; i < s->get_count; i++) {
+        if (entry_reply_is_too_long(to->c, to->start))
+            return false;
         struct buf found = BUF_EMPTY;
         bool there = append_pattern(to->c, to->c->argv[s->gets[i]], text, &found);
         put(to, there, there ? slice_of(found.data ? found.data : "", found.len) : text);
         buf_deinit(&found);
     }
+    return true;
 }
 
 static void store_list(struct command_context *c, const struct sort *s, struct collection *list, size_t count)
@@ -333,14 +338,14 @@ static void store_list(struct command_context *c, const struct sort *s, struct c
 
 static void answer(struct command_context *c, const struct sort *s)
 {
-    struct sink to = {.c = c, .stores = s->store != 0, .list = {.form = FORM_PACKED}};
+    struct sink to = {.c = c, .stores = s->store != 0, .start = c->out->len, .list = {.form = FORM_PACKED}};
     size_t from, end;
     cut(s, &from, &end);
     size_t count = (end - from) * (s->get_count ? s->get_count : 1);
     if (!to.stores)
         resp_array(c->out, count);
-    for (size_t i = from; i < end; i++)
-        put_element(&to, s, &s->elements[i]);
+    for (size_t i = from; i < end && put_element(&to, s, &s->elements[i]); i++) {
+    }
     if (to.stores)
         store_list(c, s, &to.list, count);
 }

@@ -302,8 +302,9 @@ void substr_command(struct command_context *c)
 
 void mget_command(struct command_context *c)
 {
+    size_t start = c->out->len;
     resp_array(c->out, c->argc - 1);
-    for (size_t i = 1; i < c->argc; i++) {
+    for (size_t i = 1; i < c->argc && !entry_reply_is_too_long(c, start); i++) {
         struct store_key *k = store_find(&c->view, c->argv[i]);
         if (k && store_key_type(k) == STORE_STRING)
             reply_string(c, k);

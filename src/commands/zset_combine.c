@@ -14,6 +14,7 @@ struct source {
     bool is_plain;
     struct collection set; /* nothing in it: the key is not there */
     double weight;
+    size_t place; /* as it came */
 };
 
 struct combination {
@@ -170,16 +171,21 @@ static double aggregated(enum aggregate how, double a, double b)
     return isnan(sum) ? 0 : sum; /* inf and -inf */
 }
 
-/* The smallest first, as Redis does: the order in which doubles are added shows. Equal ones keep theirs. */
+/* As Redis does: the order in which doubles are added shows. Equal ones keep theirs. */
+static int smallest_first(const void *a, const void *b)
+{
+    const struct source *x = a, *y = b;
+    uint64_t of_x = source_count(x), of_y = source_count(y);
+    if (of_x != of_y)
+        return of_x < of_y ? -1 : 1;
+    return x->place < y->place ? -1 : 1;
+}
+
 static void sort_sources(struct combination *m)
 {
-    for (size_t i = 1; i < m->sources; i++) {
-        struct source s = m->source[i];
-        size_t at = i;
-        for (; at > 0 && source_count(&m->source[at - 1]) > source_count(&s); at--)
-            m->source[at] = m->source[at - 1];
-        m->source[at] = s;
-    }
+    for (size_t i = 0; i < m->sources; i++)
+        m->source[i].place = i;
+    qsort(m->source, m->sources, sizeof *m->source, smallest_first);
 }
 
 static void unite(const struct combination *m, struct collection *result, const struct store_limits *limits)

@@ -192,7 +192,9 @@ uint64_t propose_clock(struct node *n, uint64_t at_least_ms)
 {
     if (!n->raft || !raft_accepts(n->raft))
         return 0;
-    if (n->last_stamp_ms >= at_least_ms && n->last_stamp_index > 0)
+    bool under_way = n->last_stamp_index > rsm_applied(n->rsm);
+    if (n->last_stamp_ms >= at_least_ms && n->last_stamp_index > 0 &&
+        (under_way || !rsm_keys_due(n->rsm, at_least_ms))) /* one entry takes a bounded number of keys */
         return n->last_stamp_index;
     clock_raise(&n->clock, at_least_ms * 1000, n->now_us);
     struct rsm_request req = {.kind = RSM_CLOCK};

@@ -134,34 +134,23 @@ void rsm_blocked_ready(struct rsm *r, uint64_t index)
     }
 }
 
-/* The next one at this key whom it is for, behind those who came up to `after`. */
-static struct blocked *next_at(const struct blocked_key *k, const struct store_key *there, uint64_t after)
-{
-    list_for_each(it, &k->waiting)
-    {
-        struct blocked *w = list_entry(it, struct blocked_at, link)->who;
-        if (w->arrived > after && is_for(w, there))
-            return w;
-    }
-    return NULL;
-}
-
-/* To those who wait for this key, the longest waiting first, for as long as there is something. */
+/* To those who wait for this key, the longest waiting first, for as long as there is something. What runs takes none but the one it is
+ * for out of the list. */
 static void serve_key(struct rsm *r, uint64_t index, uint64_t chance, struct blocked_key *k)
 {
     struct buf reply = BUF_EMPTY;
-    uint64_t after = 0;
-    for (;;) {
-        const struct store_key *there = find(r, index, k);
-        struct blocked *w = next_at(k, there, after);
-        if (!w)
-            break;
-        after = w->arrived;
+    const struct store_key *there = find(r, index, k);
+    list_for_each_safe(it, next, &k->waiting)
+    {
+        struct blocked *w = list_entry(it, struct blocked_at, link)->who;
+        if (!is_for(w, there))
+            continue;
         buf_truncate(&reply, 0);
         bool served = rsm_run_blocked(r, index, chance, w, blocked_key_text(k), &reply);
         rsm_blocked_ready(r, index);
         if (served)
             answer(r, w, buf_slice(&reply));
+        there = find(r, index, k);
     }
     buf_deinit(&reply);
 }

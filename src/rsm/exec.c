@@ -161,6 +161,15 @@ static bool run_change(struct rsm *r, uint64_t index, struct command_context *c,
     return true;
 }
 
+/* What a transaction reads is told on every node, again after each start, and it may read one large value many times. */
+static void bound_reply(struct command_context *c, size_t start, size_t before)
+{
+    if (c->out->len - start <= 2 * (size_t)c->max_bulk)
+        return;
+    buf_truncate(c->out, before);
+    resp_error(c->out, "ERR the replies of the transaction would be longer than twice proto-max-bulk-len");
+}
+
 void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct buf *reply,
                   struct rsm_result *result)
 {
@@ -173,14 +182,17 @@ void rsm_run_exec(struct rsm *r, uint64_t index, const struct rsm_decoded *d, st
     prng_seed(&chance, d->chance);
     struct command_context c = context(r, q, &chance, reply);
     c.argv = q->argv;
+    size_t start = reply->len;
     resp_array(reply, q->commands);
     if (r->listener.written)
         rsm_unit_begins(r);
     for (size_t i = 0; i < q->commands; i++) {
+        size_t before = reply->len;
         c.argc = q->counts[i];
         c.view = rsm_write_view(r, index, q->dbs[i]);
         if (!run_aside(r, &c) && !run_change(r, index, &c, result))
             run(r, &c);
+        bound_reply(&c, start, before);
         if (r->blocked.count)
             rsm_blocked_ready(r, index);
         c.argv += q->counts[i];

@@ -155,10 +155,11 @@ static bool take_over(struct rsm *r, uint64_t index, const struct rsm_session *s
 void rsm_remember(struct rsm *r, uint64_t session, uint64_t number, uint64_t hash, struct slice reply)
 {
     struct rsm_session *s = rsm_session_by_name(&r->sessions, session);
-    if (!s || number < s->low)
+    if (!s)
         return;
     slide(r, s, number > s->top ? number : s->top);
-    rsm_window_add(&r->sessions, s, number, hash, reply, reply.len > REPLY_MAX);
+    if (number >= s->low) /* the window may have been made smaller since */
+        rsm_window_add(&r->sessions, s, number, hash, reply, reply.len > REPLY_MAX);
 }
 
 void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded *d, struct slice asked,
@@ -187,7 +188,8 @@ void rsm_apply_numbered(struct rsm *r, uint64_t index, const struct rsm_decoded 
     }
     struct slice text = slice_of(reply->data + before, reply->len - before);
     slide(r, s, number > s->top ? number : s->top);
-    rsm_window_add(&r->sessions, s, number, hash, text, text.len > REPLY_MAX);
+    if (number >= s->low) /* it may itself have made the window smaller */
+        rsm_window_add(&r->sessions, s, number, hash, text, text.len > REPLY_MAX);
 }
 
 enum rsm_memory rsm_recall(struct rsm *r, struct slice payload, struct buf *reply)

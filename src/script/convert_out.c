@@ -183,6 +183,7 @@ static void append(lua_State *L, const struct output *o, int depth)
         return;
     }
     lib_count(L, 1);
+    charge(L, o, 0);
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
         charge(L, o, lua_objlen(L, -1));

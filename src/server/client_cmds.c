@@ -232,14 +232,15 @@ static void client_kill(struct client *me, const struct slice *argv, size_t argc
 
 static void client_setname(struct client *c, struct slice name, struct buf *out)
 {
-    if (c->in_exec && session_is_asked(name))
+    const char *unfit = client_name_error(name);
+    if (unfit) {
+        resp_error(out, unfit);
+    } else if (c->in_exec && session_is_asked(name)) {
         resp_error(out, "ERR A session is not opened inside a transaction");
-    else if (session_setname(c, name))
-        return;
-    else if (client_set_name(c, name))
+    } else if (!session_setname(c, name)) {
+        client_set_name(c, name);
         resp_simple(out, "OK");
-    else
-        resp_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
+    }
 }
 
 static void client_setinfo(const struct slice *argv, struct buf *out)

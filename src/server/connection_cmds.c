@@ -142,10 +142,13 @@ void hello_command(struct client *c, const struct slice *argv, size_t argc, stru
         resp_error(out, "ERR A session is opened by CLIENT SETNAME, not by HELLO");
         return;
     }
-    if (h.setname && !client_set_name(c, h.name)) {
-        resp_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
+    const char *unfit = h.setname ? client_name_error(h.name) : NULL;
+    if (unfit) {
+        resp_error(out, unfit);
         return;
     }
+    if (h.setname)
+        client_set_name(c, h.name);
     c->resp = (int)h.version;
     bool leader = !s->node || node_leader(s->node) == s->self;
     resp_map(out, c->resp, 7);

@@ -536,7 +536,8 @@ bool session_is_numbered(struct slice name, struct slice second, bool in_multi);
 bool session_is_asked(struct slice name);
 bool session_setname(struct client *c, struct slice name);
 void session_opened(struct client *c, struct slice reply);
-bool client_set_name(struct client *c, struct slice name); /* false: forbidden bytes */
+const char *client_name_error(struct slice name); /* of any; NULL: it is fit */
+void client_set_name(struct client *c, struct slice name);
 
 void transaction_free(struct transaction *t);
 void transaction_queue(struct client *c, const struct command *row, const struct handler *h,

@@ -43,15 +43,24 @@ static bool ends_with_number(struct slice name, const char *mark, struct slice *
     return parse_i64(slice_of(tail.data + mark_len, tail.len - mark_len), number) && *number >= 0;
 }
 
-bool client_set_name(struct client *c, struct slice name)
+enum { NAME_MAX_BYTES = 1024 };
+
+/* A plain one is in each entry of its client, a session's in the state of every node. */
+const char *client_name_error(struct slice name)
 {
+    if (name.len > NAME_MAX_BYTES)
+        return "ERR Client names cannot be longer than 1024 bytes.";
     for (size_t i = 0; i < name.len; i++)
         if (name.data[i] < '!' || name.data[i] > '~')
-            return false;
+            return "ERR Client names cannot contain spaces, newlines or special characters.";
+    return NULL;
+}
+
+void client_set_name(struct client *c, struct slice name)
+{
     buf_truncate(&c->name, 0);
     buf_append_slice(&c->name, name);
     c->session = 0;
-    return true;
 }
 
 bool session_is_asked(struct slice name)

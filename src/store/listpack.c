@@ -224,10 +224,11 @@ static size_t checked_span(const uint8_t *at, const uint8_t *end)
     return memcmp(back, at + len, back_len(len)) == 0 ? len + back_len(len) : 0;
 }
 
+/* Longer ones than LP_BYTES_MAX are: what callers count are texts, not what stands around them. */
 uint8_t *lp_load(struct slice bytes)
 {
     const uint8_t *lp = (const uint8_t *)bytes.data;
-    if (bytes.len < HEAD + 1 || bytes.len > LP_BYTES_MAX || total(lp) != bytes.len ||
+    if (bytes.len < HEAD + 1 || bytes.len > UINT32_MAX || total(lp) != bytes.len ||
         lp[bytes.len - 1] != END)
         return NULL;
     const uint8_t *end = lp + bytes.len - 1;

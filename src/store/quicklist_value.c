@@ -97,7 +97,7 @@ static bool load_packed(struct collection *c, struct slice saved, as_listpack *r
     uint8_t *lp = read(saved);
     if (!lp)
         return false;
-    if (lp_first(lp) && lp_slice(lp).len <= PACKED_BYTES_MAX) {
+    if (lp_first(lp) && (!limits || lp_slice(lp).len <= PACKED_BYTES_MAX)) {
         append_node(c, list_node_packed(lp));
         return true;
     }

@@ -111,7 +111,8 @@ bool rdb_get_length(struct reader *r, uint64_t *len)
 }
 
 /* LZF: a control byte below 32 is followed by that many + 1 literal bytes; others are a copy of (control >>
- * 5) + 2 bytes (7: one more length byte follows) from 1 + 13 bits of distance back. */
+ * 5) + 2 bytes (7: one more length byte follows) from 1 + 13 bits of distance back. With `out` NULL it only tells whether there are
+ * `len` bytes. */
 static bool lzf_expand(struct slice in, char *out, size_t len)
 {
     const uint8_t *at = (const uint8_t *)in.data, *end = at + in.len;
@@ -122,7 +123,8 @@ static bool lzf_expand(struct slice in, char *out, size_t len)
             size_t run = control + 1;
             if (run > (size_t)(end - at) || run > len - done)
                 return false;
-            memcpy(out + done, at, run);
+            if (out)
+                memcpy(out + done, at, run);
             at += run;
             done += run;
             continue;
@@ -139,25 +141,29 @@ static bool lzf_expand(struct slice in, char *out, size_t len)
         size_t back = ((control & 31) << 8 | *at++) + 1;
         if (back > done || run > len - done)
             return false;
-        for (; run > 0; run--, done++)
-            out[done] = out[done - back];
+        for (size_t i = 0; out && i < run; i++)
+            out[done + i] = out[done + i - back];
+        done += run;
     }
     return done == len;
 }
 
-#define LZF_BEST_RATIO                                                                                       \
-    264 /* bytes that three compressed ones can stand for: refuse to allocate more than can come */
+#define LZF_LEN_MAX ((uint64_t)1 << 30) /* no string of ours is longer, nor a node of a list or stream that is packed */
 
 static bool get_lzf(struct reader *r, struct buf *scratch, struct slice *out)
 {
     uint64_t packed_len, len;
     if (!rdb_get_length(r, &packed_len) || !rdb_get_length(r, &len))
         return false;
-    if (packed_len > reader_left(r) || len / LZF_BEST_RATIO > packed_len) {
+    if (packed_len > reader_left(r) || len > LZF_LEN_MAX) {
         r->failed = true;
         return false;
     }
     struct slice packed = get_raw(r, packed_len);
+    if (r->failed || !lzf_expand(packed, NULL, len)) { /* before room is made for it */
+        r->failed = true;
+        return false;
+    }
     char *room = buf_reserve(scratch, len);
     if (r->failed || !lzf_expand(packed, room, len)) {
         r->failed = true;

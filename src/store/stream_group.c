@@ -326,7 +326,7 @@ int64_t stream_entries_upto(const struct stream_facts *f, struct stream_id id)
         (!f->max_deleted.ms && !f->max_deleted.seq) || stream_id_compare(f->max_deleted, f->first) < 0;
     if (to_last > 0 || to_first > 0 || !whole)
         return STREAM_READ_UNKNOWN;
-    return added - (int64_t)f->length + (to_first == 0);
+    return (int64_t)((uint64_t)added - f->length + (to_first == 0));
 }
 
 bool stream_group_lag(const struct stream_facts *f, const struct stream_group *g, int64_t *lag)

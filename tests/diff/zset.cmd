@@ -356,6 +356,11 @@ ZADD b 10 y 20 z 30 w
 ZADD c 100 z
 ZUNION 2 a b
 ZUNION 2 a b WITHSCORES
+# as many as each other are added in the order in which they were named
+ZADD one 1 x
+ZUNION 3 one one one WEIGHTS 1e16 1 -1e16 WITHSCORES
+ZUNION 3 one one one WEIGHTS 1e16 -1e16 1 WITHSCORES
+ZUNION 4 a one one one WEIGHTS 3 1e16 1 -1e16 WITHSCORES
 ZUNION 2 a b WEIGHTS 2 3 WITHSCORES
 ZUNION 2 a b WEIGHTS 2 WITHSCORES
 ZUNION 2 a b WEIGHTS 2 x

@@ -68,6 +68,45 @@ static void a_local_read_asks_nobody(void **state)
     three_free(t);
 }
 
+static bool sees_no_keys(struct one *o, uint64_t now_ms, uint64_t *due_ms)
+{
+    struct slice argv[] = {SLICE_LITERAL("DBSIZE")};
+    struct buf reply = BUF_EMPTY;
+    bool done = node_query(o->node, now_ms, 0, 2, SLICE_LITERAL("default"), argv, 1, &reply, due_ms) &&
+                slice_equal(buf_slice(&reply), SLICE_LITERAL(":0\r\n"));
+    buf_deinit(&reply);
+    return done;
+}
+
+/* One entry takes so many keys away; the next one does not wait until time has to be logged. */
+static void a_read_of_many_due_keys_is_not_held_up(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    struct buf error = BUF_EMPTY;
+    char key[16];
+    for (int i = 0; i < 1000; i++) {
+        size_t len = (size_t)snprintf(key, sizeof key, "k%d", i);
+        struct slice argv[] = {SLICE_LITERAL("SET"), slice_of(key, len), SLICE_LITERAL("v"),
+                               SLICE_LITERAL("PX"), SLICE_LITERAL("5000")};
+        struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 5};
+        assert_int_equal(node_write(leader->node, &req, 1, &error), NODE_PENDING);
+    }
+    three_run(t, 4990);
+    leader = three_leader(t);
+    uint64_t began_us = t->now_us, now_ms = node_cluster_ms(leader->node) + 20, due_ms = 0;
+    for (int i = 0; i < 100 && !sees_no_keys(leader, now_ms, &due_ms); i++) {
+        leader->reads_ready = 0;
+        assert_int_equal(node_read_due(leader->node, now_ms, TICKET), NODE_PENDING);
+        while (!leader->reads_ready)
+            three_run(t, 1);
+    }
+    assert_true(sees_no_keys(leader, now_ms, &due_ms));
+    assert_in_range(t->now_us - began_us, 0, 300 * 1000);
+    three_free(t);
+}
+
 /* Before the pass ends: more requests may be waited for until then. */
 static void what_can_be_answered_is_answered_early(void **state)
 {
@@ -651,6 +690,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_read_asks_nobody),
+        cmocka_unit_test(a_read_of_many_due_keys_is_not_held_up),
         cmocka_unit_test(what_can_be_answered_is_answered_early),
         cmocka_unit_test(what_is_sent_leaves_before_the_turn_applies),
         cmocka_unit_test(a_voter_is_not_forgotten_while_another_is_lost),

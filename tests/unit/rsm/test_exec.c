@@ -52,6 +52,55 @@ static void test_errors_are_elements(void **state)
     machine_free(&m);
 }
 
+/* Many times what is there once: every node would have to tell it. */
+static void test_replies_have_a_bound(void **state)
+{
+    struct machine m = machine_newest();
+    static const char big[] = "\r\n-ERR the replies of the transaction would be longer",
+                      long_one[] = "\r\n-ERR the reply would be longer than proto-max-bulk-len";
+    (void)state;
+    setting(&m, "proto-max-bulk-len 1mb");
+    command(&m, "SETRANGE k 899999 x");
+    command(&m, "COPY k weight_f");
+    const char *reply =
+        exec_request(&m, plain, (const char *[]){"GET k", "GET k", "GET k", "GET k", "INCR n", NULL});
+    assert_memory_equal(reply, "*5\r\n$900000\r\n", 13);
+    assert_in_range(m.reply.len, 1800000, 1800400);
+    assert_int_equal(memcmp(reply + 13 + 900000 + 2 + 9 + 900000, big, sizeof big - 1), 0);
+    assert_memory_equal(reply + m.reply.len - 4, ":1\r\n", 4);
+    reply = exec_request(&m, plain, (const char *[]){"MGET k k k", "INCR n", NULL});
+    assert_memory_equal(reply + 2, long_one, sizeof long_one - 1);
+    assert_memory_equal(reply + m.reply.len - 4, ":2\r\n", 4);
+    command(&m, "RPUSH l f");
+    reply = exec_request(
+        &m, plain,
+        (const char *[]){"SORT l BY nosort GET weight_* GET weight_* GET weight_*", "INCR n", NULL});
+    assert_memory_equal(reply + 2, long_one, sizeof long_one - 1);
+    char *value = calloc(1, 900000);
+    struct slice hash[] = {SLICE_LITERAL("HSET"), SLICE_LITERAL("h"), SLICE_LITERAL("f"), {value, 900000}};
+    struct rsm_request q = {.kind = RSM_COMMAND, .argv = hash, .argc = 4, .resp = 2};
+    apply_request(&m, &q);
+    free(value);
+    reply = exec_request(&m, plain, (const char *[]){"HMGET h f f f", NULL});
+    assert_memory_equal(reply + 2, long_one, sizeof long_one - 1);
+    machine_free(&m);
+}
+
+/* What an allocation is differs from node to node, and what an entry says may be kept. */
+static void test_memory_usage_is_the_states(void **state)
+{
+    struct machine m = machine_newest();
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        command(&m, "APPEND k 0123456789012345678901234567890123456789");
+    const char *reply = exec_request(&m, plain, (const char *[]){"MEMORY USAGE k", "DUMP k", NULL});
+    char *rest;
+    assert_memory_equal(reply, "*2\r\n:", 5);
+    unsigned long says = strtoul(reply + 5, &rest, 10);
+    assert_int_equal(says, strtoul(rest + 3, NULL, 10) + 1);
+    machine_free(&m);
+}
+
 static void test_databases(void **state)
 {
     struct machine m = machine_new();
@@ -248,6 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
         cmocka_unit_test(test_errors_are_elements),
+        cmocka_unit_test(test_replies_have_a_bound),
+        cmocka_unit_test(test_memory_usage_is_the_states),
         cmocka_unit_test(test_databases),
         cmocka_unit_test(test_literal_and_time),
         cmocka_unit_test(test_settings_and_users),

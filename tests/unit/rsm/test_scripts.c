@@ -205,6 +205,21 @@ static void test_over_budget(void **state)
     machine_free(&m);
 }
 
+/* Tables cost a step an element, and are told as often as they are named. */
+static void test_long_replies_of_short_tables(void **state)
+{
+    struct machine m = machine_newest();
+    (void)state;
+    assert_string_equal(setting(&m, "script-max-memory 16mb"), "+OK\r\n");
+    const char *reply = ASK(&m, "eval",
+                            "local a, b = {}, {} for i = 1, 1000 do a[i] = -2^62 end "
+                            "for i = 1, 1000 do b[i] = a end return {b, b}",
+                            "0");
+    assert_memory_equal(reply, "-ERR not enough memory for the reply", 36);
+    assert_in_range(m.reply.len, 36, 200);
+    machine_free(&m);
+}
+
 /* One whose room was another's before: what was kept of that is not taken for its own. */
 static void test_gone_is_forgotten(void **state)
 {
@@ -335,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_short_of_memory),
         cmocka_unit_test(test_users),
         cmocka_unit_test(test_over_budget),
+        cmocka_unit_test(test_long_replies_of_short_tables),
         cmocka_unit_test(test_gone_is_forgotten),
         cmocka_unit_test(test_may_read),
         cmocka_unit_test(test_calls_are_told),

@@ -113,6 +113,54 @@ static void test_window_setting(void **state)
     machine_free(&m);
 }
 
+/* It had its number in the window when it began, and has not when it ends. */
+static void test_window_shrinks_under_a_request(void **state)
+{
+    struct machine m = machine_newest();
+    uint64_t s = open_session(&m, "waits", 1);
+    struct slice pop[] = {SLICE_LITERAL("BLPOP"), SLICE_LITERAL("q"), SLICE_LITERAL("0")};
+    struct rsm_request q = {.kind = RSM_COMMAND,
+                            .numbering = RSM_SESSION_NUMBER,
+                            .session = s,
+                            .request_id = 1,
+                            .asker = 1,
+                            .argv = pop,
+                            .argc = 3,
+                            .resp = 2};
+    size_t count;
+    (void)state;
+    apply_request(&m, &q);
+    assert_int_not_equal(m.result.claim, 0);
+    for (uint64_t n = 2; n <= 4; n++)
+        numbered(&m, s, n, "INCR n");
+    setting(&m, "session-window 1");
+    command(&m, "RPUSH q v");
+    assert_int_equal(rsm_released(m.rsm, &count)->reply.len, 18);
+    numbered(&m, s, 1, "INCR n");
+    assert_stale(&m);
+    assert_string_equal(numbered(&m, s, 4, "INCR n"), ":3\r\n");
+    /* A transaction that does it itself: what it was is not remembered, and not run again. */
+    setting(&m, "session-window 100");
+    numbered(&m, s, 90, "INCR n");
+    struct slice argv[] = {RSM_CONFIG, SLICE_LITERAL("session-window"), SLICE_LITERAL("1"),
+                           SLICE_LITERAL("INCR"), SLICE_LITERAL("n")};
+    q = (struct rsm_request){.kind = RSM_EXEC,
+                             .numbering = RSM_SESSION_NUMBER,
+                             .session = s,
+                             .request_id = 50,
+                             .argv = argv,
+                             .argc = 5,
+                             .counts = (const uint32_t[]){3, 2},
+                             .dbs = (const uint32_t[]){0, 0},
+                             .commands = 2,
+                             .resp = 2};
+    assert_string_equal(apply_request(&m, &q), "*2\r\n+OK\r\n:5\r\n");
+    apply_request(&m, &q);
+    assert_stale(&m);
+    reincarnate(&m);
+    machine_free(&m);
+}
+
 static void test_other_request_under_the_number(void **state)
 {
     struct machine m = machine_new();
@@ -427,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_gap_may_be_filled),
         cmocka_unit_test(test_older_than_the_session_or_the_window),
         cmocka_unit_test(test_window_setting),
+        cmocka_unit_test(test_window_shrinks_under_a_request),
         cmocka_unit_test(test_other_request_under_the_number),
         cmocka_unit_test(test_retried_exec_may_ask_for_something_else),
         cmocka_unit_test(test_unknown_session),

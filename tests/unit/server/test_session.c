@@ -45,6 +45,17 @@ static void test_tags(void **state)
     assert_int_equal(b->node->request_id, 5);
     bench_send(b, fd, "CLIENT SETNAME \"a b\"");
     assert_reply(b, fd, "-ERR Client names cannot contain spaces, newlines or special characters.|");
+    size_t writes = b->node->write_count;
+    bench_send(b, fd, "CLIENT SETNAME \"a\\nid=7@seq=1\"");
+    assert_reply(b, fd, "-ERR Client names cannot contain spaces, newlines or special characters.|");
+    char line[1100] = "CLIENT SETNAME ";
+    memset(line + 15, 'x', 1025);
+    bench_send(b, fd, line);
+    assert_reply(b, fd, "-ERR Client names cannot be longer than 1024 bytes.|");
+    memcpy(line + 15 + 1025 - 6, "@seq=1", 7);
+    bench_send(b, fd, line);
+    assert_reply(b, fd, "-ERR Client names cannot be longer than 1024 bytes.|");
+    assert_int_equal(b->node->write_count, writes);
     close(fd);
 }
 

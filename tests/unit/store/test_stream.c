@@ -583,6 +583,16 @@ static void test_entries_of_a_long_one_cost_little(void **state)
     collection_free(&c, STORE_STREAM);
 }
 
+/* Counted up to 2^63 and beyond, by XSETID or a dump. */
+static void test_the_most_entries_added(void **state)
+{
+    (void)state;
+    struct stream_facts f = {
+        .length = 1, .first = {5, 1}, .last = {6, 1}, .entries_added = UINT64_C(1) << 63};
+    assert_int_equal(stream_entries_upto(&f, (struct stream_id){5, 1}), INT64_MIN);
+    assert_int_equal(stream_entries_upto(&f, (struct stream_id){5, 0}), INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -592,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_redis_reads_ours_and_we_read_its),
         cmocka_unit_test(test_damaged_ones_are_refused),
         cmocka_unit_test(test_entries_of_a_long_one_cost_little),
+        cmocka_unit_test(test_the_most_entries_added),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, redis_group_start, redis_group_stop);
