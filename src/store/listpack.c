@@ -228,8 +228,7 @@ static size_t checked_span(const uint8_t *at, const uint8_t *end)
 uint8_t *lp_load(struct slice bytes)
 {
     const uint8_t *lp = (const uint8_t *)bytes.data;
-    if (bytes.len < HEAD + 1 || bytes.len > UINT32_MAX || total(lp) != bytes.len ||
-        lp[bytes.len - 1] != END)
+    if (bytes.len < HEAD + 1 || bytes.len > UINT32_MAX || total(lp) != bytes.len || lp[bytes.len - 1] != END)
         return NULL;
     const uint8_t *end = lp + bytes.len - 1;
     size_t count = 0;

@@ -148,7 +148,8 @@ static bool lzf_expand(struct slice in, char *out, size_t len)
     return done == len;
 }
 
-#define LZF_LEN_MAX ((uint64_t)1 << 30) /* no string of ours is longer, nor a node of a list or stream that is packed */
+#define LZF_LEN_MAX                                                                                          \
+    ((uint64_t)1 << 30) /* no string of ours is longer, nor a node of a list or stream that is packed */
 
 static bool get_lzf(struct reader *r, struct buf *scratch, struct slice *out)
 {

@@ -502,7 +502,8 @@ static void test_huge_listpacks_are_taken_apart(void **state)
     rdb_put_length(&saved, 2);
     rdb_put_string(&saved, lp_slice(lp));
     struct reader r = reader_of(buf_slice(&saved));
-    assert_true(quicklist_ops.load(&c, RDB_TYPE_LIST_QUICKLIST_2, &r, &(struct store_limits){.list_max_listpack_size = -2}));
+    assert_true(quicklist_ops.load(&c, RDB_TYPE_LIST_QUICKLIST_2, &r,
+                                   &(struct store_limits){.list_max_listpack_size = -2}));
     assert_int_equal(quicklist_count(&c), 400);
     assert_true(quicklist_of(&c)->used > 40);
     assert_sums(&c);
