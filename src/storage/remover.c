@@ -32,13 +32,16 @@ static void drop(struct doomed *d)
     mem_free(d);
 }
 
-/* Has anybody else it open, in this process or another, as a backup that is being copied? A lease is given only where nobody has. */
-static bool is_read(int fd)
+enum use { UNUSED, IN_USE, NOT_KNOWN };
+
+/* Has anybody else it open, in this process or another, as a backup that is being copied? A lease is given only where nobody has, and
+ * not every file system gives any. */
+static enum use use_of(int fd)
 {
     if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
-        return errno == EAGAIN;
+        return errno == EAGAIN ? IN_USE : NOT_KNOWN;
     fcntl(fd, F_SETLEASE, F_UNLCK);
-    return false;
+    return UNUSED;
 }
 
 /* One step of it. false: it is so small now that it may go. */
@@ -74,7 +77,8 @@ static void *run(void *arg)
         struct doomed *d = list_entry(r->files.next, struct doomed, link);
         list_remove(&d->link);
         pthread_mutex_unlock(&r->lock);
-        bool held = is_read(d->fd), more = held || shrink(d);
+        enum use use = use_of(d->fd);
+        bool held = use == IN_USE, more = held || (use == UNUSED && shrink(d));
         if (!more)
             drop(d);
         pthread_mutex_lock(&r->lock);
