@@ -157,10 +157,6 @@ bool engine_begin(struct script_engine *e, const struct script_run *run)
 {
     if (!e->L)
         make(e);
-    size_t used = e->arena.used, keep = e->clean.used + KEEP_BYTES;
-    keep -= keep % 4096;
-    if (used > keep)
-        mem_give_back(e->arena.base + keep, used - keep);
     const struct kept_state *k = kept_for(e, run);
     e->arena = k ? k->arena : e->clean;
     memcpy(e->arena.base, k ? k->bytes : e->image, e->arena.used);
@@ -178,6 +174,10 @@ bool engine_begin(struct script_engine *e, const struct script_run *run)
 
 void engine_end(struct script_engine *e)
 {
+    size_t used = e->arena.used, keep = e->clean.used + KEEP_BYTES;
+    keep -= keep % 4096;
+    if (used > keep) /* the next one may be long in coming */
+        mem_give_back(e->arena.base + keep, used - keep);
     e->run = NULL;
     if (e->reply.cap > KEEP_BYTES)
         buf_deinit(&e->reply);

@@ -343,6 +343,28 @@ static void test_kept_costs(void **state)
     assert_non_null(strstr(run(f, code), "not enough memory"));
 }
 
+static size_t resident_bytes(void)
+{
+    unsigned long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &size, &resident), 2);
+    fclose(file);
+    return resident * 4096;
+}
+
+/* Without another one having to come. */
+static void test_what_it_took_goes_back(void **state)
+{
+    struct fixture *f = *state;
+    f->run.limits.max_steps = 1000000000;
+    run(f, "return 1");
+    size_t before = resident_bytes();
+    assert_string_equal(run(f, "local t={} for i=1,40 do t[i]=string.rep('x',1000000+i) end return #t"),
+                        ":40\r\n");
+    assert_in_range(resident_bytes(), 0, before + (10 << 20));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addresses_do_not_show, setup, teardown),
         cmocka_unit_test_setup_teardown(test_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_it_took_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_same_text_many_times, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nested_too_deep, setup, teardown),
