@@ -117,7 +117,8 @@ void wait_command(struct client *c, const struct slice *argv, size_t argc, struc
     wait_begin(c, KIND_WAIT);
     c->wait_index = c->last_index;
     c->wait_count = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-    c->wait_until_us = timeout_ms ? s->now_us + (uint64_t)timeout_ms * 1000 : 0;
+    bool for_ever = timeout_ms == 0 || timeout_ms > INT64_MAX / 2000;
+    c->wait_until_us = for_ever ? 0 : s->now_us + (uint64_t)timeout_ms * 1000;
     list_push_back(&s->waiting, &c->waiting_link);
 }
 

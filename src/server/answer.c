@@ -35,6 +35,9 @@ static void put_done(struct client *c, struct slot *slot, const struct node_answ
     case KIND_ACL:
         acl_answered(c, slot, answer->reply, out);
         return;
+    case KIND_SETTING:
+        config_set_answered(c->server, slot, answer->reply);
+        break;
     case KIND_BGSAVE:
         if (answer->reply.len && answer->reply.data[0] == '-')
             break;

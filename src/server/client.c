@@ -58,6 +58,7 @@ void client_free(struct client *c)
     socket_forget(c);
     if (s->looked_at == &c->everyone_link)
         s->looked_at = c->everyone_link.prev;
+    s->answered_count = 0; /* it may be one of them; the others are in `changed` all the same */
     list_remove(&c->everyone_link);
     list_remove(&c->changed_link);
     list_remove(&c->parked_link);
@@ -249,6 +250,14 @@ void client_hear(struct client *c)
         client_answered(c);
 }
 
+/* Not who waits for us (a reply, the end of CLIENT PAUSE, a leader), nor who has only to listen. */
+static bool may_time_out(const struct client *c)
+{
+    bool waits = !ring_empty(c) || c->stalled;
+    bool listens = client_is_subscribed(c) || !list_empty(&c->monitor_link) || replica_is_attached(c);
+    return !waits && !listens && !c->unseen;
+}
+
 /* Now and then, for each client: those that idle, and buffers that were large once. */
 void client_cron(struct client *c)
 {
@@ -261,8 +270,7 @@ void client_cron(struct client *c)
     client_enforce_limit(c); /* the soft one: it may be silent for as long as that allows */
     if (c->doomed)
         return;
-    if (s->config->timeout_s && ring_empty(c) && !c->unseen && !replica_is_attached(c) &&
-        !client_is_subscribed(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
+    if (s->config->timeout_s && may_time_out(c) && idle_us > (uint64_t)s->config->timeout_s * 1000000) {
         client_doom(c, "idle");
         return;
     }

@@ -114,7 +114,7 @@ static void cluster_meet(struct client *c, const struct slice *argv, size_t argc
         resp_errorf(out, "ERR Invalid TCP base port specified: %.*s", (int)argv[3].len, argv[3].data);
         return;
     }
-    if (argc == 4)
+    if (argc == 4 && port >= 1 && port <= 65535)
         peer_port = port + PEER_PORT_OFFSET;
     char host[RAFT_HOST_MAX];
     if (argv[2].len == 0 || argv[2].len >= sizeof host || port < 1 || port > 65535 || peer_port < 1 ||

@@ -1,5 +1,5 @@
 /* CONFIG. Local directives change at once; replicated ones go the way of a write. A CONFIG SET of both kinds is checked
- * as a whole first. */
+ * as a whole first, and changes what is this node's when the write is answered. */
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -117,50 +117,100 @@ static void apply_set(struct server *s)
     log_set_level((enum log_level)s->config->loglevel);
     if (s->node)
         node_set_tracing(s->node, s->config->loglevel == LOG_DEBUG);
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)s->config->maxclients + SERVER_RESERVED_FDS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
-        limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted)
-            log_line(LOG_WARNING, "maxclients %lld needs %llu file descriptors, the system grants %llu",
-                     (long long)s->config->maxclients, (unsigned long long)wanted,
-                     (unsigned long long)limit.rlim_cur);
-    }
 }
 
-/* Sets the local ones, all or none. */
-static bool set_local(struct server *s, const struct slice *argv, size_t argc, struct buf *out)
+int64_t server_grant_clients(int64_t wanted)
 {
-    struct buf reason = BUF_EMPTY;
-    size_t pairs = (argc - 2) / 2;
-    struct buf *before = mem_calloc(pairs, sizeof *before);
-    size_t done = 0;
-    bool ok = true;
-    for (; ok && done < pairs; done += ok) {
-        struct slice name = argv[2 + 2 * done];
-        if (config_is_replicated(name) || !config_is_mutable(name))
-            continue;
+    struct rlimit limit;
+    rlim_t needed = (rlim_t)wanted + SERVER_RESERVED_FDS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+        return wanted;
+    struct rlimit more = {.rlim_cur = needed, .rlim_max = limit.rlim_max > needed ? limit.rlim_max : needed};
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return wanted;
+    more = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &more) < 0)
+        more = limit;
+    int64_t left = (int64_t)more.rlim_cur - SERVER_RESERVED_FDS;
+    return left > 0 ? left : 1;
+}
+
+/* Is it this node's, and to be set? What is immutable may be given as it is. */
+static bool is_local(struct slice name)
+{
+    return !config_is_replicated(name) && config_is_mutable(name);
+}
+
+static bool set_one(struct server *s, struct slice name, struct slice value, struct buf *reason)
+{
+    if (!config_set(s->config, name, &value, 1, false, reason))
+        return false;
+    int64_t wanted = s->config->maxclients, granted = wanted;
+    if (slice_is_word(name, "maxclients"))
+        granted = server_grant_clients(wanted);
+    if (granted < wanted)
+        buf_printf(
+            reason,
+            "The operating system is not able to handle the specified number of clients, try with %lld",
+            (long long)granted);
+    return granted >= wanted;
+}
+
+/* Appends the local ones, each name with its value: what is asked for, or what it is `now`. */
+static void put_local(const struct server *s, const struct slice *argv, size_t argc, bool now,
+                      struct buf *pairs)
+{
+    struct buf value = BUF_EMPTY;
+    for (size_t i = 2; i < argc; i += 2) {
         char text[128];
-        snprintf(text, sizeof text, "%.*s", (int)name.len, name.data);
-        config_get(s->config, text, &before[done]);
-        ok = config_set(s->config, name, &argv[3 + 2 * done], 1, false, &reason);
+        if (!is_local(argv[i]))
+            continue;
+        snprintf(text, sizeof text, "%.*s", (int)argv[i].len, argv[i].data);
+        buf_truncate(&value, 0);
+        if (now)
+            config_get(s->config, text, &value);
+        put_bytes(pairs, argv[i]);
+        put_bytes(pairs, now ? buf_slice(&value) : argv[i + 1]);
     }
-    if (!ok) {
-        set_failed(out, argv[2 + 2 * done], buf_slice(&reason));
-        for (size_t i = 0; i < done; i++) {
-            struct slice old = before[i].len ? buf_slice(&before[i]) : SLICE_LITERAL("");
-            struct buf ignored = BUF_EMPTY;
-            if (!config_is_replicated(argv[2 + 2 * i]) && config_is_mutable(argv[2 + 2 * i]))
-                config_set(s->config, argv[2 + 2 * i], &old, 1, false, &ignored);
-            buf_deinit(&ignored);
-        }
+    buf_deinit(&value);
+}
+
+/* Sets what has been tried before. */
+static void set_pairs(struct server *s, struct slice pairs)
+{
+    struct reader r = reader_of(pairs);
+    struct buf ignored = BUF_EMPTY;
+    while (reader_left(&r)) {
+        struct slice name = get_bytes(&r), value = get_bytes(&r);
+        config_set(s->config, name, &value, 1, false, &ignored);
     }
-    for (size_t i = 0; i < pairs; i++)
-        buf_deinit(&before[i]);
-    mem_free(before);
-    buf_deinit(&reason);
+    buf_deinit(&ignored);
     apply_set(s);
+}
+
+/* Sets the local ones, all or none; those of them that are to be set `later` are only tried. */
+static bool set_local(struct server *s, const struct slice *argv, size_t argc, bool later, struct buf *out)
+{
+    struct buf reason = BUF_EMPTY, before = BUF_EMPTY;
+    bool ok = true;
+    put_local(s, argv, argc, true, &before);
+    for (size_t i = 2; ok && i < argc; i += 2) {
+        ok = !is_local(argv[i]) || set_one(s, argv[i], argv[i + 1], &reason);
+        if (!ok)
+            set_failed(out, argv[i], buf_slice(&reason));
+    }
+    if (!ok || later)
+        set_pairs(s, buf_slice(&before));
+    apply_set(s);
+    buf_deinit(&before);
+    buf_deinit(&reason);
     return ok;
+}
+
+void config_set_answered(struct server *s, const struct slot *slot, struct slice reply)
+{
+    if (reply.len == 0 || reply.data[0] != '-')
+        set_pairs(s, buf_slice(&slot->bytes));
 }
 
 /* Appends what the entry is to have of it, slot_pack's form without the number of words, which is returned. */
@@ -189,6 +239,7 @@ static bool sets_password(const struct slice *argv, size_t argc)
     return false;
 }
 
+/* This node's part waits in the slot for the answer to the entry: what is refused, here or by the leader, changes nothing. */
 static void set_replicated(struct client *c, const struct slice *argv, size_t argc)
 {
     struct buf words = BUF_EMPTY;
@@ -197,11 +248,14 @@ static void set_replicated(struct client *c, const struct slice *argv, size_t ar
     struct reader r = reader_of(buf_slice(&words));
     for (size_t i = 0; i < count; i++)
         pairs[i] = get_bytes(&r);
-    if (sets_password(argv, argc))
+    if (sets_password(argv, argc) && route_takes_writes(c))
         users_begin(c->server);
+    uint32_t open_before = c->writes_open;
     struct rsm_request req = {.kind = RSM_SETTING, .resp = c->resp, .argv = pairs, .argc = count};
     c->wait_asked =
         route_write(c, command_lookup(SLICE_LITERAL("config")), &req, KIND_SETTING, 0, false) == WAIT;
+    if (c->writes_open != open_before)
+        put_local(c->server, argv, argc, false, &slot_at(c, c->tail - 1)->bytes);
     mem_free(pairs);
     buf_deinit(&words);
 }
@@ -248,7 +302,7 @@ static void config_set_command(struct client *c, const struct slice *argv, size_
     bool replicated = count_entries(argv, argc) > 0;
     if (argc % 2)
         resp_error(out, "ERR syntax error");
-    else if (!check_set(c->server, argv, argc, out) || !set_local(c->server, argv, argc, out))
+    else if (!check_set(c->server, argv, argc, out) || !set_local(c->server, argv, argc, replicated, out))
         return;
     else if (!replicated)
         resp_simple(out, "OK");

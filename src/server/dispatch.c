@@ -69,9 +69,9 @@ static enum verdict run_handler(struct client *c, const struct handler *h, const
     if (c->wait_asked)
         return WAIT; /* untouched: it would be looked at again and again */
     ran(c, row, argv, argc, ns);
+    count_run(c, stat, out, start);
     monitor_request(c, row, argv, argc);
     client_touch(c);
-    count_run(c, stat, out, start);
     return TAKEN;
 }
 
@@ -206,12 +206,16 @@ static enum verdict check_and_run(struct client *c, const struct command *row, c
     return run(c, row, argv, argc, numbered);
 }
 
-/* CLIENT REPLY. What went into a slot is thrown away there; what was pushed meanwhile stays. */
-static void keep_quiet(struct client *c, bool at_once, size_t start)
+void client_hush(struct client *c)
 {
-    size_t keep = c->pushed > start ? c->pushed : start;
-    if ((c->reply_off || c->reply_skip) && at_once && keep < c->out.len)
+    size_t keep = c->pushed > c->reply_at ? c->pushed : c->reply_at;
+    if ((c->reply_off || c->reply_skip) && keep < c->out.len)
         buf_truncate(&c->out, keep);
+}
+
+static void keep_quiet(struct client *c)
+{
+    client_hush(c);
     c->reply_skip = c->skip_next;
     c->skip_next = false;
 }
@@ -225,8 +229,7 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
     }
     bool numbered =
         c->session && session_is_numbered(argv[0], argc > 1 ? argv[1] : slice_of(NULL, 0), c->txn != NULL);
-    bool at_once = ring_empty(c);
-    size_t start = c->out.len;
+    c->reply_at = ring_empty(c) ? c->out.len : SIZE_MAX;
     c->pushed = 0;
     enum verdict verdict = check_and_run(c, row, argv, argc, numbered);
     if (verdict == WAIT)
@@ -234,7 +237,7 @@ enum verdict dispatch(struct client *c, const struct command *row, const struct 
     c->trial = TRIAL_NONE;
     c->park_until_us = 0; /* what is behind it may wait for the next leader as long */
     if (__builtin_expect(c->reply_off || c->reply_skip || c->skip_next, 0))
-        keep_quiet(c, at_once, start);
+        keep_quiet(c);
     if (c->cache && !c->txn && !(row && slice_is_word(command_base_name(row), "client")))
         c->cache->caching = false; /* CLIENT CACHING was about this request */
     c->server->stats.commands++;

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 enum { READ_BYTES = 16 * 1024, LINE_MAX_BYTES = 4096 };
+#define PATIENCE_MAX_MS (UINT64_MAX / 4000)
 
 /* A name being looked up. It outlives the errand that does not wait for it any more. */
 struct lookup {
@@ -31,10 +33,11 @@ struct errand {
     errand_done *done;
     void *arg;
     enum step step;
-    struct timeval patience;
-    struct slice request; /* what is left of it */
-    size_t answers;       /* that are still to come */
+    uint64_t patience_us, until_us; /* by the machine's clock; begins anew with what gets us on */
+    struct slice request;           /* what is left of it */
+    size_t answers;                 /* that are still to come */
     struct buf lines;
+    size_t unfinished; /* where in `lines` the one begins that has come in part */
     struct lookup *lookup;
     struct addrinfo *found;
     const struct addrinfo *at; /* to be tried next */
@@ -53,13 +56,20 @@ static void end(struct errand *e, enum errand_end how)
     e->done(e->arg, how, buf_slice(&e->lines));
 }
 
+static void renew_patience(struct errand *e)
+{
+    e->until_us = clock_mono_us() + e->patience_us;
+}
+
 /* For the socket; `what` 0: for nothing but that patience ends. */
 static void await(struct errand *e, short what)
 {
+    uint64_t now_us = clock_mono_us(), left_us = e->until_us > now_us ? e->until_us - now_us : 0;
+    struct timeval left = {(time_t)(left_us / 1000000), (suseconds_t)(left_us % 1000000)};
     if (e->armed)
         event_del(&e->event);
     event_assign(&e->event, e->server->base, what ? e->fd : -1, what, on_event, e);
-    event_add(&e->event, &e->patience);
+    event_add(&e->event, &left);
     e->armed = true;
 }
 
@@ -77,6 +87,7 @@ static bool dial(struct errand *e)
         setsockopt(e->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         if (connect(e->fd, e->at->ai_addr, e->at->ai_addrlen) == 0 || errno == EINPROGRESS) {
             e->at = e->at->ai_next;
+            renew_patience(e);
             await(e, EV_WRITE);
             return true;
         }
@@ -106,20 +117,26 @@ static void send_on(struct errand *e)
             return;
         }
         e->request = slice_drop(e->request, (size_t)n);
+        renew_patience(e);
     }
     e->step = LISTENING;
     await(e, EV_READ);
 }
 
 /* How many lines have become whole with what lies from `from` on. */
-static size_t whole_lines(const struct buf *lines, size_t from)
+static size_t whole_lines(struct errand *e, size_t from)
 {
     size_t n = 0;
-    for (size_t i = from; i < lines->len; i++)
-        n += lines->data[i] == '\n';
+    for (size_t i = from; i < e->lines.len; i++) {
+        if (e->lines.data[i] != '\n')
+            continue;
+        n++;
+        e->unfinished = i + 1;
+    }
     return n;
 }
 
+/* Whoever sends bytes and no line keeps us neither for ever nor in memory without end. */
 static void hear(struct errand *e)
 {
     ssize_t n = recv(e->fd, buf_reserve(&e->lines, READ_BYTES), READ_BYTES, 0);
@@ -129,11 +146,13 @@ static void hear(struct errand *e)
     }
     size_t from = e->lines.len;
     e->lines.len += n > 0 ? (size_t)n : 0;
-    size_t came = whole_lines(&e->lines, from);
+    size_t came = whole_lines(e, from);
     e->answers -= came < e->answers ? came : e->answers;
+    if (came)
+        renew_patience(e);
     if (e->answers == 0)
         end(e, ERRAND_ANSWERED);
-    else if (n <= 0 || e->lines.len - from > e->answers * LINE_MAX_BYTES + READ_BYTES)
+    else if (n <= 0 || e->lines.len - e->unfinished > LINE_MAX_BYTES)
         end(e, ERRAND_UNANSWERED);
     else
         await(e, EV_READ);
@@ -230,10 +249,11 @@ static void begin(struct errand *e, struct slice host, struct slice port)
         if (dial(e))
             return;
     } else if (fits && begin_lookup(e, name, service)) {
+        renew_patience(e);
         await(e, 0);
         return;
     }
-    e->patience = (struct timeval){0, 0}; /* it is told from the loop */
+    e->until_us = 0; /* it is told from the loop */
     e->step = LOOKING_UP;
     await(e, 0);
 }
@@ -247,7 +267,7 @@ struct errand *errand_new(struct server *s, struct slice host, struct slice port
     e->arg = arg;
     e->request = request;
     e->answers = answers;
-    e->patience = (struct timeval){(time_t)(timeout_ms / 1000), (suseconds_t)(timeout_ms % 1000 * 1000)};
+    e->patience_us = timeout_ms < PATIENCE_MAX_MS ? timeout_ms * 1000 : PATIENCE_MAX_MS * 1000;
     e->fd = -1;
     begin(e, host, port);
     return e;

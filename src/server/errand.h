@@ -14,7 +14,8 @@ enum errand_end {
 typedef void errand_done(void *arg, enum errand_end end, struct slice lines);
 
 struct errand;
-/* Borrows `request` until it is over. `timeout_ms`: without anything that moves. `done` does not come inside. */
+/* Borrows `request` until it is over. `timeout_ms`: without anything that gets it on, bytes taken or a line that is whole.
+ * `done` does not come inside. */
 struct errand *errand_new(struct server *s, struct slice host, struct slice port, struct slice request,
                           size_t answers, uint64_t timeout_ms, errand_done *done, void *arg);
 void errand_free(struct errand *e); /* at any time; then `done` does not come any more */

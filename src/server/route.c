@@ -320,6 +320,12 @@ static void trace(const struct client *c, const struct command *row, const struc
              c->peer);
 }
 
+bool route_takes_writes(const struct client *c)
+{
+    const struct server *s = c->server;
+    return !c->poison && (c->mode == MODE_PROXY || node_is_serving(s->node)) && !node_is_full(s->node);
+}
+
 enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
                          enum slot_kind kind, uint16_t key_slot, bool numbered)
 {

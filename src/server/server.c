@@ -257,7 +257,6 @@ bool server_turn(struct server *s)
         blocking_gone(c);
         client_free(c);
     }
-    s->answered_count = 0; /* a long script in the loop may have read from one that it then freed */
     if (!list_empty(&s->tries))
         slow_scripts_turn(s);
     clients_bound(s);

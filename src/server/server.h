@@ -66,6 +66,8 @@ bool server_listen(struct server *s, struct buf *error);
 uint16_t server_port_of(const struct server *s, enum follower_mode mode);
 /* File descriptors that clients may never use up: peers, journal, snapshots, libraries. */
 enum { SERVER_RESERVED_FDS = 128 };
+/* Asks the system for the descriptors of so many clients, beside those: how many clients it grants, at least one. */
+int64_t server_grant_clients(int64_t wanted);
 
 uint64_t server_reads(const struct server *s); /* of clients' sockets that brought something, so far */
 size_t server_crowd(struct server *s);         /* how many clients' those were since this was asked last */

@@ -194,9 +194,10 @@ struct client {
     struct watched_key *watches;
     size_t watch_count, watch_cap, watch_done, watched_bytes;
 
-    struct cache *cache;           /* NULL: CLIENT TRACKING is off */
-    size_t pushed;                 /* where what this request has pushed ends in `out`, 0: nothing */
-    bool tracks;                   /* the request being taken is to be remembered */
+    struct cache *cache; /* NULL: CLIENT TRACKING is off */
+    size_t pushed;       /* where what this request has pushed ends in `out`, 0: nothing */
+    size_t reply_at;     /* where the reply to this request begins in `out`; SIZE_MAX: it goes into a slot */
+    bool tracks;         /* the request being taken is to be remembered */
     struct subscriber *subscriber; /* NULL: it has never subscribed */
     uint64_t publish_after;        /* the index of its last EXEC that published */
     uint64_t published;            /* the frame to the peers that has its last message, 0: none */
@@ -417,6 +418,9 @@ enum verdict {
 };
 /* `row`: command_lookup of argv[0]. */
 enum verdict dispatch(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
+/* CLIENT REPLY: throws away the reply to this request, as far as it is written. What went into a slot is thrown away
+ * there; what was pushed before it ends stays. */
+void client_hush(struct client *c);
 enum verdict route_read(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
 /* A script that may read: as a read, for as long as it does. false: it is to be an entry. */
 bool route_guess(struct client *c, const struct command *row, const struct slice *argv, size_t argc);
@@ -427,6 +431,7 @@ bool route_guess_writes(struct client *c, struct slot *slot, struct buf *out);
 /* `numbered`: the number is c->next_number when the connection has a session. `kind` tells what the answer is for. */
 enum verdict route_write(struct client *c, const struct command *row, struct rsm_request *req,
                          enum slot_kind kind, uint16_t key_slot, bool numbered);
+bool route_takes_writes(const struct client *c); /* else route_write refuses, or it has to wait */
 /* The slot a redirect names for this request. */
 uint16_t route_key_slot(const struct command *row, const struct slice *argv, size_t argc);
 bool route_knows_leader(const struct server *s);
@@ -589,11 +594,13 @@ void ran(struct client *c, const struct command *row, const struct slice *argv, 
 void monitor_show(struct server *s, const struct command *row, uint32_t db, const char *from,
                   const struct slice *argv, size_t argc);
 /* A request of a client, as it was sent. */
-static inline void monitor_request(const struct client *c, const struct command *row,
-                                   const struct slice *argv, size_t argc)
+static inline void monitor_request(struct client *c, const struct command *row, const struct slice *argv,
+                                   size_t argc)
 {
-    if (__builtin_expect(!list_empty(&c->server->monitors), 0) && !c->unseen)
-        monitor_show(c->server, row, c->db, c->peer, argv, argc);
+    if (__builtin_expect(list_empty(&c->server->monitors), 1) || c->unseen)
+        return;
+    client_hush(c); /* it may be one of those who are shown it: the line goes behind the reply */
+    monitor_show(c->server, row, c->db, c->peer, argv, argc);
 }
 bool script_is_ours(const struct server *s, bool entry);
 /* rsm_listener.called. Of a guess they are kept until it is known to be one that reads. */

@@ -31,6 +31,8 @@ void acl_log_command(struct client *c, const struct slice *argv, size_t argc, st
 bool acl_is_change(struct slice subcommand);
 bool acl_change_words(struct client *c, const struct slice *argv, size_t argc, struct acl_words *words,
                       struct buf *out);
+/* A CONFIG SET has its answer: the directives in the slot's bytes, this node's, are set if it was done. */
+void config_set_answered(struct server *s, const struct slot *slot, struct slice reply);
 /* config_cmds.c: the same of a CONFIG SET, and of settings; slot_pack's form, behind `head`. */
 bool config_is_change(const struct slice *argv, size_t argc);
 bool config_change_words(struct client *c, const struct slice *argv, size_t argc, struct slice head,

@@ -33,6 +33,7 @@ enum {
     MEMTABLE_BYTES = 4 << 20,
     BLOCK_CACHE_BYTES = 1 << 20,
     FILE_BYTES = 8 << 20,
+    OPEN_FILES = 48,            /* at once, of any number */
     BATCH_KEEP_BYTES = 1 << 20, /* a batch that grew beyond is made anew, so that one big entry does not cost
                                    its size for ever */
     PARTS_MAX = 4,
@@ -253,6 +254,8 @@ static rocksdb_options_t *log_options(void)
     rocksdb_options_set_level0_stop_writes_trigger(o, 2000);
     rocksdb_options_set_soft_pending_compaction_bytes_limit(o, 0);
     rocksdb_options_set_hard_pending_compaction_bytes_limit(o, 0);
+    /* Else each file of a long journal stays open, and takes a descriptor from what the server has set aside. */
+    rocksdb_options_set_max_open_files(o, OPEN_FILES);
     rocksdb_options_set_num_levels(o, 2);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 0);
     rocksdb_options_set_max_bytes_for_level_base(o, UINT64_C(1) << 50);

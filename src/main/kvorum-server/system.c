@@ -3,7 +3,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,21 +40,13 @@ bool system_write_pidfile(const char *path)
 /* Clients get what the reserve leaves: a flood of connections must not cost a peer link or the journal (FAULTS 32). */
 void system_raise_descriptors(struct config *config)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->maxclients + SERVER_RESERVED_FDS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+    int64_t granted = server_grant_clients(config->maxclients);
+    if (granted == config->maxclients)
         return;
-    struct rlimit more = {.rlim_cur = wanted, .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-        return;
-    more = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &more) < 0)
-        more = limit;
-    int64_t left = (int64_t)more.rlim_cur - SERVER_RESERVED_FDS;
     log_line(LOG_WARNING,
-             "maxclients has been reduced from %lld to %lld: the system grants %lld file descriptors",
-             (long long)config->maxclients, (long long)(left > 0 ? left : 1), (long long)more.rlim_cur);
-    config->maxclients = left > 0 ? left : 1;
+             "maxclients has been reduced from %lld to %lld: the system grants no more file descriptors",
+             (long long)config->maxclients, (long long)granted);
+    config->maxclients = granted;
 }
 
 /* A UDP socket that is connected sends nothing, but the kernel has chosen the address it would send from. */

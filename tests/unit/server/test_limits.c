@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct bench *start(const char *const *directives)
@@ -200,6 +201,90 @@ static void test_idle(void **state)
     stop(b);
 }
 
+/* Who waits for the server idles no more than who only listens. */
+static void test_idle_for_a_reason(void **state)
+{
+    static const char *const directives[] = {"timeout", "3", NULL};
+    struct bench *b = start(directives);
+    (void)state;
+    int fd = bench_connect(b, b->port), paused = bench_connect(b, b->port),
+        monitor = bench_connect(b, b->port);
+    bench_send(b, monitor, "MONITOR");
+    bench_send(b, fd, "CLIENT PAUSE 100000 WRITE");
+    bench_send(b, paused, "SET k v");
+    bench_read(b, monitor);
+    for (int i = 0; i < 4; i++)
+        bench_sleep(b, 2000);
+    assert_reply(b, fd, "+OK|<end>");
+    assert_reply(b, paused, "");
+    assert_reply(b, monitor, "");
+    close(fd);
+    fd = bench_connect(b, b->port);
+    bench_send(b, fd, "CLIENT UNPAUSE");
+    fake_commit(b->node, 1);
+    bench_run(b);
+    assert_reply(b, paused, "+OK|");
+    close(fd);
+    close(paused);
+    close(monitor);
+    stop(b);
+}
+
+static void test_more_clients_than_the_system_grants(void **state)
+{
+    struct rlimit few = {1000, 1000}, more = {60000, 60000};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    (void)state;
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+        skip(); /* we may have as many as we like */
+    struct bench *b = start(NULL);
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "CONFIG SET timeout 5 maxclients 50000");
+    assert_reply(
+        b, fd,
+        "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not "
+        "able to handle the specified number of clients, try with 872|");
+    bench_send(b, fd, "CONFIG GET maxclients\nCONFIG GET timeout\nCONFIG SET maxclients 100");
+    assert_reply(b, fd, "*2|$10|maxclients|$5|10000|*2|$7|timeout|$1|0|+OK|");
+    close(fd);
+    stop(b);
+}
+
+/* What is out of range is out of range, and what is as good as for ever is. */
+static void test_numbers_near_the_end(void **state)
+{
+    static const char *const directives[] = {"cluster-enabled", "yes", NULL};
+    struct bench *b = start(directives);
+    (void)state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "CLUSTER MEET 127.0.0.1 9223372036854775807");
+    assert_reply(b, fd, "-ERR Invalid node address specified: 127.0.0.1:9223372036854775807|");
+    bench_send(b, fd, "WAIT 9 9223372036854775807");
+    bench_sleep(b, 1000);
+    assert_reply(b, fd, "");
+    close(fd);
+    stop(b);
+}
+
+static void test_quiet_monitor(void **state)
+{
+    struct bench *b = start(NULL);
+    (void)state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "MONITOR\nCLIENT REPLY OFF\nPING\nGET k\nNONSENSE\nCLIENT REPLY ON\nECHO on");
+    const char *reply = bench_read(b, fd);
+    assert_memory_equal(reply, "+OK|+", 5);
+    assert_non_null(strstr(reply, "\"PING\"|"));
+    assert_non_null(strstr(reply, "\"GET\" \"k\"|"));
+    assert_null(strstr(reply, "+PONG"));
+    assert_null(strstr(reply, "$-1"));
+    assert_null(strstr(reply, "-ERR"));
+    assert_non_null(strstr(reply, "|+OK|"));
+    assert_non_null(strstr(reply, "$2|on|"));
+    close(fd);
+    stop(b);
+}
+
 static void test_kill(void **state)
 {
     struct bench *b = start(NULL);
@@ -233,11 +318,20 @@ static void test_debug_is_locked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strangers),    cmocka_unit_test(test_protocol_errors),
-        cmocka_unit_test(test_inline_flood), cmocka_unit_test(test_error_survives_unread_input),
-        cmocka_unit_test(test_maxclients),   cmocka_unit_test(test_one_who_does_not_read),
-        cmocka_unit_test(test_query_buffer), cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_kill),         cmocka_unit_test(test_debug_is_locked),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_protocol_errors),
+        cmocka_unit_test(test_inline_flood),
+        cmocka_unit_test(test_error_survives_unread_input),
+        cmocka_unit_test(test_maxclients),
+        cmocka_unit_test(test_one_who_does_not_read),
+        cmocka_unit_test(test_query_buffer),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_debug_is_locked),
+        cmocka_unit_test(test_idle_for_a_reason),
+        cmocka_unit_test(test_numbers_near_the_end),
+        cmocka_unit_test(test_quiet_monitor),
+        cmocka_unit_test(test_more_clients_than_the_system_grants), /* last: few descriptors are left then */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

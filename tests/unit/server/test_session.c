@@ -1,6 +1,7 @@
 /* Names and numbers, transactions, WATCH. */
 #include "bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -256,6 +257,54 @@ static void test_config_set_is_a_write(void **state)
     close(fd);
 }
 
+static void is_timeout(struct bench *b, int fd, const char *value)
+{
+    char text[64];
+    snprintf(text, sizeof text, "*2|$7|timeout|$1|%s|", value);
+    bench_send(b, fd, "CONFIG GET timeout");
+    assert_reply(b, fd, text);
+}
+
+/* This node's part of it, too, changes only when the cluster's has. */
+static void test_config_set_refused(void **state)
+{
+    struct bench *b = *state;
+    int fd = bench_connect(b, b->port), other = bench_connect(b, b->port);
+    b->node->refusal = "-OOM no\r\n";
+    bench_send(b, fd, "CONFIG SET timeout 7 maxmemory 1gb");
+    is_timeout(b, other, "0");
+    fake_settle(b->node, NODE_REFUSED);
+    assert_reply(b, fd, "-OOM no|");
+    is_timeout(b, other, "0");
+    bench_send(b, fd, "CONFIG SET timeout 7 maxmemory 1gb");
+    fake_settle(b->node, NODE_NOT_LEADER);
+    assert_reply(b, fd, "-MOVED 0 127.0.0.1:7007|");
+    is_timeout(b, other, "0");
+    close(fd);
+    close(other);
+    bench_role(b, false, FAKE_OTHER);
+    other = bench_connect(b, b->port);
+    size_t asked = b->node->forwards_asked;
+    bench_send(b, other, "CONFIG SET timeout 7 requirepass x\nCONFIG GET requirepass");
+    assert_reply(b, other, "-MOVED 0 10.0.0.9:7009|*2|$11|requirepass|$0||");
+    assert_int_equal(b->node->forwards_asked, asked); /* nor are there users in the log now */
+    is_timeout(b, other, "0");
+    fd = bench_connect(b, b->proxy_port);
+    bench_send(b, fd, "CONFIG SET timeout 7 maxmemory 1gb");
+    commit_all(b);
+    assert_reply(b, fd, "+OK|");
+    is_timeout(b, other, "7");
+    bench_role(b, false, 0); /* parked, then taken */
+    bench_send(b, other, "CONFIG SET timeout 8 maxmemory 2gb");
+    is_timeout(b, fd, "7");
+    bench_role(b, true, FAKE_SELF);
+    commit_all(b);
+    assert_reply(b, other, "+OK|");
+    is_timeout(b, fd, "8");
+    close(fd);
+    close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_exec_behind_a_full_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_set_is_a_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_config_set_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/server_int.h"
+
 #define BUSY "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.|"
 
 static void start(struct bench *b, const char *threshold_ms)
@@ -397,6 +399,24 @@ static void test_guess_without_office(void **state)
     bench_stop(&b);
 }
 
+/* Who is answered in the middle of one script may be freed before the next one: nobody writes to it then. */
+static void test_answered_and_gone(void **state)
+{
+    struct bench b;
+    (void)state;
+    start(&b, "1");
+    int fd = bench_connect(&b, b.port);
+    struct client *c = list_entry(b.server->everyone.next, struct client, everyone_link);
+    resp_simple(client_out(c), "OK");
+    client_touch(c);
+    client_answered(c);
+    assert_int_equal(b.server->answered_count, 1);
+    client_free(c);
+    assert_int_equal(b.server->answered_count, 0);
+    close(fd);
+    bench_stop(&b);
+}
+
 /* What it calls is shown behind it, and once; a key that is due makes it an entry; a numbered request is one. */
 static void test_guess_shown(void **state)
 {
@@ -454,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_guess_that_writes),
         cmocka_unit_test(test_guess_without_office),
         cmocka_unit_test(test_guess_shown),
+        cmocka_unit_test(test_answered_and_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,27 @@ static uint64_t files(const char *dir)
     return found;
 }
 
+static bool ends_in(const char *text, const char *end)
+{
+    size_t len = strlen(text);
+    return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
+}
+
+/* The names in a directory that end so; or, with `below`, the links there that lead to such a name below that. */
+static int count_links(const char *dir, const char *below, const char *end)
+{
+    DIR *d = opendir(dir);
+    int found = 0;
+    for (struct dirent *e; (e = readdir(d));) {
+        char to[4096] = "";
+        if (below && readlinkat(dirfd(d), e->d_name, to, sizeof to - 1) < 0)
+            continue;
+        found += below ? strstr(to, below) && ends_in(to, end) : ends_in(e->d_name, end);
+    }
+    closedir(d);
+    return found;
+}
+
 static void what_is_put_is_read(void **state)
 {
     (void)state;
@@ -665,6 +686,28 @@ static void kill_nine(void **state)
     disk_remove(dir);
 }
 
+/* A long journal has many files. They must not take the descriptors that there are for other things. */
+static void few_files_are_open(void **state)
+{
+    (void)state;
+    enum { FILES = 60, ROUNDS = 400, MAY_BE_OPEN = 48 };
+    char *dir = disk_dir();
+    struct kv *kv = reopen(NULL, dir);
+    int there = 0;
+    for (uint64_t i = 1; i < ROUNDS && there < FILES; i++) {
+        put(kv, i, SMALL);
+        assert_true(kv->commit(kv, false) && kv->flush(kv));
+        if (i % 20 == 0)
+            there = count_links(dir, NULL, ".sst");
+    }
+    assert_true(there >= FILES);
+    for (uint64_t i = 1; i < FILES; i++)
+        expect(kv, i, SMALL);
+    assert_in_range(count_links("/proc/self/fd", dir, ".sst"), 1, MAY_BE_OPEN);
+    kv->close(kv);
+    disk_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -678,6 +721,7 @@ int main(void)
         cmocka_unit_test(a_file_has_its_name_before_there_is_a_reference),
         cmocka_unit_test(files_below_the_limit_are_given_back),
         cmocka_unit_test(a_failed_write_is_told_at_the_commit),
+        cmocka_unit_test(few_files_are_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
