@@ -19,10 +19,19 @@ struct buf *client_out(struct client *c)
     return &c->out;
 }
 
+/* So many bytes of `out` are sent, and go: what points behind them moves. */
+static void front_gone(struct client *c, size_t count)
+{
+    c->pushed -= c->pushed < count ? c->pushed : count;
+    if (c->reply_at != SIZE_MAX)
+        c->reply_at -= c->reply_at < count ? c->reply_at : count;
+    c->out_at = 0;
+}
+
 static void give_back(struct client *c)
 {
     struct server *s = c->server;
-    c->out_at = c->pushed = 0;
+    front_gone(c, c->out.len);
     buf_truncate(&c->out, 0);
     if (c->out.cap > BUFFER_KEPT || s->spare_count == SPARES_MAX) {
         buf_deinit(&c->out);
@@ -50,8 +59,7 @@ static void write_out(struct client *c)
     if (c->out_at < c->out.len) {
         if (c->out_at > c->out.len / 2) {
             buf_drop_front(&c->out, c->out_at);
-            c->pushed -= c->pushed < c->out_at ? c->pushed : c->out_at;
-            c->out_at = 0;
+            front_gone(c, c->out_at);
         }
         return;
     }

@@ -285,6 +285,29 @@ static void test_quiet_monitor(void **state)
     stop(b);
 }
 
+/* What it tells itself is sent in the middle of its request, and takes along what was to be sent before. */
+static void test_quiet_publisher(void **state)
+{
+    static const char *const directives[] = {"client-output-buffer-limit", "pubsub 64kb 0 0", NULL};
+    struct bench *b = start(directives);
+    struct buf text = BUF_EMPTY;
+    (void)state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "HELLO 3\nCLIENT REPLY OFF");
+    bench_read(b, fd);
+    buf_append_cstr(&text, "SUBSCRIBE ch\r\n*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$70000\r\n");
+    for (int i = 0; i < 70000; i++)
+        put_u8(&text, 'x');
+    buf_append_cstr(&text, "\r\n");
+    bench_send_raw(b, fd, text.data, text.len);
+    const char *reply = bench_read(b, fd);
+    assert_non_null(strstr(reply, "|$9|subscribe|$2|ch|:1|>3|$7|message|"));
+    assert_string_equal(reply + strlen(reply) - 4, "xxx|");
+    buf_deinit(&text);
+    close(fd);
+    stop(b);
+}
+
 static void test_kill(void **state)
 {
     struct bench *b = start(NULL);
@@ -331,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_idle_for_a_reason),
         cmocka_unit_test(test_numbers_near_the_end),
         cmocka_unit_test(test_quiet_monitor),
+        cmocka_unit_test(test_quiet_publisher),
         cmocka_unit_test(test_more_clients_than_the_system_grants), /* last: few descriptors are left then */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
