@@ -11,13 +11,25 @@ void node_save_identity(struct node *n, uint64_t cookie)
     n->ports.save_identity(n->ports.arg, &n->identity, cookie);
 }
 
+static void enlarge_votes(struct node *n)
+{
+    size_t cap = n->votes_cap ? 2 * n->votes_cap : 8;
+    struct saved_vote *votes = mem_alloc(cap * sizeof *votes);
+    for (size_t i = 0; i < n->votes_count; i++)
+        votes[i] = n->votes[(n->votes_head + i) % n->votes_cap];
+    mem_free(n->votes);
+    n->votes = votes;
+    n->votes_cap = cap;
+    n->votes_head = 0;
+}
+
 static void save_vote(struct node *n, const struct raft_duties *d)
 {
-    const size_t ring = sizeof(n->votes) / sizeof(n->votes[0]);
-    assert(n->votes_count < ring);
-    size_t at = (n->votes_head + n->votes_count++) % ring;
-    n->votes[at].term = n->identity.term = d->vote_term;
-    n->votes[at].voted_for = n->identity.voted_for = d->vote_for;
+    if (n->votes_count == n->votes_cap)
+        enlarge_votes(n);
+    struct saved_vote *vote = &n->votes[(n->votes_head + n->votes_count++) % n->votes_cap];
+    vote->term = n->identity.term = d->vote_term;
+    vote->voted_for = n->identity.voted_for = d->vote_for;
     n->identity.short_log = d->short_log;
     n->identity.short_log_until = d->short_log_until;
     node_save_identity(n, COOKIE_VOTE);
@@ -26,10 +38,9 @@ static void save_vote(struct node *n, const struct raft_duties *d)
 void node_on_identity_saved(struct node *n)
 {
     assert(n->votes_count > 0);
-    struct raft_event e = {.type = RAFT_EVENT_VOTE_SAVED,
-                           .term = n->votes[n->votes_head].term,
-                           .peer = n->votes[n->votes_head].voted_for};
-    n->votes_head = (n->votes_head + 1) % (sizeof(n->votes) / sizeof(n->votes[0]));
+    struct saved_vote vote = n->votes[n->votes_head];
+    struct raft_event e = {.type = RAFT_EVENT_VOTE_SAVED, .term = vote.term, .peer = vote.voted_for};
+    n->votes_head = (n->votes_head + 1) % n->votes_cap;
     n->votes_count--;
     node_step(n, &e, NULL);
 }
@@ -195,7 +206,7 @@ static void role_changed(struct node *n)
         n->lost_office_us = 0;
         clock_run(&n->clock, raft_members(n->raft), n->now_us, n->config.election_us);
         for (size_t i = 0; i < n->peer_count; i++)
-            n->peers[i].queue_count = n->peers[i].bulk_last = 0;
+            n->peers[i].queue_count = n->peers[i].bulk_last = n->peers[i].reading = 0; /* of another office */
     }
     if (!leader && n->was_leader) {
         n->office_index = 0;

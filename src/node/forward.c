@@ -26,6 +26,7 @@ struct request {
     struct list link;
     uint64_t cookie, place; /* a read that is asked anew has a new cookie; place: in the round */
     struct node_asker who;
+    unsigned asks;             /* for which nothing came in time: the next one is given twice as long */
     uint64_t number;           /* in the node's session; 0: carries a client's own, or reads */
     uint64_t sent_us, lost_us; /* lost_us: since when no leader has been there, or taken it */
     enum forward_op op;
@@ -56,7 +57,7 @@ struct proxied {
     bool taking; /* a client's call is under way: it must not be answered from within it */
 };
 
-enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000 };
+enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000, ASKS_MAX = 3 };
 
 void forward_init(struct node *n)
 {
@@ -264,6 +265,8 @@ enum node_outcome node_forward(struct node *n, const struct rsm_request *req, bo
         buf_append_cstr(error, "-LOADING kvorum is loading the dataset in memory\r\n");
         return NODE_REFUSED;
     }
+    if (!propose_fits(req, error))
+        return NODE_REFUSED;
     return take(n, req, read ? FORWARD_READ : FORWARD_WRITE, who);
 }
 
@@ -499,8 +502,9 @@ static void ask_again(struct node *n)
     list_for_each(it, &n->proxied->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        if (!q->sent || n->now_us < q->sent_us + n->config.election_us)
+        if (!q->sent || n->now_us < q->sent_us + (n->config.election_us << q->asks))
             continue;
+        q->asks += q->asks < ASKS_MAX;
         end_round(n);
         return;
     }

@@ -26,6 +26,8 @@ static void send_timed(struct node *n, uint64_t peer, uint64_t cookie, uint8_t o
                        uint64_t spent_us, struct slice reply)
 {
     struct buf frame = BUF_EMPTY;
+    if (reply.len > RAFT_ENTRY_MAX) /* no frame is as long */
+        reply = SLICE_LITERAL("-ERR it ran, but its reply is too large for a proxy port\r\n");
     frame_begin(n, &frame, FRAME_FORWARD_REPLY);
     put_u64(&frame, cookie);
     put_u8(&frame, outcome);
@@ -127,6 +129,14 @@ static void take_write(struct node *n, const struct waiter *who, bool behind, co
     buf_deinit(&error);
 }
 
+/* What a node asks for: whoever asks otherwise is of a newer build, or out of its mind. */
+static bool is_ours(uint8_t op, const struct rsm_request *req)
+{
+    if (op == FORWARD_WRITE)
+        return true;
+    return (op == FORWARD_READ || op == FORWARD_WATCH) && req->kind == RSM_COMMAND && req->argc > 0;
+}
+
 void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reader *r)
 {
     uint64_t cookie = get_u64(r);
@@ -148,6 +158,10 @@ void forward_on_frame(struct node *n, uint64_t peer, uint8_t flags, struct reade
         return;
     }
     struct rsm_request *req = &f->what.req;
+    if (!is_ours(op, req)) {
+        forward_read_free(f);
+        return;
+    }
     if (req->asker)
         req->asker = peer;
     bool behind = !(flags & FORWARD_FIRST);

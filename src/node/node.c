@@ -94,6 +94,7 @@ void node_free(struct node *n)
     mem_free(n->open_entries);
     mem_free(n->open_members);
     mem_free(n->waiters.ring);
+    mem_free(n->votes);
     mem_free(n->gathered);
     mem_free(n->received);
     if (n->raft)

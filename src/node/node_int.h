@@ -349,10 +349,10 @@ struct node {
     uint64_t doubt_index, digest_second, digest_looked_us, digest_looked_index, resigned_us;
 
     /* duties.c */
-    struct {
+    struct saved_vote {
         uint64_t term, voted_for;
-    } votes[64]; /* save_vote duties under way, a ring */
-    size_t votes_head, votes_count;
+    } * votes; /* save_vote duties under way, a ring; as many as elections are held while a disk hangs */
+    size_t votes_head, votes_count, votes_cap;
     struct raft_block *gathered;
     size_t gathered_cap;
     struct raft_entry *received;
@@ -433,6 +433,7 @@ bool evict_turn(
     struct node *n); /* the same where nobody waits, some keys a turn; true: there is more to do */
 void evict_forget(struct node *n);
 
+bool propose_fits(const struct rsm_request *req, struct buf *error); /* into an entry; false: it was said */
 void propose_drop_open(struct node *n);
 void propose_office_lost(struct node *n);
 void propose_expire_waiters(struct node *n);

@@ -265,6 +265,14 @@ void propose_turn(struct node *n)
 
 /* ---- whether to take it ------------------------------------------------------------------------------- */
 
+bool propose_fits(const struct rsm_request *req, struct buf *error)
+{
+    if (rsm_encode_bound(req) <= RAFT_ENTRY_MAX - RAFT_ENTRY_HEADER)
+        return true;
+    buf_append_cstr(error, "-ERR the request is too large for an entry of the log\r\n");
+    return false;
+}
+
 /* Verdicts that depend on this node's state are made here, by the leader, and never at apply (DESIGN 4). */
 enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req, struct buf *error)
 {
@@ -279,7 +287,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
     else if (n->disk_low && req->kind != RSM_UNBLOCK)
         why = "ERR the disk is almost full: writes are refused until there is room";
-    else if (!permit(n, req, error))
+    else if (!propose_fits(req, error) || !permit(n, req, error))
         return NODE_REFUSED;
     else {
         why = rsm_too_new(n->rsm, req);

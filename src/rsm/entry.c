@@ -118,9 +118,14 @@ static char *write_body(char *at, const struct rsm_request *q)
     return at;
 }
 
+size_t rsm_encode_bound(const struct rsm_request *q)
+{
+    return HEAD_MAX + q->client_id.len + q->user.len + body_bound(q);
+}
+
 void rsm_encode(struct buf *out, const struct rsm_request *q, uint64_t stamp_ms, uint64_t chance)
 {
-    char *at = buf_reserve(out, HEAD_MAX + q->client_id.len + q->user.len + body_bound(q));
+    char *at = buf_reserve(out, rsm_encode_bound(q));
     *at++ = (char)q->kind;
     assert(!q->asker || q->kind == RSM_COMMAND);
     *at++ = (char)((unsigned)q->numbering | (q->may_open ? 4u : 0) | (q->asker ? ENTRY_MAY_WAIT : 0) |

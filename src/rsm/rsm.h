@@ -98,6 +98,8 @@ struct rsm_request {
 #define RSM_CONFIG SLICE_LITERAL("\0config")
 #define RSM_USERS  SLICE_LITERAL("\0acl")
 
+/* Its payload takes no more bytes than this. */
+size_t rsm_encode_bound(const struct rsm_request *req);
 /* Appends the payload of a DATA entry. `stamp_ms` is the cluster clock, `chance` a random number, both the
  * leader's. */
 void rsm_encode(struct buf *out, const struct rsm_request *req, uint64_t stamp_ms, uint64_t chance);
