@@ -237,8 +237,8 @@ enum node_outcome node_checkpoint(struct node *n, bool wait, uint64_t ticket, st
 enum node_outcome node_reload(struct node *n, uint64_t ticket, struct buf *error);
 /* DEBUG SET-ACTIVE-EXPIRE: does this node, when it leads, log the time while keys are due and nothing is written? */
 void node_set_active_expire(struct node *n, bool on);
-/* WAIT: how many other nodes hold everything up to `index` durably, as far as known. Only the leader knows.
- */
+/* WAIT: how many other nodes hold everything up to `index` durably, as far as known. The leader counts them; another node knows that
+ * what was answered is committed: a majority holds it, and one of these is the one that led. */
 uint32_t node_replicas_at(const struct node *n, uint64_t index);
 
 struct node_peer_status {

@@ -184,6 +184,7 @@ bool raft_may_change_members(const struct raft *r);
 const struct raft_members *raft_members(const struct raft *r); /* the newest in the log, committed or not */
 uint64_t raft_members_index(const struct raft *r);
 bool raft_is_voter(const struct raft *r);
+uint32_t raft_quorum(const struct raft *r); /* so many voters are a majority */
 bool raft_short_log(const struct raft *r);
 /* `aside`: others are to lead. It neither stands nor takes an office that is handed to it, while it votes and acks as before,
  * unless nobody has led for three election timeouts: it may be the only one left that holds all that is committed, and

@@ -278,7 +278,6 @@ uint64_t raft_voters_sum(const struct raft_members *members);
 uint64_t raft_sum(uint64_t sum, uint64_t id); /* with one voter more */
 /* The configuration before the newest one, which is in force again should that one be cut. NULL: the newest is committed. */
 const struct raft_members *raft_members_before(const struct raft *r);
-uint32_t raft_quorum(const struct raft *r);
 bool raft_sole_voter(const struct raft *r);
 /* The value that a quorum of voters has reached, given each voter's value. */
 uint64_t raft_quorum_value(const struct raft *r, uint64_t self, uint64_t (*of)(const struct raft_peer *));

@@ -91,7 +91,8 @@ void wait_command(struct client *c, const struct slice *argv, size_t argc, struc
     struct server *s = c->server;
     int64_t count, timeout_ms;
     (void)argc;
-    if (!node_is_serving(s->node)) {
+    bool serving = node_is_serving(s->node);
+    if (!serving && c->mode != MODE_PROXY) {
         resp_error(out, "ERR WAIT cannot be used with replica instances. Please also note that writes to "
                         "replicas are just "
                         "local and are not propagated.");
@@ -110,7 +111,7 @@ void wait_command(struct client *c, const struct slice *argv, size_t argc, struc
         return;
     }
     uint32_t have = node_replicas_at(s->node, c->last_index);
-    if (c->in_exec || (int64_t)have >= count) {
+    if (c->in_exec || (int64_t)have >= count || !serving) { /* of more than that, others tell nothing */
         resp_integer(out, have);
         return;
     }

@@ -620,6 +620,8 @@ static void wait_counts_the_journals_that_hold_it(void **state)
     three_run(t, 100);
     uint64_t index = status(leader).commit;
     assert_int_equal(node_replicas_at(leader->node, index), 2);
+    assert_int_equal(node_replicas_at(other(t, leader)->node, index),
+                     1); /* of a majority, beside the one that led */
     other(t, leader)->unheard = true;
     three_set(t, leader, "k", "w");
     three_run(t, 100);

@@ -250,6 +250,22 @@ static void test_lost_reads_keep_their_user(void **state)
     close(fd);
 }
 
+/* What was answered is committed; more than that only the leader tells. */
+static void test_wait(void **state)
+{
+    struct bench *b = *state;
+    int proxied = bench_connect(b, b->proxy_port), direct = bench_connect(b, b->port);
+    bench_role(b, false, FAKE_OTHER);
+    bench_send(b, direct, "WAIT 1 100");
+    assert_reply(b, direct,
+                 "-ERR WAIT cannot be used with replica instances. Please also note that writes to "
+                 "replicas are just local and are not propagated.|");
+    bench_send(b, proxied, "WAIT 1 100\nWAIT 9 0");
+    assert_reply(b, proxied, ":2|:2|");
+    close(direct);
+    close(proxied);
+}
+
 static void test_readonly(void **state)
 {
     struct bench *b = *state;
@@ -403,6 +419,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle_connections_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_reads_go_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_reads_keep_their_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(test_readonly, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxy_keeps_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_proxied_commands_are_timed, setup, teardown),
