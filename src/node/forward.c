@@ -11,7 +11,8 @@
  * where one is missing it takes no more of the round. Nor does it take what might run before one that it refused, and that stood
  * before it on its connection: a refusal leaves no trace, and where it is lost the request is sent again, and may run then. The
  * leader knows no connections, but is told of what has no unanswered write before it. Whatever goes wrong begins a new round
- * with all that is unanswered, but for reads that were taken before it went wrong: their answers are under way. While one that
+ * with all that is unanswered, but for reads that were taken before it went wrong: their answers are under way. A link that takes
+ * no more for now is nothing that went wrong: the round goes on where it stopped. While one that
  * went as bulk is unanswered the others follow on its channel, lest they overtake it for ever. What a leader hands to itself is
  * taken like what others hand to it: it may lose the office as well. */
 #include "node/node_int.h"
@@ -52,12 +53,14 @@ struct proxied {
     uint64_t bulk_end;     /* the place behind the last one that went as bulk; 0: none did */
     uint64_t again_us;     /* what was not taken goes out again then: a new round does not begin before */
     uint64_t wait_us;      /* for the next time: twice as long, until something is answered */
+    uint64_t room_us;      /* the link took no more: the round goes on then; 0: it took all */
     char session[33];
     bool resend; /* a new round is due */
     bool taking; /* a client's call is under way: it must not be answered from within it */
 };
 
-enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000, ASKS_MAX = 3 };
+/* A frame that found no room is not made again before a link of BYTES_PER_US could have made some. */
+enum { FORWARD_AGAIN_US = 1000, FORWARD_AGAIN_MAX_US = 64000, ASKS_MAX = 3, FORWARD_BYTES_PER_US = 256 };
 
 void forward_init(struct node *n)
 {
@@ -135,6 +138,23 @@ static enum node_channel channel_of(const struct proxied *p, const struct reques
     return q->payload.len > CONTROL_MAX_BYTES || first->place < p->bulk_end ? NODE_BULK : NODE_CONTROL;
 }
 
+/* What was sent last has surely not run, nor will it. */
+static void not_run(struct request *q)
+{
+    q->sent = false;
+    if (!q->sent_twice)
+        q->sent_us = 0;
+}
+
+/* The link is full, or down: once it is up again a new round begins. The leader expects this place next. */
+static void no_room(struct node *n, struct request *q)
+{
+    struct proxied *p = n->proxied;
+    not_run(q);
+    p->place = q->place;
+    p->room_us = n->now_us + FORWARD_AGAIN_US + q->payload.len / FORWARD_BYTES_PER_US;
+}
+
 /* u64 cookie, u64 boot nonce, u64 round, u64 place, u8 op, u8 may open a session, u64 lowest unanswered number, then the
  * request in the state machine's encoding. */
 static void deliver(struct node *n, struct request *q)
@@ -164,12 +184,10 @@ static void deliver(struct node *n, struct request *q)
         return;
     }
     enum node_channel channel = channel_of(p, q);
-    if (channel == NODE_BULK)
+    if (!frame_send(n, leader, channel, &frame))
+        no_room(n, q);
+    else if (channel == NODE_BULK)
         p->bulk_end = p->place;
-    if (!frame_send(n, leader, channel, &frame)) {
-        q->sent = false;
-        p->resend = true;
-    }
 }
 
 /* A read that is asked again sees a newer state than before, and so must those behind it: answers under way to them would find
@@ -207,7 +225,7 @@ static void begin_round(struct node *n)
     }
     p->resend = false;
     p->round++;
-    p->place = p->bulk_end = 0;
+    p->place = p->bulk_end = p->room_us = 0;
 }
 
 /* What stands in the place of a queued command and is more than a reply: a message, or a change of settings or users. */
@@ -252,7 +270,7 @@ static enum node_outcome take(struct node *n, const struct rsm_request *req, enu
     list_push_back(&p->requests, &q->link);
     n->count.forwarded++;
     p->taking = true;
-    if (n->running && raft_leader(n->raft) && !p->resend)
+    if (n->running && raft_leader(n->raft) && !p->resend && !p->room_us)
         deliver(n, q);
     p->taking = false;
     return NODE_PENDING;
@@ -519,6 +537,25 @@ static void give_up(struct node *n, struct request *q)
         answer(n, q, NODE_REFUSED, SLICE_LITERAL("-CLUSTERDOWN The cluster is down\r\n"), 0);
 }
 
+/* The next round, where one is due, or what the present one has yet to say. */
+static void send_on(struct node *n)
+{
+    struct proxied *p = n->proxied;
+    if (!p->resend && !p->room_us)
+        return;
+    if (p->resend)
+        begin_round(n);
+    p->room_us = 0;
+    list_for_each_safe(it, tmp, &p->requests)
+    {
+        struct request *q = list_entry(it, struct request, link);
+        if (p->resend || p->room_us)
+            return;
+        if (!q->sent)
+            deliver(n, q);
+    }
+}
+
 void forward_turn(struct node *n)
 {
     struct proxied *p = n->proxied;
@@ -536,23 +573,17 @@ void forward_turn(struct node *n)
     answer_applied(n);
     if (list_empty(&p->requests)) {
         p->resend = false;
+        p->room_us = 0;
         return;
     }
     answer_held(n);
     ask_again(n);
-    if (p->resend && leader && n->now_us >= p->again_us) {
-        begin_round(n);
-        list_for_each_safe(it, tmp, &p->requests)
-        {
-            struct request *q = list_entry(it, struct request, link);
-            if (!q->sent && !p->resend)
-                deliver(n, q);
-        }
-    }
+    if (leader && n->now_us >= (p->resend ? p->again_us : p->room_us))
+        send_on(n);
     list_for_each_safe(it, tmp, &p->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        if (!q->sent && leader)
+        if (!q->sent && leader && !p->room_us)
             p->resend = true;
         if (!leader && !q->lost_us)
             q->lost_us = n->now_us;
@@ -565,7 +596,8 @@ void forward_turn(struct node *n)
 /* When a turn is wanted to send again what was not taken; UINT64_MAX: not on that account. */
 uint64_t forward_deadline_us(const struct node *n)
 {
-    return n->proxied->resend && n->proxied->again_us > n->now_us ? n->proxied->again_us : UINT64_MAX;
+    uint64_t at = n->proxied->resend ? n->proxied->again_us : n->proxied->room_us;
+    return at > n->now_us ? at : UINT64_MAX;
 }
 
 /* By a leader that does not serve yet, or a node that led before it was restarted: it may be long until we hear of another.
@@ -579,14 +611,6 @@ static void not_taken(struct node *n)
         return;
     p->again_us = n->now_us + p->wait_us;
     p->wait_us = 2 * p->wait_us < FORWARD_AGAIN_MAX_US ? 2 * p->wait_us : FORWARD_AGAIN_MAX_US;
-}
-
-/* What was sent last has surely not run, nor will it. */
-static void not_run(struct request *q)
-{
-    q->sent = false;
-    if (!q->sent_twice)
-        q->sent_us = 0;
 }
 
 /* The leader has taken neither this one nor any behind it. */

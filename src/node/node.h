@@ -72,7 +72,7 @@ struct node_ports {
     void (*set_self)(void *arg, const struct node_hello *self);
     /* In the turn: what was sent so far leaves now, before anything is applied. May be NULL. */
     void (*flush)(void *arg);
-    void (*applying)(void *arg, bool now); /* brackets the apply of one entry that may take long */
+    void (*applying)(void *arg, bool now); /* brackets what may take long: an entry, a read */
     /* The clock as it is at this moment, for nothing but measuring. NULL: the time that node_time gave. */
     uint64_t (*now_us)(void *arg);
     void (*say)(void *arg, int level, const char *line); /* the log, base/log.h levels */

@@ -20,7 +20,9 @@ static void answer(struct node *n, struct read_wait *w, enum node_outcome outcom
 {
     list_remove(&w->link);
     if (w->forwarded) {
+        n->ports.applying(n->ports.arg, true); /* it may read, and send, a gigabyte */
         forward_read_ready(n, w, outcome, now_ms);
+        n->ports.applying(n->ports.arg, false);
     } else if (w->recall) {
         recall_ready(n, w->recall, outcome);
     } else if (w->peer) {

@@ -15,6 +15,13 @@
 
 enum { READ_MAX = 4 * 1024 * 1024, QUIET_PASSES = 4 };
 
+static void on_busy(void *arg, bool now)
+{
+    struct bench *b = arg;
+    b->busy += now ? 1 : -1;
+    b->busy_times += now;
+}
+
 static void on_shutdown(void *arg, bool now)
 {
     struct bench *b = arg;
@@ -63,7 +70,8 @@ void bench_start(struct bench *b, const char *const *directives)
     for (size_t i = 0; directives && directives[i]; i += 2)
         set(b->config, directives[i], directives[i + 1]);
     assert_true(config_finish(b->config, &error));
-    struct server_hooks hooks = {.arg = b, .shutdown = on_shutdown, .broadcast = on_broadcast};
+    struct server_hooks hooks = {
+        .arg = b, .shutdown = on_shutdown, .broadcast = on_broadcast, .busy = on_busy};
     b->server = server_new(b->base, b->config, &hooks);
     if (!server_listen(b->server, &error))
         fail_msg("%.*s", (int)error.len, error.data);

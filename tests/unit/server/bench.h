@@ -20,6 +20,7 @@ struct bench {
     uint64_t now_us;
     uint16_t port, proxy_port;
     bool shutdown_asked;
+    int busy, busy_times; /* is something under way that may take long, and how often has it been */
     struct buf broadcast; /* what the peers were sent */
 };
 

@@ -338,6 +338,21 @@ static void test_debug_is_locked(void **state)
     stop(b);
 }
 
+/* Of so many values each may be half a gigabyte: the peers are told meanwhile that this node lives. */
+static void test_many_values_may_take_long(void **state)
+{
+    struct bench *b = start(NULL);
+    (void)state;
+    int fd = bench_connect(b, b->port);
+    bench_send(b, fd, "GET k\nMGET a b");
+    assert_int_equal(b->busy_times, 0);
+    bench_send(b, fd, "MGET a b c d\nKEYS *");
+    assert_int_equal(b->busy_times, 2);
+    assert_int_equal(b->busy, 0);
+    close(fd);
+    stop(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_numbers_near_the_end),
         cmocka_unit_test(test_quiet_monitor),
         cmocka_unit_test(test_quiet_publisher),
+        cmocka_unit_test(test_many_values_may_take_long),
         cmocka_unit_test(test_more_clients_than_the_system_grants), /* last: few descriptors are left then */
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
