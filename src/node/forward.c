@@ -151,6 +151,7 @@ static void no_room(struct node *n, struct request *q)
 {
     struct proxied *p = n->proxied;
     not_run(q);
+    q->lost_us = 0;
     p->place = q->place;
     p->room_us = n->now_us + FORWARD_AGAIN_US + q->payload.len / FORWARD_BYTES_PER_US;
 }
@@ -514,16 +515,20 @@ static void answer_applied(struct node *n)
 }
 
 /* Frames may be lost, and with them a request or its answer, without any link of ours breaking: the leader's link to us is
- * its own. Whatever is not answered for an election timeout is asked again; if it has run, or is about to, its number tells. */
+ * its own. Whatever is not answered for an election timeout is asked again; if it has run, or is about to, its number tells. It is
+ * the oldest one that is looked at: with it all are asked anew, and what is under way to them finds nobody, so a long answer would
+ * never come if the short ones behind it asked, too. */
 static void ask_again(struct node *n)
 {
     list_for_each(it, &n->proxied->requests)
     {
         struct request *q = list_entry(it, struct request, link);
-        if (!q->sent || n->now_us < q->sent_us + (n->config.election_us << q->asks))
+        if (!q->sent || q->held)
             continue;
-        q->asks += q->asks < ASKS_MAX;
-        end_round(n);
+        if (n->now_us >= q->sent_us + (n->config.election_us << q->asks)) {
+            q->asks += q->asks < ASKS_MAX;
+            end_round(n);
+        }
         return;
     }
 }

@@ -121,10 +121,6 @@ static void take_write(struct node *n, const struct waiter *who, bool behind, co
         order_of(n, peer)->refused = true;
     else if (held_back(n, peer, cookie, behind))
         return;
-    if (outcome == NODE_PENDING && node_is_full(n)) {
-        stop_round(n, peer, cookie); /* its sender waits, as our own clients do */
-        return;
-    }
     outcome = propose_judged(n, outcome, req, &w, buf_slice(&error));
     if (outcome != NODE_PENDING)
         send_answer(n, peer, cookie, (uint8_t)outcome, 0, buf_slice(&error));

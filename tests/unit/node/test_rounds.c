@@ -18,12 +18,6 @@ static bool (*real_send)(void *, uint64_t, enum node_channel, struct slice, cons
 static int sent, room, busy;
 static bool was_busy;
 
-static bool no_raft(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
-                    const struct raft_block *blocks, size_t count)
-{
-    return head.data[0] == FRAME_RAFT || real_send(arg, peer, channel, head, blocks, count);
-}
-
 /* A link with room for so many requests. */
 static bool narrow(void *arg, uint64_t peer, enum node_channel channel, struct slice head,
                    const struct raft_block *blocks, size_t count)
@@ -78,15 +72,6 @@ static void assert_value(struct three *t, struct one *o, const char *value)
     assert_string_equal(o->reply, expected);
 }
 
-static void write_open(struct one *leader)
-{
-    struct slice argv[] = {SLICE_LITERAL("incr"), SLICE_LITERAL("n")};
-    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 2};
-    struct buf error = BUF_EMPTY;
-    assert_int_equal(node_write(leader->node, &req, 1, &error), NODE_PENDING);
-    three_run(leader->all, 2);
-}
-
 static void a_full_link_is_waited_for(void **state)
 {
     (void)state;
@@ -107,43 +92,6 @@ static void a_full_link_is_waited_for(void **state)
     assert_int_equal(raft_last_index(leader->node->raft) - before, WRITES);
     room = ROOM;
     assert_value(t, proxy, "abcdefghijklmnopqrst");
-    three_free(t);
-}
-
-/* As much is proposed and not committed as may be: what others hand in, and it itself, waits as its own clients do. */
-static void a_full_leader_takes_nothing(struct three *t, struct one *leader, struct one *proxy,
-                                        const char *then)
-{
-    bool (*send)(void *, uint64_t, enum node_channel, struct slice, const struct raft_block *, size_t) =
-        leader->node->ports.send;
-    size_t much = 1 << 30;
-    leader->node->ports.send = no_raft;
-    write_open(leader);
-    leader->node->cache.bytes += much;
-    assert_true(node_is_full(leader->node));
-    uint64_t before = raft_last_index(leader->node->raft);
-    sent = 0;
-    append(proxy, 'x');
-    append(proxy, 'y');
-    three_run(t, 200);
-    assert_int_equal(raft_last_index(leader->node->raft), before);
-    assert_in_range(sent, 0, 2 * 20); /* less and less often */
-    leader->node->cache.bytes -= much;
-    leader->node->ports.send = send;
-    three_run(t, 300);
-    assert_value(t, proxy, then);
-}
-
-static void a_full_leader_takes_nothing_from_others(void **state)
-{
-    (void)state;
-    struct three *t = three_new();
-    struct one *leader = three_leader(t), *proxy = other(t, leader);
-    real_send = proxy->node->ports.send;
-    proxy->node->ports.send = narrow;
-    room = 1 << 20;
-    a_full_leader_takes_nothing(t, leader, proxy, "xy");
-    a_full_leader_takes_nothing(t, leader, leader, "xyxy");
     three_free(t);
 }
 
@@ -169,7 +117,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_link_is_waited_for),
-        cmocka_unit_test(a_full_leader_takes_nothing_from_others),
         cmocka_unit_test(a_proxied_read_may_take_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
