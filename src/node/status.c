@@ -74,7 +74,7 @@ void node_set_active_expire(struct node *n, bool on)
 uint32_t node_replicas_at(const struct node *n, uint64_t index)
 {
     uint32_t count = 0;
-    if (n->running && raft_role(n->raft) != RAFT_LEADER)
+    if (n->running && !node_is_serving(n))
         return raft_quorum(n->raft) - 1;
     for (size_t i = 0; n->running && i < n->peer_count; i++) {
         struct raft_progress p;

@@ -93,23 +93,33 @@ bool raft_rescue(const struct raft *r, uint64_t candidate, uint64_t index, uint6
     return true;
 }
 
-/* The voters of this sum are those that we know of, but for one: who is missing there, or is heard as they are. */
+/* Some of `ids`, beside those in `so_far`, are the voters of this sum. */
+static bool some_are(const uint64_t *ids, size_t count, uint64_t so_far, uint64_t sum)
+{
+    if (count == 0)
+        return so_far == sum;
+    return some_are(ids + 1, count - 1, raft_sum(so_far, ids[0]), sum) ||
+           some_are(ids + 1, count - 1, so_far, sum);
+}
+
+/* The voters of this sum are among those that we know of, all of whom are heard, and others who are heard as they are. Several
+ * changes may be among what was lost. */
 static bool hears_them(const struct raft *r, const struct raft_message *m, uint64_t sum)
 {
     const struct raft_members *members = raft_members(r);
-    uint64_t own = raft_voters_sum(members);
-    if (own == sum)
-        return true;
+    uint64_t ids[RAFT_MEMBERS_MAX]; /* few enough to try all sets of them */
+    size_t count = 0;
     for (uint32_t i = 0; i < members->count; i++)
-        if (members->at[i].voter && raft_sum(sum, members->at[i].id) == own)
-            return true;
-    for (uint32_t i = 0; i < RAFT_PEERS_MAX; i++) {
+        if (members->at[i].voter)
+            ids[count++] = members->at[i].id;
+    for (uint32_t i = 0; i < RAFT_PEERS_MAX && count < RAFT_MEMBERS_MAX; i++) {
         const struct raft_known *k = &r->known[i];
-        if (raft_sum(own, k->id) == sum && heard_lately(r, k->id) &&
+        const struct raft_member *own = raft_members_find(members, k->id);
+        if (k->id && !(own && own->voter) && heard_lately(r, k->id) &&
             has_no_more(k, m->from, m->index, m->log_term))
-            return true;
+            ids[count++] = k->id;
     }
-    return false;
+    return some_are(ids, count, 0, sum);
 }
 
 /* Both hold one and the same change: then the voters of before cannot have gone on without it, in a majority there is
