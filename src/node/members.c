@@ -383,7 +383,7 @@ void members_invite(struct node *n, const char *host, uint16_t peer_port)
 }
 
 /* What entries may ask of apply is raised once every member can do it, so that a rolling upgrade is not a divergence. */
-static void raise_version(struct node *n)
+void members_raise_version(struct node *n)
 {
     uint64_t lowest = RSM_APPLY_VERSION;
     const struct raft_members *m = raft_members(n->raft);
@@ -416,7 +416,7 @@ void members_turn(struct node *n)
     welcome_again(n);
     promote_learners(n);
     moved_turn(n);
-    raise_version(n);
+    members_raise_version(n);
 }
 
 /* ---- starting over ------------------------------------------------------------------------------------ */

@@ -513,6 +513,7 @@ void moved_turn(struct node *n);
 
 /* members.c */
 void members_turn(struct node *n);
+void members_raise_version(struct node *n); /* if it is time */
 /* Those of the journal, or of the welcome until the journal has come as far. */
 const struct raft_members *members_known(const struct node *n);
 void members_changed(struct node *n);

@@ -281,7 +281,7 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         why = "LOADING kvorum is loading the dataset in memory";
     else if (!raft_accepts(n->raft) || n->identity.diverged) /* diverged: it hands over */
         return NODE_NOT_LEADER;
-    else if (req->asker && !knows_version_3(n) && !node_may_serve(n))
+    else if (!knows_version_3(n) && !node_may_serve(n) && (req->asker || has_flag(req, CMD_SINCE_3)))
         return NODE_NOT_LEADER;
     else if (n->in_doubt)
         why = "CLUSTERDOWN The nodes' states differ and no majority agrees";
@@ -294,8 +294,11 @@ enum node_outcome propose_verdict(struct node *n, const struct rsm_request *req,
         if (!why && rsm_limits(n->rsm).maxmemory && has_flag(req, CMD_DENYOOM) && !evict_make_room(n))
             why = "OOM command not allowed when used memory > 'maxmemory'.";
     }
-    if (!why)
+    if (!why) {
+        members_raise_version(
+            n); /* of a new cluster the first request may come before the next turn, and need it */
         return NODE_PENDING;
+    }
     buf_printf(error, "-%s\r\n", why);
     return NODE_REFUSED;
 }

@@ -35,6 +35,24 @@ static void a_request_that_no_entry_holds_is_refused(void **state)
     three_free(t);
 }
 
+/* In the very turn in which the first leader begins to serve: the state knows of it by then. */
+static void the_first_request_of_a_cluster_may_be_any(void **state)
+{
+    (void)state;
+    struct three *t = three_new();
+    struct one *leader = three_leader(t);
+    struct buf error = BUF_EMPTY;
+    struct slice argv[] = {SLICE_LITERAL("SADD"), SLICE_LITERAL("s"), SLICE_LITERAL("m")};
+    struct rsm_request req = {.kind = RSM_COMMAND, .resp = 2, .argv = argv, .argc = 3};
+    for (size_t i = 0; i < leader->node->peer_count; i++)
+        leader->node->peers[i].hello.apply_version = RSM_APPLY_VERSION;
+    assert_int_equal(node_write(leader->node, &req, TICKET, &error), NODE_PENDING);
+    three_run(t, 200);
+    assert_int_equal(leader->ticket, TICKET);
+    assert_string_equal(leader->reply, ":1\r\n");
+    three_free(t);
+}
+
 /* A disk that hangs while the others elect and elect, or a peer out of its mind. */
 static void any_number_of_terms_may_wait_for_the_disk(void **state)
 {
@@ -149,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_that_no_entry_holds_is_refused),
+        cmocka_unit_test(the_first_request_of_a_cluster_may_be_any),
         cmocka_unit_test(any_number_of_terms_may_wait_for_the_disk),
         cmocka_unit_test(a_read_for_a_peer_ends_with_the_office),
         cmocka_unit_test(an_answer_may_take_longer_than_an_election),
